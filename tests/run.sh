@@ -1,0 +1,54 @@
+# Sourced by ./dev: runs the tests and ends with one line, `N passed, N failed`.
+results=$PWD/build/test
+fuzz_seconds=${FUZZ_SECONDS:-3}
+
+run_unit() { # KIND: unit tests and fuzz seeds of one build
+  echo "== unit tests, $1"
+  local status=0
+  meson test -C "build/$1" --no-rebuild --quiet --print-errorlogs || status=$?
+  cp "build/$1/meson-logs/testlog.json" "$results/unit-$1.json" || true
+  echo "unit-$1.json $status" >>"$results/status.txt"
+}
+
+run_fuzz() {
+  local source name
+  echo "== fuzz targets, $fuzz_seconds s each"
+  for source in tests/fuzz/*_*.c; do
+    name=$(basename "$source" .c)
+    if fuzz "$name" "$fuzz_seconds" >"$results/fuzz-$name.log" 2>&1; then
+      echo "$name passed" >>"$results/fuzz.txt"
+    else
+      echo "$name failed" >>"$results/fuzz.txt"
+      tail -n 40 "$results/fuzz-$name.log"
+    fi
+  done
+}
+
+run_pytest() { # KIND PATH...
+  local kind=$1 status=0 file=pytest-$1-${2##*/}.xml
+  shift
+  echo "== pytest $*, $kind"
+  AGW_BIN=$PWD/build/$kind/agentgateway AGW_BUILD=$kind PYTHONDONTWRITEBYTECODE=1 \
+    "$python" -m pytest -q -p no:cacheprovider --timeout=180 --continue-on-collection-errors --junitxml="$results/$file" "$@" </dev/null || status=$?
+  echo "$file $status" >>"$results/status.txt"
+}
+
+run_tests() {
+  case ${1:-} in '' | --fast) ;; *) fail "test: no option '$1'" ;; esac
+  setup
+  rm -rf "$results" && mkdir -p "$results"
+  compile release
+  run_pytest release tests/tidy
+  run_unit release
+  run_pytest release tests/integration
+  if [ "${1:-}" != --fast ]; then
+    compile asan
+    run_unit asan
+    run_fuzz
+    run_pytest asan tests/integration
+    compile tsan
+    run_unit tsan
+    run_pytest tsan tests/integration
+  fi
+  "$python" tests/count.py "$results"
+}

@@ -1,0 +1,158 @@
+#include <stdlib.h>
+#include "client/client_int.h"
+
+const struct agw_client_limits agw_client_default_limits = {
+    .connect_ms = 5000,   /* a SYN lost twice on the way still makes it (1 s + 2 s) */
+    .idle_ms = 55000,     /* below the 60 s after which common servers and NATs drop idle connections */
+    .idle_max = 512,      /* what a burst of that many parallel requests leaves behind is used again */
+    .conns_max = 8192,    /* well below the ephemeral ports towards one address */
+    .waiting_max = 16384, /* some kilobytes each: bounds what a dead upstream can make a worker hold */
+};
+
+#define TICK_MS 1000
+
+static struct agw_pool *pool_new(struct agw_client *c, const struct agw_endpoint *to)
+{
+    struct agw_pool *p = calloc(1, sizeof(*p) + to->key.n + to->host.n);
+    if (!p)
+        return NULL;
+    char *text = (char *)(p + 1);
+    memcpy(text, to->key.p, to->key.n);
+    if (to->host.n)
+        memcpy(text + to->key.n, to->host.p, to->host.n);
+    p->client = c;
+    p->to = *to;
+    p->to.key = agw_str(text, to->key.n);
+    p->to.host = agw_str(text + to->key.n, to->host.n);
+    p->to.tls = to->tls ? agw_tls_client_ref(to->tls) : NULL;
+    agw_list_init(&p->idle);
+    agw_list_init(&p->busy);
+    agw_list_init(&p->h2);
+    agw_list_init(&p->waiting);
+    agw_list_init(&p->dials);
+    if (agw_map_put(&c->pools, p->to.key, p, NULL)) {
+        agw_pool_free(p);
+        return NULL;
+    }
+    agw_list_push(&c->all, &p->all);
+    return p;
+}
+
+static void pool_drop(struct agw_pool *p)
+{
+    agw_map_take(&p->client->pools, p->to.key);
+    agw_list_remove(&p->all);
+    agw_pool_free(p);
+}
+
+static void trim(struct agw_client *c)
+{
+    uint64_t now = c->loop->now_ms, idle = c->limits->idle_ms;
+    uint64_t before = now > idle ? now - idle : 0;
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &c->all) {
+        struct agw_pool *p = agw_list_entry(node, struct agw_pool, all);
+        agw_pool_trim(p, now);
+        if (agw_pool_unused(p) && p->used_ms <= before)
+            pool_drop(p);
+    }
+}
+
+static void on_tick(struct agw_timer *t)
+{
+    struct agw_client *c = agw_container_of(t, struct agw_client, tick);
+    trim(c);
+    if (!agw_list_empty(&c->all))
+        agw_timer_set(&c->loop->timers, t, c->loop->now_ms + TICK_MS);
+}
+
+struct agw_client *agw_client_new(struct agw_loop *loop, struct agw_dns *dns,
+                                  const struct agw_client_limits *limits)
+{
+    struct agw_client *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    c->loop = loop;
+    c->dns = dns;
+    c->limits = limits;
+    agw_map_init(&c->pools);
+    agw_list_init(&c->all);
+    agw_list_init(&c->dying);
+    agw_timer_init(&c->tick, on_tick);
+    return c;
+}
+
+void agw_client_free(struct agw_client *c)
+{
+    if (!c)
+        return;
+    agw_timer_cancel(&c->loop->timers, &c->tick);
+    while (!agw_list_empty(&c->all))
+        pool_drop(agw_list_entry(c->all.next, struct agw_pool, all));
+    agw_map_free(&c->pools);
+    agw_client_stream_drop_all(c);
+    free(c);
+}
+
+const struct agw_client_stats *agw_client_stats(const struct agw_client *c)
+{
+    return &c->stats;
+}
+
+static struct agw_pool *pool_for(struct agw_client *c, const struct agw_endpoint *to)
+{
+    struct agw_pool *p = agw_map_get_hashed(&c->pools, to->key, to->hash);
+    if (!p)
+        p = pool_new(c, to);
+    if (p && !agw_timer_armed(&c->tick))
+        agw_timer_set(&c->loop->timers, &c->tick, c->loop->now_ms + TICK_MS);
+    return p;
+}
+
+struct agw_stream *agw_client_open(struct agw_client *c, const struct agw_endpoint *to,
+                                   struct agw_arena *arena, const struct agw_stream_events *events,
+                                   void *owner)
+{
+    struct agw_pool *p = pool_for(c, to);
+    struct agw_client_stream *cs = p ? agw_client_stream_new(p) : NULL;
+    if (!cs)
+        return NULL;
+    cs->s.events = events;
+    cs->s.owner = owner;
+    cs->s.arena = arena;
+    p->used_ms = c->loop->now_ms;
+    if (agw_pool_attach(p, cs))
+        return &cs->s;
+    if (p->waiting_count >= c->limits->waiting_max) {
+        agw_client_stream_fail(cs, AGW_ELIMIT);
+        return &cs->s;
+    }
+    agw_list_push(&p->waiting, &cs->node);
+    p->waiting_count++;
+    agw_pool_serve(p);
+    return &cs->s;
+}
+
+static const char *http_name(enum agw_upstream_http http)
+{
+    return http == AGW_UPSTREAM_HTTP1 ? "h1" : http == AGW_UPSTREAM_HTTP2 ? "h2" : "alpn";
+}
+
+int agw_endpoint_key(struct agw_endpoint *e, struct agw_str tls_identity, struct agw_arena *arena)
+{
+    char address[AGW_ADDR_TEXT];
+    struct agw_str where;
+    if (e->addr.n > 0)
+        where = agw_str(address, agw_addr_format(&e->addr, address));
+    else
+        where = agw_arena_printf(arena, "%.*s:%u", AGW_STRF(e->host), e->port);
+    /* The host is the name that TLS verifies: connections of one address are shared only for one name. */
+    struct agw_str host = e->tls ? e->host : AGW_STR("");
+    struct agw_str key = agw_arena_printf(arena, "%.*s|%s|%.*s|%.*s", AGW_STRF(where), http_name(e->http),
+                                          AGW_STRF(tls_identity), AGW_STRF(host));
+    if (!where.p || !key.p)
+        return AGW_ENOMEM;
+    e->key = key;
+    e->hash = agw_hash(key);
+    return 0;
+}

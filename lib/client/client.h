@@ -1,0 +1,70 @@
+/* Upstream requests: connection pools by endpoint, HTTP/1.1 and HTTP/2, plain and TLS. One client a worker.
+ *
+ * A request is a struct agw_stream (http/stream.h) seen from the client's side: write the head at once, it
+ * waits for the connection. Ownership: the stream belongs to the client until on_close, reset or detach.
+ * Threads: the loop's own. */
+#ifndef AGW_CLIENT_CLIENT_H
+#define AGW_CLIENT_CLIENT_H
+
+#include "event/loop.h"
+#include "http/stream.h"
+#include "net/addr.h"
+#include "net/dns.h"
+#include "tls/tls.h"
+
+enum agw_upstream_http {
+    AGW_UPSTREAM_HTTP1,
+    AGW_UPSTREAM_HTTP2,
+    AGW_UPSTREAM_ALPN /* TLS only: as negotiated */
+};
+
+/* Where requests go; immutable. Endpoints with equal keys share connections, also across snapshots. */
+struct agw_endpoint {
+    struct agw_str key;   /* address, TLS identity and protocol, as text: agw_endpoint_key */
+    uint64_t hash;        /* agw_hash(key) */
+    struct agw_addr addr; /* n == 0: resolve host:port */
+    struct agw_str host;
+    uint16_t port;
+    enum agw_upstream_http http;
+    struct agw_tls_client *tls; /* NULL: plain */
+};
+
+/* Builds key and hash from the other fields; |tls_identity| tells TLS settings apart (empty for plain).
+ * AGW_ENOMEM. */
+int agw_endpoint_key(struct agw_endpoint *e, struct agw_str tls_identity, struct agw_arena *arena);
+
+struct agw_client_limits {
+    uint32_t connect_ms;  /* connect and TLS handshake */
+    uint32_t idle_ms;     /* an idle pooled connection is closed after this */
+    uint32_t idle_max;    /* idle connections kept an endpoint */
+    uint32_t conns_max;   /* connections an endpoint (this worker); requests above wait */
+    uint32_t waiting_max; /* requests waiting for a connection an endpoint; AGW_ELIMIT above */
+};
+extern const struct agw_client_limits agw_client_default_limits;
+
+struct agw_client_stats {
+    uint64_t connects, connect_failures;
+    uint64_t reuses; /* requests on a connection that had served one before */
+    uint32_t open, idle;
+};
+
+struct agw_client;
+struct agw_client *agw_client_new(struct agw_loop *loop, struct agw_dns *dns,
+                                  const struct agw_client_limits *limits);
+void agw_client_free(struct agw_client *c); /* resets all streams, without events */
+const struct agw_client_stats *agw_client_stats(const struct agw_client *c);
+
+/* Opens a stream to |to| (copied as far as needed; |to|->tls is referenced). |arena| takes the response head
+ * and must live until the stream is over. NULL: out of memory. No event comes from inside this call. */
+struct agw_stream *agw_client_open(struct agw_client *c, const struct agw_endpoint *to,
+                                   struct agw_arena *arena, const struct agw_stream_events *events,
+                                   void *owner);
+/* After on_head: the address the request went to (for logs). n == 0 when not connected. */
+const struct agw_addr *agw_client_peer(const struct agw_stream *s);
+/* True if the stream runs on a connection that served a request before. */
+bool agw_client_reused(const struct agw_stream *s);
+/* In on_close: true if no byte of the request had left for the endpoint, so that it may be tried again
+ * whatever its method is. */
+bool agw_client_unsent(const struct agw_stream *s);
+
+#endif

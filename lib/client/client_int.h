@@ -1,0 +1,117 @@
+/* Inside lib/client: pools, the streams they hand out and the connections that carry them. */
+#ifndef AGW_CLIENT_CLIENT_INT_H
+#define AGW_CLIENT_CLIENT_INT_H
+
+#include "base/map.h"
+#include "client/client.h"
+#include "net/input.h"
+#include "net/output.h"
+
+struct agw_pool;
+struct agw_h1_conn;
+struct agw_h2_conn;
+struct agw_h2_stream;
+
+/* A request. Until a connection is there, writes are kept here (ops = the waiting ones);
+ * agw_client_stream_attach then hands them to the connection's own ops, which a transport sets in s.ops
+ * before calling it. */
+struct agw_client_stream {
+    struct agw_stream s; /* what the owner sees */
+    struct agw_client *client;
+    struct agw_pool *pool;
+    struct agw_list node; /* pool->waiting, the connection's list of streams, or client->dying */
+    /* kept while waiting */
+    const struct agw_msg *head;
+    const struct agw_headers *trailers;
+    struct agw_chain body;
+    bool head_end, ended;
+    /* while attached: exactly one is set */
+    struct agw_h1_conn *h1;
+    struct agw_h2_conn *h2;
+    struct agw_h2_stream *h2_stream; /* NULL before the head was submitted */
+    bool h2_answered;                /* a head came */
+    enum agw_method method;
+    bool reused, unsent;
+    struct agw_addr peer;
+    struct agw_task closing; /* delivers on_close(close_code), then frees */
+    int close_code;
+};
+
+/* A connection being made; it becomes an h1_conn or an h2_conn. */
+struct agw_dial;
+
+struct agw_pool {
+    struct agw_client *client;
+    struct agw_endpoint to;  /* own copy, key included */
+    struct agw_list all;     /* client->pools */
+    struct agw_list idle;    /* h1, most recently used first */
+    struct agw_list busy;    /* h1 */
+    struct agw_list h2;      /* h2 connections that take streams */
+    struct agw_list waiting; /* agw_client_stream */
+    struct agw_list dials;
+    uint32_t idle_count, open, dialing, waiting_count;
+    uint64_t used_ms;
+};
+
+struct agw_client {
+    struct agw_loop *loop;
+    struct agw_dns *dns;
+    const struct agw_client_limits *limits;
+    struct agw_client_stats stats;
+    struct agw_map pools; /* key -> agw_pool */
+    struct agw_list all;
+    struct agw_list dying;           /* streams whose on_close is due */
+    struct agw_timer tick;           /* closes idle connections and unused pools */
+    struct agw_client_stream *spare; /* free list by s.owner */
+};
+
+/* --- stream.c --- */
+struct agw_client_stream *
+agw_client_stream_new(struct agw_pool *pool);          /* waiting, in no list; NULL: no memory */
+void agw_client_stream_drop_all(struct agw_client *c); /* the dying, without an event, and the spare ones */
+/* Replays what was kept to s.ops; the transport has set s.ops and its pointer. */
+void agw_client_stream_attach(struct agw_client_stream *cs);
+/* Ends the stream with on_close(code) from a deferred task. The transport has forgotten it. */
+void agw_client_stream_fail(struct agw_client_stream *cs, int code);
+/* Tells the owner at once (from within an event), then frees. */
+void agw_client_stream_close(struct agw_client_stream *cs, int code);
+/* Frees without an event: after reset and detach. */
+void agw_client_stream_free(struct agw_client_stream *cs);
+
+/* --- pool.c --- */
+void agw_pool_serve(struct agw_pool *p); /* gives waiting streams connections, dials more if allowed */
+bool agw_pool_attach(struct agw_pool *p, struct agw_client_stream *cs); /* false: no connection is free now */
+void agw_pool_free(struct agw_pool *p); /* closes all connections; streams are freed without events */
+void agw_pool_trim(struct agw_pool *p, uint64_t now_ms);
+bool agw_pool_unused(const struct agw_pool *p);
+/* A dial ended: |conn| is ready (taken over) or NULL with the reason. */
+void agw_pool_dialed(struct agw_pool *p, struct agw_conn *conn, int code);
+
+/* --- dial.c --- */
+/* Connects and shakes hands; agw_pool_dialed follows from an event or task, never from inside. AGW_ENOMEM. */
+int agw_dial_start(struct agw_pool *p);
+void agw_dial_cancel(struct agw_dial *d); /* no agw_pool_dialed follows */
+struct agw_dial *agw_dial_of(struct agw_list *node);
+
+/* --- h1_conn.c --- */
+/* Takes over |conn| (ready, allocated by malloc). NULL: out of memory, |conn| is closed and freed. */
+struct agw_h1_conn *agw_h1_conn_new(struct agw_pool *pool, struct agw_conn *conn);
+void agw_h1_conn_attach(struct agw_h1_conn *h, struct agw_client_stream *cs);
+void agw_h1_conn_close(struct agw_h1_conn *h); /* closes and frees; a stream on it fails */
+/* True when the connection carries no stream and its time is over. */
+bool agw_h1_conn_expired(const struct agw_h1_conn *h, uint64_t now_ms);
+struct agw_h1_conn *agw_h1_conn_of(struct agw_list *node);
+
+/* --- h2_conn.c --- */
+/* Takes over |conn| (ready, allocated by malloc); starts the HTTP/2 session. Links itself into pool->h2;
+ * after GOAWAY it stays there without room until its streams are over. When it dies it fails its streams,
+ * lowers pool->open, frees itself and calls agw_pool_serve. NULL: out of memory, |conn| is closed and freed.
+ */
+struct agw_h2_conn *agw_h2_conn_new(struct agw_pool *pool, struct agw_conn *conn);
+unsigned agw_h2_conn_room(const struct agw_h2_conn *h); /* streams it could still take */
+void agw_h2_conn_attach(struct agw_h2_conn *h, struct agw_client_stream *cs);
+void agw_h2_conn_close(struct agw_h2_conn *h); /* closes and frees, its streams without an event */
+bool agw_h2_conn_idle(const struct agw_h2_conn *h, uint64_t *ret_since_ms); /* no stream open */
+struct agw_h2_conn *agw_h2_conn_of(struct agw_list *node);
+
+#endif

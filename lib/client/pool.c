@@ -1,0 +1,161 @@
+#include <stdlib.h>
+#include "client/client_int.h"
+
+static struct agw_client_stream *waiting_stream(struct agw_list *node)
+{
+    return agw_list_entry(node, struct agw_client_stream, node);
+}
+
+static struct agw_client_stream *pop_waiting(struct agw_pool *p)
+{
+    struct agw_list *node = agw_list_pop(&p->waiting);
+    if (!node)
+        return NULL;
+    p->waiting_count--;
+    return waiting_stream(node);
+}
+
+/* The idle connection used last, if its time is not over: the clean-up comes but once a second. */
+static struct agw_h1_conn *fresh_idle(struct agw_pool *p)
+{
+    while (!agw_list_empty(&p->idle)) {
+        struct agw_h1_conn *h = agw_h1_conn_of(p->idle.next);
+        if (!agw_h1_conn_expired(h, p->client->loop->now_ms))
+            return h;
+        agw_h1_conn_close(h);
+    }
+    return NULL;
+}
+
+/* The first HTTP/2 connection that takes another stream. */
+static struct agw_h2_conn *h2_with_room(struct agw_pool *p)
+{
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &p->h2) {
+        struct agw_h2_conn *h = agw_h2_conn_of(node);
+        if (agw_h2_conn_room(h) > 0)
+            return h;
+    }
+    return NULL;
+}
+
+bool agw_pool_attach(struct agw_pool *p, struct agw_client_stream *cs)
+{
+    struct agw_h1_conn *h1 = fresh_idle(p);
+    struct agw_h2_conn *h2 = h1 ? NULL : h2_with_room(p);
+    if (h1)
+        agw_h1_conn_attach(h1, cs);
+    else if (h2)
+        agw_h2_conn_attach(h2, cs);
+    else
+        return false;
+    /* Nothing is told from inside attach: the stream is there yet, whatever became of it. */
+    p->client->stats.reuses += cs->reused;
+    return true;
+}
+
+/* One dial may bring room for many streams where the endpoint speaks HTTP/2. */
+static bool wants_dial(const struct agw_pool *p)
+{
+    if (p->open + p->dialing >= p->client->limits->conns_max)
+        return false;
+    if (p->to.http == AGW_UPSTREAM_HTTP2)
+        return p->dialing == 0;
+    return p->dialing < p->waiting_count;
+}
+
+void agw_pool_serve(struct agw_pool *p)
+{
+    while (p->waiting_count > 0) {
+        if (!fresh_idle(p) && !h2_with_room(p))
+            break;
+        agw_pool_attach(p, pop_waiting(p));
+    }
+    while (p->waiting_count > 0 && wants_dial(p)) {
+        if (agw_dial_start(p) == 0)
+            p->dialing++;
+        else
+            agw_client_stream_fail(pop_waiting(p), AGW_ENOMEM);
+    }
+}
+
+static bool negotiated_h2(const struct agw_pool *p, struct agw_conn *conn)
+{
+    if (p->to.http != AGW_UPSTREAM_ALPN)
+        return p->to.http == AGW_UPSTREAM_HTTP2;
+    const struct agw_filter *tls = agw_tls_find(conn);
+    return tls && agw_str_eq(agw_tls_alpn(tls), AGW_STR("h2"));
+}
+
+static void fail_waiting(struct agw_pool *p, int code)
+{
+    /* An HTTP/2 dial stood for all that wait, another for one. */
+    unsigned n = p->to.http == AGW_UPSTREAM_HTTP2 ? p->waiting_count : 1;
+    for (; n > 0 && p->waiting_count > 0; n--)
+        agw_client_stream_fail(pop_waiting(p), code);
+}
+
+void agw_pool_dialed(struct agw_pool *p, struct agw_conn *conn, int code)
+{
+    p->dialing--;
+    if (!conn) {
+        fail_waiting(p, code);
+        agw_pool_serve(p);
+        return;
+    }
+    p->open++;
+    p->client->stats.open++;
+    bool made = negotiated_h2(p, conn) ? agw_h2_conn_new(p, conn) != NULL : agw_h1_conn_new(p, conn) != NULL;
+    if (!made) {
+        p->open--;
+        p->client->stats.open--;
+        fail_waiting(p, AGW_ENOMEM);
+    }
+    agw_pool_serve(p);
+}
+
+bool agw_pool_unused(const struct agw_pool *p)
+{
+    return p->open == 0 && p->dialing == 0 && p->waiting_count == 0;
+}
+
+static void close_expired(struct agw_list *list, uint64_t now_ms)
+{
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, list) {
+        struct agw_h1_conn *h = agw_h1_conn_of(node);
+        if (agw_h1_conn_expired(h, now_ms))
+            agw_h1_conn_close(h);
+    }
+}
+
+void agw_pool_trim(struct agw_pool *p, uint64_t now_ms)
+{
+    struct agw_list *node, *tmp;
+    close_expired(&p->idle, now_ms);
+    close_expired(&p->busy, now_ms);
+    agw_list_each (node, tmp, &p->h2) {
+        uint64_t since;
+        struct agw_h2_conn *h = agw_h2_conn_of(node);
+        if (agw_h2_conn_idle(h, &since) && since + p->client->limits->idle_ms <= now_ms)
+            agw_h2_conn_close(h);
+    }
+    agw_pool_serve(p); /* there may be room for more connections */
+}
+
+void agw_pool_free(struct agw_pool *p)
+{
+    struct agw_client_stream *cs;
+    while ((cs = pop_waiting(p)))
+        agw_client_stream_free(cs);
+    while (!agw_list_empty(&p->dials))
+        agw_dial_cancel(agw_dial_of(p->dials.next));
+    while (!agw_list_empty(&p->idle))
+        agw_h1_conn_close(agw_h1_conn_of(p->idle.next));
+    while (!agw_list_empty(&p->busy))
+        agw_h1_conn_close(agw_h1_conn_of(p->busy.next));
+    while (!agw_list_empty(&p->h2))
+        agw_h2_conn_close(agw_h2_conn_of(p->h2.next));
+    agw_tls_client_unref(p->to.tls);
+    free(p);
+}

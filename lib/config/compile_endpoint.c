@@ -1,0 +1,224 @@
+#include "config/compile_int.h"
+
+#include <stdio.h>
+
+/* A workload behind a service. */
+struct member {
+    struct member *next;
+    const struct agw_resource *workload;
+    const Istio__PortList *ports;
+};
+
+struct members { /* in order of workload keys */
+    struct member *first, *last;
+    uint32_t count;
+};
+
+static int add_member(struct agw_compile *c, const struct agw_resource *workload,
+                      const Istio__Workload__ServicesEntry *entry)
+{
+    struct agw_str key = agw_str_c(entry->key);
+    struct members *m = agw_map_get(&c->members, key);
+    struct member *one = agw_arena_zalloc(&c->scratch, sizeof(*one));
+    if (!one)
+        return AGW_ENOMEM;
+    if (!m) {
+        m = agw_arena_zalloc(&c->scratch, sizeof(*m));
+        if (!m || agw_map_put(&c->members, key, m, NULL))
+            return AGW_ENOMEM;
+    }
+    one->workload = workload;
+    one->ports = entry->value;
+    *(m->last ? &m->last->next : &m->first) = one;
+    m->last = one;
+    m->count++;
+    return 0;
+}
+
+int agw_compile_members(struct agw_compile *c)
+{
+    struct agw_resource *r;
+    uint32_t i;
+    int code = 0;
+    agw_compile_each(c, AGW_RESOURCE_WORKLOAD, i, r)
+    {
+        for (size_t k = 0; !code && k < r->workload->n_services; k++)
+            if (r->workload->services[k]->value)
+                code = add_member(c, r, r->workload->services[k]);
+    }
+    return code;
+}
+
+static void free_tls_client(void *client)
+{
+    agw_tls_client_unref(client);
+}
+
+/* Sets protocol, TLS and key of an endpoint whose address is set. |h2|: what the port itself says
+ * (appProtocol). */
+static int finish_endpoint(struct agw_compile *c, struct agw_endpoint *e, struct agw_transport *t, bool h2,
+                           struct agw_error *err)
+{
+    char identity[24] = "";
+    bool http1 = t->http1, http2 = t->http2 || (!t->http1 && h2);
+    e->http = http2 ? AGW_UPSTREAM_HTTP2 : t->tls && !http1 ? AGW_UPSTREAM_ALPN : AGW_UPSTREAM_HTTP1;
+    if (t->tls) {
+        struct agw_tls_client_conf conf = t->tls_conf;
+        uint64_t id;
+        if (!conf.alpn_h2 && !conf.alpn_http1) {
+            conf.alpn_h2 = !http1;
+            conf.alpn_http1 = !http2;
+        }
+        int code = agw_tls_cache_client(c->compiler->tls, &conf, &e->tls, &id, err);
+        if (!code)
+            code = agw_snapshot_on_free(c->snap, free_tls_client, e->tls);
+        if (code)
+            return code;
+        snprintf(identity, sizeof(identity), "tls%llu", (unsigned long long)id);
+    }
+    return agw_endpoint_key(e, agw_str_c(identity), c->arena);
+}
+
+static int tls_failed(struct agw_compile *c, const struct agw_resource *r, const struct agw_error *err,
+                      const char **ret_reason)
+{
+    *ret_reason = agw_arena_printf(c->arena, "backend TLS: %s", err->text).p;
+    return *ret_reason ? agw_compile_error(c, r, "%s", *ret_reason) : AGW_ENOMEM;
+}
+
+static int set_auto_host(struct agw_compile *c, struct agw_backend *b, const struct agw_endpoint *e)
+{
+    uint16_t usual = e->tls ? 443 : 80;
+    b->auto_host =
+        e->port == usual ? e->host : agw_arena_printf(c->arena, "%.*s:%u", AGW_STRF(e->host), e->port);
+    return b->auto_host.p ? 0 : AGW_ENOMEM;
+}
+
+int agw_compile_static_endpoint(struct agw_compile *c, struct agw_backend *b, const struct agw_resource *r,
+                                struct agw_transport *t, const char **ret_reason)
+{
+    const Pb__StaticBackend *in = r->backend->static_;
+    struct agw_endpoint *e = agw_arena_zalloc(c->arena, sizeof(*e));
+    struct agw_error err = {0};
+    b->endpoints = agw_arena_alloc(c->arena, sizeof(*b->endpoints));
+    if (!e || !b->endpoints)
+        return AGW_ENOMEM;
+    bool unix_path = *in->unix_path;
+    if (!unix_path && (!*in->host || in->port < 1 || in->port > 65535)) {
+        *ret_reason = "the static backend has no valid host and port";
+        return agw_compile_error(c, r, "static: host \"%s\" port %d is no address", in->host, in->port);
+    }
+    e->host = agw_str_c(in->host);
+    e->port = unix_path ? 0 : (uint16_t)in->port;
+    bool is_ip = !unix_path && agw_addr_ip(e->host, e->port, &e->addr) == 0;
+    if (unix_path && agw_addr_unix(agw_str_c(in->unix_path), &e->addr)) {
+        *ret_reason = "the static backend's unix path is too long";
+        return agw_compile_error(c, r, "static: unix path \"%s\" is too long", in->unix_path);
+    }
+    int code = finish_endpoint(c, e, t, false, &err);
+    if (code == AGW_ENOMEM)
+        return code;
+    if (code)
+        return tls_failed(c, r, &err, ret_reason);
+    b->endpoints[0] = e;
+    b->endpoint_count = 1;
+    return is_ip || unix_path ? 0 : set_auto_host(c, b, e);
+}
+
+static const Istio__Port *find_port(Istio__Port *const *ports, size_t count, uint32_t service_port)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ports[i]->service_port == service_port)
+            return ports[i];
+    return NULL;
+}
+
+static bool usable(const Istio__Service *service, const Istio__Workload *w)
+{
+    bool any_health = service->load_balancing && service->load_balancing->health_policy ==
+                                                     ISTIO__LOAD_BALANCING__HEALTH_POLICY__ALLOW_ALL;
+    bool drained = w->capacity && w->capacity->value == 0;
+    return !drained && (any_health || w->status != ISTIO__WORKLOAD_STATUS__UNHEALTHY);
+}
+
+/* The workload's own port for the service's, else the service's. 0: none. */
+static uint32_t target_port(const struct member *m, const Istio__Port *port)
+{
+    const Istio__Port *own = find_port(m->ports->ports, m->ports->n_ports, port->service_port);
+    uint32_t n = own && own->target_port ? own->target_port : port->target_port;
+    return n <= 65535 ? n : 0;
+}
+
+/* False when the workload has neither an address nor a name. */
+static bool set_address(struct agw_endpoint *e, const Istio__Workload *w)
+{
+    const ProtobufCBinaryData *ip = w->n_addresses ? &w->addresses[0] : NULL;
+    if (!ip)
+        return *w->hostname;
+    if (ip->len == 4) {
+        e->addr.n = sizeof(e->addr.u.in4);
+        e->addr.u.in4.sin_family = AF_INET;
+        memcpy(&e->addr.u.in4.sin_addr, ip->data, 4);
+    } else if (ip->len == 16) {
+        e->addr.n = sizeof(e->addr.u.in6);
+        e->addr.u.in6.sin6_family = AF_INET6;
+        memcpy(&e->addr.u.in6.sin6_addr, ip->data, 16);
+    } else {
+        return false;
+    }
+    agw_addr_set_port(&e->addr, e->port);
+    return true;
+}
+
+/* *ret_endpoint stays NULL when the workload cannot be reached on this port. */
+static int member_endpoint(struct agw_compile *c, const struct agw_resource *service, const struct member *m,
+                           const Istio__Port *port, struct agw_transport *t, struct agw_error *err,
+                           const struct agw_endpoint **ret_endpoint)
+{
+    const Istio__Workload *w = m->workload->workload;
+    uint32_t number = target_port(m, port);
+    *ret_endpoint = NULL;
+    if (!number || !usable(service->service, w))
+        return 0;
+    struct agw_endpoint *e = agw_arena_zalloc(c->arena, sizeof(*e));
+    if (!e)
+        return AGW_ENOMEM;
+    e->port = (uint16_t)number;
+    if (!set_address(e, w))
+        return agw_compile_warn(c, m->workload, "the workload has no usable address");
+    e->host = e->addr.n ? agw_str_c(service->service->hostname) : agw_str_c(w->hostname);
+    bool h2 =
+        port->app_protocol == ISTIO__APP_PROTOCOL__HTTP2 || port->app_protocol == ISTIO__APP_PROTOCOL__GRPC;
+    int code = finish_endpoint(c, e, t, h2, err);
+    if (!code)
+        *ret_endpoint = e;
+    return code;
+}
+
+int agw_compile_service_endpoints(struct agw_compile *c, struct agw_backend *b,
+                                  const struct agw_resource *service, uint32_t number,
+                                  struct agw_transport *t, const char **ret_reason)
+{
+    const Istio__Service *s = service->service;
+    const Istio__Port *port = find_port(s->ports, s->n_ports, number);
+    const struct members *all = agw_map_get(&c->members, service->key);
+    struct agw_error err = {0};
+    if (!port || !all)
+        return 0; /* no endpoints: 503 */
+    b->endpoints = agw_arena_alloc(c->arena, all->count * sizeof(*b->endpoints));
+    if (!b->endpoints)
+        return AGW_ENOMEM;
+    if (t->tls && port->app_protocol == ISTIO__APP_PROTOCOL__HTTP11)
+        t->http1 = t->http1 || !t->http2;
+    for (const struct member *m = all->first; m; m = m->next) {
+        const struct agw_endpoint *e;
+        int code = member_endpoint(c, service, m, port, t, &err, &e);
+        if (code == AGW_ENOMEM)
+            return code;
+        if (code)
+            return tls_failed(c, service, &err, ret_reason);
+        if (e)
+            b->endpoints[b->endpoint_count++] = e;
+    }
+    return 0;
+}

@@ -1,0 +1,436 @@
+#include "config/compile_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Longest target text; longer ones match nothing that exists. */
+#define TARGET_MAX 1024
+
+struct policy_item {
+    struct policy_item *next;
+    const struct agw_resource *resource;
+};
+
+struct target { /* in order of keys */
+    struct policy_item *first, *last;
+};
+
+struct memo { /* one policy message is compiled once, however many routes it reaches */
+    struct {
+        const void *message;
+        uintptr_t kind;
+    } key;
+    const void *conf;
+    const char *failed;
+};
+
+/* What a message of the oneof is to us. |guard|: leaving it out would let requests through that it should
+ * stop. */
+struct kind_info {
+    enum agw_policy_kind kind;
+    bool known, guard;
+};
+
+#define KIND(name) .known = true, .kind = AGW_POLICY_##name
+#define TRAFFIC(arm) [PB__TRAFFIC_POLICY_SPEC__KIND_##arm]
+#define BACKEND(arm) [PB__BACKEND_POLICY_SPEC__KIND_##arm]
+
+static const struct kind_info traffic_kinds[] = {
+    TRAFFIC(TIMEOUT) = {KIND(TIMEOUT)},
+    TRAFFIC(EXT_AUTHZ) = {.guard = true},
+    TRAFFIC(AUTHORIZATION) = {.guard = true},
+    TRAFFIC(JWT) = {.guard = true},
+    TRAFFIC(EXT_PROC) = {.guard = true},
+    TRAFFIC(CSRF) = {.guard = true},
+    TRAFFIC(REQUEST_HEADER_MODIFIER) = {KIND(REQUEST_HEADERS)},
+    TRAFFIC(RESPONSE_HEADER_MODIFIER) = {KIND(RESPONSE_HEADERS)},
+    TRAFFIC(REQUEST_REDIRECT) = {KIND(REDIRECT)},
+    TRAFFIC(URL_REWRITE) = {KIND(URL_REWRITE)},
+    TRAFFIC(DIRECT_RESPONSE) = {KIND(DIRECT_RESPONSE)},
+    TRAFFIC(BASIC_AUTH) = {.guard = true},
+    TRAFFIC(API_KEY_AUTH) = {.guard = true},
+    TRAFFIC(HOST_REWRITE) = {KIND(HOST_REWRITE)},
+    TRAFFIC(DELAY) = {0},
+};
+
+static const struct kind_info backend_kinds[] = {
+    BACKEND(A2A) = {KIND(A2A)},
+    BACKEND(BACKEND_TLS) = {KIND(BACKEND_TLS)},
+    BACKEND(MCP_AUTHORIZATION) = {.guard = true},
+    BACKEND(MCP_AUTHENTICATION) = {.guard = true},
+    BACKEND(REQUEST_HEADER_MODIFIER) = {KIND(BACKEND_REQUEST_HEADERS)},
+    BACKEND(RESPONSE_HEADER_MODIFIER) = {KIND(BACKEND_RESPONSE_HEADERS)},
+    BACKEND(REQUEST_REDIRECT) = {KIND(REDIRECT)},
+    BACKEND(BACKEND_HTTP) = {KIND(BACKEND_HTTP)},
+    BACKEND(BACKEND_TUNNEL) = {.guard = true},
+    BACKEND(EXT_AUTHZ) = {.guard = true},
+    BACKEND(MCP_GUARDRAILS) = {.guard = true},
+};
+
+static const char *policy_name(enum agw_policy_kind kind)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        AGW_POLICY_LIST(X)
+#undef X
+    };
+    return names[kind];
+}
+
+/* One policy of either family, looked at the same way. */
+struct view {
+    const struct kind_info *info; /* NULL: the message has no kind we know of */
+    const void *message;
+    const char *name;
+};
+
+static struct view view_of(const ProtobufCMessageDescriptor *type, const struct kind_info *kinds,
+                           size_t count, unsigned number, const void *message)
+{
+    static const struct kind_info unsupported;
+    if (number == 0 || !message)
+        return (struct view){NULL, NULL, "?"};
+    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(type, number);
+    return (struct view){number < count ? &kinds[number] : &unsupported, message, field->name};
+}
+
+static struct view traffic_view(const Pb__TrafficPolicySpec *spec)
+{
+    struct view v = view_of(&pb__traffic_policy_spec__descriptor, traffic_kinds, AGW_ARRAY_LEN(traffic_kinds),
+                            spec->kind_case, spec->timeout);
+    static const struct kind_info early = {.guard = true};
+    if (v.info && spec->phase != PB__TRAFFIC_POLICY_SPEC__POLICY_PHASE__ROUTE)
+        v.info = &early; /* none of ours runs before the route is chosen */
+    return v;
+}
+
+static struct view backend_view(const Pb__BackendPolicySpec *spec)
+{
+    return view_of(&pb__backend_policy_spec__descriptor, backend_kinds, AGW_ARRAY_LEN(backend_kinds),
+                   spec->kind_case, spec->a2a);
+}
+
+static bool supported(const struct agw_compile *c, const struct view *v)
+{
+    return v->info && v->info->known && c->compiler->policies[v->info->kind];
+}
+
+static bool must_refuse(const struct agw_compile *c, const struct view *v)
+{
+    return !v->info || (!supported(c, v) && v->info->guard);
+}
+
+/* Says once what is wrong with a policy that will not run. */
+static int note_unsupported(struct agw_compile *c, const struct agw_resource *owner, const struct view *v)
+{
+    if (!v->info)
+        return agw_compile_error(c, owner,
+                                 "a policy of a kind unknown to this version: requests are refused");
+    if (supported(c, v))
+        return 0;
+    if (v->info->guard)
+        return agw_compile_warn(c, owner, "policy %s is not supported: requests are refused", v->name);
+    return agw_compile_warn(c, owner, "policy %s is not supported and has no effect", v->name);
+}
+
+static const char *refusal(struct agw_compile *c, const struct agw_resource *owner, const struct view *v)
+{
+    const char *text = agw_arena_printf(c->arena, "policy %s of %s is not supported", v->name, owner->id.p).p;
+    return text ? text : "a policy is not supported";
+}
+
+/* --- targets --- */
+static struct agw_str gateway_text(struct agw_arena *a, const Pb__PolicyTarget__GatewayTarget *g)
+{
+    if (g->listener && *g->listener)
+        return agw_arena_printf(a, "gateway/%s/%s/listener/%s", g->namespace_, g->name, g->listener);
+    if (g->_port_case)
+        return agw_arena_printf(a, "gateway/%s/%s/port/%u", g->namespace_, g->name, g->port);
+    return agw_arena_printf(a, "gateway/%s/%s", g->namespace_, g->name);
+}
+
+static struct agw_str service_text(struct agw_arena *a, const Pb__PolicyTarget__ServiceTarget *s)
+{
+    if (s->_port_case)
+        return agw_arena_printf(a, "service/%s/%s/%u", s->namespace_, s->hostname, s->port);
+    return agw_arena_printf(a, "service/%s/%s", s->namespace_, s->hostname);
+}
+
+/* "|kind|/ns/name", with "/|section|" where there is one. */
+static struct agw_str section_text(struct agw_arena *a, const char *kind, const char *ns, const char *name,
+                                   const char *section)
+{
+    bool has = section && *section;
+    return agw_arena_printf(a, "%s/%s/%s%s%s", kind, ns, name, has ? "/" : "", has ? section : "");
+}
+
+static struct agw_str route_text(struct agw_arena *a, const Pb__PolicyTarget__RouteTarget *r)
+{
+    struct agw_str kind = agw_arena_printf(a, "route/%s", *r->kind ? r->kind : "HTTPRoute");
+    return kind.p ? section_text(a, kind.p, r->namespace_, r->name, r->route_rule) : kind;
+}
+
+/* The target as text; empty for one of a kind that this version does not know. */
+static struct agw_str target_text(struct agw_compile *c, const Pb__PolicyTarget *t)
+{
+    struct agw_arena *a = &c->scratch;
+    if (!t->gateway) /* any of the union */
+        return AGW_STR("");
+    switch (t->kind_case) {
+    case PB__POLICY_TARGET__KIND_GATEWAY:
+        return gateway_text(a, t->gateway);
+    case PB__POLICY_TARGET__KIND_LISTENER_SET:
+        return section_text(a, "listener_set", t->listener_set->namespace_, t->listener_set->name,
+                            t->listener_set->section);
+    case PB__POLICY_TARGET__KIND_ROUTE:
+        return route_text(a, t->route);
+    case PB__POLICY_TARGET__KIND_SERVICE:
+        return service_text(a, t->service);
+    case PB__POLICY_TARGET__KIND_BACKEND:
+        return section_text(a, "backend", t->backend->namespace_, t->backend->name, t->backend->section);
+    default:
+        return AGW_STR("");
+    }
+}
+
+static int file_policy(struct agw_compile *c, const struct agw_resource *r, struct agw_str text)
+{
+    struct policy_item *item = agw_arena_zalloc(&c->scratch, sizeof(*item));
+    struct target *t = agw_map_get(&c->targets, text);
+    if (!item)
+        return AGW_ENOMEM;
+    item->resource = r;
+    if (!t) {
+        t = agw_arena_zalloc(&c->scratch, sizeof(*t));
+        if (!t || agw_map_put(&c->targets, text, t, NULL))
+            return AGW_ENOMEM;
+    }
+    *(t->last ? &t->last->next : &t->first) = item;
+    t->last = item;
+    return 0;
+}
+
+/* The first guard among the alternatives stands for the whole. */
+static struct view conditional_view(const Pb__ConditionalPolicies *p)
+{
+    static const struct kind_info plain;
+    for (size_t i = 0; i < p->n_policies; i++) {
+        const Pb__ConditionalPolicy *one = p->policies[i];
+        if (one->kind_case != PB__CONDITIONAL_POLICY__KIND_TRAFFIC || !one->traffic)
+            continue;
+        struct view v = traffic_view(one->traffic);
+        if (v.info && v.info->guard)
+            return (struct view){v.info, p, "conditional"};
+    }
+    return (struct view){&plain, p, "conditional"};
+}
+
+static struct view frontend_view(const Pb__FrontendPolicySpec *f)
+{
+    struct view v = view_of(&pb__frontend_policy_spec__descriptor, NULL, 0, f->kind_case, f->tcp);
+    static const struct kind_info guard = {.guard = true};
+    if (f->kind_case == PB__FRONTEND_POLICY_SPEC__KIND_NETWORK_AUTHORIZATION)
+        v.info = &guard;
+    return v;
+}
+
+static struct view policy_view(const Pb__Policy *p)
+{
+    if (p->kind_case == PB__POLICY__KIND_TRAFFIC && p->traffic)
+        return traffic_view(p->traffic);
+    if (p->kind_case == PB__POLICY__KIND_BACKEND && p->backend)
+        return backend_view(p->backend);
+    if (p->kind_case == PB__POLICY__KIND_FRONTEND && p->frontend)
+        return frontend_view(p->frontend);
+    if (p->kind_case == PB__POLICY__KIND_CONDITIONAL && p->conditional)
+        return conditional_view(p->conditional);
+    return (struct view){NULL, NULL, "?"};
+}
+
+int agw_compile_policies(struct agw_compile *c)
+{
+    struct agw_resource *r;
+    uint32_t i;
+    agw_compile_each(c, AGW_RESOURCE_POLICY, i, r)
+    {
+        struct view v = policy_view(r->policy);
+        int code = note_unsupported(c, r, &v);
+        struct agw_str text = r->policy->target ? target_text(c, r->policy->target) : AGW_STR("");
+        if (!code && !text.p)
+            code = AGW_ENOMEM;
+        if (!code && text.n == 0)
+            code = agw_compile_error(c, r, "the policy has no target that this version knows");
+        else if (!code)
+            code = file_policy(c, r, text);
+        if (code)
+            return code;
+    }
+    return 0;
+}
+
+static struct target *find_target(struct agw_compile *c, const char *format, va_list args)
+{
+    char text[TARGET_MAX];
+    int n = vsnprintf(text, sizeof(text), format, args);
+    return n > 0 && n < TARGET_MAX ? agw_map_get(&c->targets, agw_str(text, (size_t)n)) : NULL;
+}
+
+/* --- merging --- */
+static void traffic_set(struct agw_compile *c, struct agw_specs *s, const struct agw_resource *owner,
+                        const struct view *v, bool lock)
+{
+    if (must_refuse(c, v)) {
+        s->refuse = refusal(c, owner, v);
+        return;
+    }
+    if (!supported(c, v))
+        return;
+    struct agw_spec *spec = &s->v[v->info->kind];
+    if (!spec->locked)
+        *spec = (struct agw_spec){v->message, owner, lock};
+}
+
+static void backend_set(struct agw_compile *c, struct agw_specs *s, const struct agw_resource *owner,
+                        const struct view *v)
+{
+    if (must_refuse(c, v)) {
+        s->refuse = refusal(c, owner, v);
+        return;
+    }
+    if (!supported(c, v))
+        return;
+    struct agw_spec *spec = &s->v[v->info->kind];
+    if (!spec->message)
+        *spec = (struct agw_spec){v->message, owner, false};
+}
+
+void agw_compile_traffic_at(struct agw_compile *c, struct agw_specs *s, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const struct target *t = find_target(c, format, args);
+    va_end(args);
+    for (const struct policy_item *item = t ? t->first : NULL; item; item = item->next) {
+        const Pb__Policy *p = item->resource->policy;
+        if (p->kind_case == PB__POLICY__KIND_BACKEND)
+            continue;
+        struct view v = policy_view(p);
+        traffic_set(c, s, item->resource, &v, p->inheritance == PB__POLICY__INHERITANCE__OVERRIDE);
+    }
+}
+
+void agw_compile_backend_at(struct agw_compile *c, struct agw_specs *s, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const struct target *t = find_target(c, format, args);
+    va_end(args);
+    for (const struct policy_item *item = t ? t->first : NULL; item; item = item->next) {
+        const Pb__Policy *p = item->resource->policy;
+        if (p->kind_case != PB__POLICY__KIND_BACKEND)
+            continue;
+        struct view v = policy_view(p);
+        backend_set(c, s, item->resource, &v);
+    }
+}
+
+int agw_compile_check_traffic(struct agw_compile *c, const struct agw_resource *owner,
+                              Pb__TrafficPolicySpec *const *specs, size_t count)
+{
+    int code = 0;
+    for (size_t i = 0; !code && i < count; i++) {
+        struct view v = traffic_view(specs[i]);
+        code = note_unsupported(c, owner, &v);
+    }
+    return code;
+}
+
+int agw_compile_check_backend(struct agw_compile *c, const struct agw_resource *owner,
+                              Pb__BackendPolicySpec *const *specs, size_t count)
+{
+    int code = 0;
+    for (size_t i = 0; !code && i < count; i++) {
+        struct view v = backend_view(specs[i]);
+        code = note_unsupported(c, owner, &v);
+    }
+    return code;
+}
+
+void agw_compile_inline_traffic(struct agw_compile *c, struct agw_specs *s, const struct agw_resource *owner,
+                                Pb__TrafficPolicySpec *const *specs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct view v = traffic_view(specs[i]);
+        traffic_set(c, s, owner, &v, false);
+    }
+}
+
+void agw_compile_inline_backend(struct agw_compile *c, struct agw_specs *s, const struct agw_resource *owner,
+                                Pb__BackendPolicySpec *const *specs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct view v = backend_view(specs[i]);
+        backend_set(c, s, owner, &v);
+    }
+}
+
+void agw_compile_inherit(struct agw_specs *s, const struct agw_specs *from)
+{
+    for (unsigned kind = 0; kind < AGW_POLICY_COUNT; kind++)
+        if (!s->v[kind].message)
+            s->v[kind] = from->v[kind];
+    if (!s->refuse)
+        s->refuse = from->refuse;
+}
+
+/* --- compiling --- */
+static int compile_conf(struct agw_compile *c, enum agw_policy_kind kind, const struct agw_spec *spec,
+                        const struct memo **ret_memo)
+{
+    struct memo *m = agw_arena_zalloc(&c->scratch, sizeof(*m));
+    if (!m)
+        return AGW_ENOMEM;
+    m->key.message = spec->message;
+    m->key.kind = kind;
+    struct agw_str key = {(const char *)&m->key, sizeof(m->key)};
+    if ((*ret_memo = agw_map_get(&c->confs, key)))
+        return 0;
+    const struct agw_policy_ops *ops = c->compiler->policies[kind];
+    struct agw_error err = {0};
+    m->conf = spec->message;
+    int code = ops->compile ? ops->compile(spec->message, c->arena, &m->conf, &err) : 0;
+    if (code == AGW_ENOMEM)
+        return code;
+    if (code) {
+        code = agw_compile_error(c, spec->owner, "policy %s: %s", policy_name(kind), err.text);
+        m->failed =
+            agw_arena_printf(c->arena, "policy %s of %s is invalid", policy_name(kind), spec->owner->id.p).p;
+        if (code || !m->failed)
+            return AGW_ENOMEM;
+    }
+    *ret_memo = m;
+    return agw_map_put(&c->confs, key, m, NULL);
+}
+
+int agw_compile_set(struct agw_compile *c, struct agw_specs *s, struct agw_policy_set *ret_set)
+{
+    struct agw_policy_use uses[AGW_POLICY_COUNT];
+    uint32_t count = 0;
+    for (unsigned kind = 0; kind < AGW_POLICY_COUNT; kind++) {
+        const struct memo *memo;
+        if (!s->v[kind].message)
+            continue;
+        int code = compile_conf(c, kind, &s->v[kind], &memo);
+        if (code)
+            return code;
+        if (memo->failed)
+            s->refuse = memo->failed;
+        else if (c->compiler->policies[kind]->request || c->compiler->policies[kind]->response)
+            uses[count++] = (struct agw_policy_use){c->compiler->policies[kind], memo->conf};
+    }
+    struct agw_policy_use *v = NULL;
+    if (count && !(v = agw_arena_copy(c->arena, uses, count * sizeof(*uses))))
+        return AGW_ENOMEM;
+    *ret_set = (struct agw_policy_set){v, count};
+    return 0;
+}

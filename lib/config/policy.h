@@ -1,0 +1,119 @@
+/* The seam for policies: one file a policy in lib/policy, run in the fixed order of the kinds below.
+ *
+ * A policy is a const struct agw_policy_ops. The compiler calls |compile| once for each place it is attached
+ * to; workers call |request| and |response| with that configuration. Nothing here may block or keep pointers
+ * past the exchange. Threads: compile on the config thread; the rest on any worker. */
+#ifndef AGW_CONFIG_POLICY_H
+#define AGW_CONFIG_POLICY_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "http/msg.h"
+#include "net/addr.h"
+#include "tls/tls.h"
+
+struct agw_route;
+struct agw_match;
+struct agw_listener;
+struct agw_backend;
+
+/* Kinds in the order in which they run on requests (reference order of phases); responses run in list order
+ * too. */
+#define AGW_POLICY_LIST(X)                                                                                   \
+    X(TIMEOUT, "timeout")                                                                                    \
+    X(RESPONSE_HEADERS, "responseHeaderModifier")                                                            \
+    X(REQUEST_HEADERS, "requestHeaderModifier")                                                              \
+    X(HOST_REWRITE, "hostRewrite")                                                                           \
+    X(URL_REWRITE, "urlRewrite")                                                                             \
+    X(REDIRECT, "requestRedirect")                                                                           \
+    X(DIRECT_RESPONSE, "directResponse")                                                                     \
+    X(BACKEND_TLS, "backendTLS")                                                                             \
+    X(BACKEND_HTTP, "backendHTTP")                                                                           \
+    X(BACKEND_REQUEST_HEADERS, "backendRequestHeaderModifier")                                               \
+    X(BACKEND_RESPONSE_HEADERS, "backendResponseHeaderModifier")                                             \
+    X(A2A, "a2a")
+
+enum agw_policy_kind {
+#define X(name, text) AGW_POLICY_##name,
+    AGW_POLICY_LIST(X)
+#undef X
+        AGW_POLICY_COUNT
+};
+
+enum agw_verdict { AGW_CONTINUE, AGW_RESPOND };
+
+/* What a policy may see and change. Made by the exchange; lives as long as it. */
+struct agw_policy_ctx {
+    struct agw_arena *arena;
+    struct agw_msg *req; /* as it will be sent upstream */
+    struct agw_msg
+        *resp; /* response phase, or filled by a policy that answers AGW_RESPOND (status, headers) */
+    struct agw_str resp_body;                         /* AGW_RESPOND: body, in the arena or static */
+    struct agw_str original_authority, original_path; /* as the client sent them */
+    bool tls;                                         /* the client's connection */
+    uint16_t port;                                    /* the listener's port */
+    const struct agw_addr *client;
+    const struct agw_listener *listener;
+    const struct agw_route *route;
+    const struct agw_match *match;
+    const struct agw_backend *backend;
+    uint32_t request_timeout_ms, backend_timeout_ms; /* 0: none */
+    bool host_set; /* the upstream's Host is decided: a backend's own name does not replace it */
+};
+
+/* How a backend is reached, gathered while it is compiled. The strings of |tls_conf| live as long as the
+ * snapshot. */
+struct agw_transport {
+    bool tls;
+    struct agw_tls_client_conf tls_conf;
+    bool http1, http2; /* the protocol a policy asks for; neither: the backend's own, or by ALPN */
+    bool a2a;
+};
+
+struct agw_policy_ops {
+    enum agw_policy_kind kind;
+    /* |spec| is the policy's message as in proto/resource.proto (its own type) and lives as long as the
+     * snapshot; *ret_conf lives in |arena|. NULL: |spec| is the configuration. AGW_EINVAL / AGW_EUNSUPPORTED
+     * with the field and the reason, AGW_ENOMEM. */
+    int (*compile)(const void *spec, struct agw_arena *arena, const void **ret_conf, struct agw_error *err);
+    /* Backend kinds: what it says about the connection; NULL: nothing. Errors as compile's. */
+    int (*transport)(const void *spec, struct agw_arena *arena, struct agw_transport *t,
+                     struct agw_error *err);
+    enum agw_verdict (*request)(const void *conf, struct agw_policy_ctx *ctx); /* NULL: nothing to do */
+    void (*response)(const void *conf, struct agw_policy_ctx *ctx);            /* NULL: nothing to do */
+};
+
+struct agw_policy_use {
+    const struct agw_policy_ops *ops;
+    const void *conf;
+};
+
+/* Policies of one place, sorted by kind. */
+struct agw_policy_set {
+    const struct agw_policy_use *v;
+    uint32_t count;
+};
+
+/* Runs the request side in order; the first verdict that is not CONTINUE ends it. */
+static inline enum agw_verdict agw_policy_request(const struct agw_policy_set *set,
+                                                  struct agw_policy_ctx *ctx)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct agw_policy_use *use = &set->v[i];
+        enum agw_verdict verdict = use->ops->request ? use->ops->request(use->conf, ctx) : AGW_CONTINUE;
+        if (verdict != AGW_CONTINUE)
+            return verdict;
+    }
+    return AGW_CONTINUE;
+}
+
+static inline void agw_policy_response(const struct agw_policy_set *set, struct agw_policy_ctx *ctx)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct agw_policy_use *use = &set->v[i];
+        if (use->ops->response)
+            use->ops->response(use->conf, ctx);
+    }
+}
+
+#endif

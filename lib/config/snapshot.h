@@ -1,0 +1,195 @@
+/* The compiled configuration: immutable, fully resolved, read by all workers.
+ *
+ * The compiler (config/compile.h) makes a snapshot from the store; agw_snapshot_publish makes it current.
+ * Everything in it lives in its arena and is freed with it, after a grace period and once no worker pins it.
+ * Threads: made on the config thread; read on any. Workers pin with their own index only. */
+#ifndef AGW_CONFIG_SNAPSHOT_H
+#define AGW_CONFIG_SNAPSHOT_H
+
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/map.h"
+#include "client/client.h"
+#include "config/policy.h"
+#include "http/msg.h"
+#include "net/addr.h"
+#include "regex/regex.h"
+#include "tls/tls.h"
+
+struct agw_route;
+struct agw_backend;
+
+enum agw_bind_protocol { AGW_BIND_HTTP, AGW_BIND_TLS, AGW_BIND_TCP };
+
+/* --- backends --- */
+enum agw_backend_kind {
+    AGW_BACKEND_STATIC,  /* one endpoint */
+    AGW_BACKEND_SERVICE, /* endpoints of a service's port */
+    AGW_BACKEND_MCP,     /* targets behind one /mcp */
+    AGW_BACKEND_INVALID, /* a reference that does not resolve: 500 with |reason| */
+};
+
+struct agw_mcp_target {
+    struct agw_str name;
+    struct agw_backend *backend; /* STATIC or SERVICE: where it is */
+    struct agw_str path;         /* "/mcp" if the config names none */
+    bool sse;                    /* legacy HTTP+SSE transport */
+};
+
+enum agw_mcp_prefix { AGW_MCP_PREFIX_CONDITIONAL, AGW_MCP_PREFIX_ALWAYS, AGW_MCP_PREFIX_NEVER };
+
+struct agw_mcp_backend {
+    struct agw_mcp_target *targets;
+    uint32_t count;
+    bool stateless;
+    bool fail_open;
+    enum agw_mcp_prefix prefix;
+};
+
+struct agw_backend {
+    struct agw_str key;  /* "ns/name", "service/ns/host:port" */
+    struct agw_str name; /* for metrics and logs: "ns/name" or "host:port" */
+    enum agw_backend_kind kind;
+    const char *reason;                    /* INVALID: why, for logs */
+    const struct agw_endpoint **endpoints; /* STATIC, SERVICE; healthy ones only */
+    uint32_t endpoint_count;
+    bool is_a2a;              /* an A2A agent: cards are rewritten, JSON-RPC methods counted */
+    struct agw_str auto_host; /* STATIC by name: the authority to send, unless a policy decided; else empty */
+    const struct agw_mcp_backend *mcp;
+    /* Backend phase: all levels merged, but for the kinds that the backendRef itself sets. */
+    struct agw_policy_set policies;
+    uint32_t id; /* dense within the snapshot */
+};
+
+/* One backend may stand for several struct agw_backend (same key, other id) where routes reach it by
+ * different policies. */
+struct agw_backend_ref {
+    uint32_t weight;
+    const struct agw_backend *backend; /* never NULL: INVALID stands for what does not resolve */
+    struct agw_policy_set policies;    /* the backendRef's own; no kind that |backend->policies| has too */
+};
+
+/* --- routes --- */
+enum agw_path_kind { AGW_PATH_EXACT, AGW_PATH_PREFIX, AGW_PATH_REGEX };
+
+struct agw_value_match { /* header or query parameter */
+    struct agw_str name; /* headers: lower case */
+    struct agw_str value;
+    struct agw_regex *regex; /* NULL: exact */
+};
+
+/* One match of one route rule; a route with three matches gives three. Sorted by precedence within its
+ * bucket. */
+struct agw_match {
+    enum agw_path_kind path_kind;
+    struct agw_str path; /* PREFIX: without trailing slash */
+    struct agw_regex *path_regex;
+    struct agw_str method; /* empty: any */
+    const struct agw_value_match *headers, *query;
+    uint32_t header_count, query_count;
+    const struct agw_route *route;
+};
+
+struct agw_route {      /* one rule of an HTTPRoute */
+    struct agw_str key; /* as on the wire */
+    struct agw_str ns, name, rule;
+    struct agw_str label; /* "ns/name" for metrics */
+    const struct agw_backend_ref *backends;
+    uint32_t backend_count;
+    uint32_t weight_total;
+    struct agw_policy_set policies;                  /* route phase */
+    uint32_t request_timeout_ms, backend_timeout_ms; /* 0: none */
+};
+
+/* Matches of one path, in order. */
+struct agw_path_group {
+    uint64_t hash; /* agw_path_hash of |path| */
+    struct agw_str path;
+    const struct agw_match **matches; /* NULL: an empty slot */
+    uint32_t count;
+};
+
+#define AGW_PATH_DEPTH 64 /* most '/' in an indexed prefix: bounds what one look-up probes */
+
+/* Hash tables over the paths of a bucket with many matches; sizes are powers of two. */
+struct agw_path_index {
+    struct agw_path_group *exact, *prefix;
+    uint32_t exact_mask, prefix_mask;
+    uint32_t prefix_longest, prefix_deepest; /* bytes and '/' of the longest and deepest prefix */
+    uint32_t regex_first;                    /* matches from here on are of kind REGEX */
+};
+
+/* FNV-1a, continued from |hash| (AGW_PATH_HASH to begin): one pass over a request's path gives all its
+ * prefixes' hashes. */
+#define AGW_PATH_HASH 0xcbf29ce484222325ull
+static inline uint64_t agw_path_hash(uint64_t hash, const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ (unsigned char)p[i]) * 0x100000001b3ull;
+    return hash;
+}
+
+struct agw_host_bucket {
+    struct agw_str host; /* "a.b", or ".b" for "*.b", empty: any */
+    const struct agw_match **matches;
+    uint32_t count;
+    const struct agw_path_index *index; /* NULL: few matches, or prefixes too deep to index */
+};
+
+/* --- binds --- */
+struct agw_listener {
+    struct agw_str key, name, gateway; /* gateway: "ns/name" */
+    struct agw_str label;              /* "ns/gateway/listener" for metrics */
+    struct agw_str hostname;           /* lower case; "*.x" or empty */
+    bool tls;
+    struct agw_tls_server *tls_server; /* HTTPS; NULL when its certificate is bad: handshakes are refused */
+    struct agw_map hosts;              /* exact and ".suffix" keys -> struct agw_host_bucket */
+    const struct agw_host_bucket *any; /* routes without hostname, or NULL */
+    bool wildcards;                    /* |hosts| has suffix keys */
+    uint16_t port;
+};
+
+struct agw_bind {
+    struct agw_str key;
+    enum agw_bind_protocol protocol;
+    struct agw_addr *addrs; /* to listen on */
+    uint32_t addr_count;
+    uint16_t port;
+    const struct agw_listener **listeners;
+    uint32_t listener_count;
+};
+
+#define AGW_MAX_WORKERS 256
+
+struct agw_snapshot {
+    struct agw_arena arena;
+    uint64_t generation; /* 1, 2, ... */
+    uint64_t made_wall_ns;
+    struct agw_bind *binds;
+    uint32_t bind_count;
+    struct agw_backend **backends;
+    uint32_t backend_count;
+    struct agw_map binds_by_key; /* -> struct agw_bind */
+    uint32_t route_count, listener_count;
+    struct agw_snapshot_private *private; /* pins, resources to release, dump source */
+};
+
+/* --- reading --- */
+/* The current snapshot, NULL before the first. Worker: valid until its next quiescent state, unless pinned.
+ */
+struct agw_snapshot *agw_snapshot_current(void);
+/* Keeps |s| alive beyond the turn. |worker| is the caller's own index. */
+void agw_snapshot_pin(struct agw_snapshot *s, unsigned worker);
+void agw_snapshot_unpin(struct agw_snapshot *s, unsigned worker);
+
+/* --- writing: the config thread alone --- */
+/* Makes |s| current. Older ones are freed by agw_snapshot_reclaim when nobody uses them. */
+void agw_snapshot_publish(struct agw_snapshot *s);
+/* Waits a grace period and frees old snapshots that no worker pins. Returns how many are still held. */
+unsigned agw_snapshot_reclaim(void);
+/* Frees a snapshot that was not published. NULL is fine. */
+void agw_snapshot_free(struct agw_snapshot *s);
+/* At exit, after all workers are gone. */
+void agw_snapshot_shutdown(void);
+
+#endif

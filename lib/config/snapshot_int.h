@@ -1,0 +1,35 @@
+/* The inside of a snapshot that readers do not see: pins, what must be released, where it came from. */
+#ifndef AGW_CONFIG_SNAPSHOT_INT_H
+#define AGW_CONFIG_SNAPSHOT_INT_H
+
+#include "base/check.h"
+#include "config/snapshot.h"
+#include "config/store.h"
+
+/* Written by one worker alone; on a line of its own, so that workers do not slow each other. */
+struct agw_pin {
+    _Alignas(AGW_CACHE_LINE) uint32_t count;
+};
+
+/* Something outside the arena that goes with the snapshot. */
+struct agw_release {
+    struct agw_release *next;
+    void (*fn)(void *object);
+    void *object;
+};
+
+struct agw_snapshot_private {
+    struct agw_pin *pins;        /* AGW_MAX_WORKERS, aligned */
+    struct agw_release *release; /* newest first */
+    struct agw_snapshot *next;   /* retired list */
+    /* Resources the snapshot was made from, by kind, each list sorted by key; one reference each. */
+    struct agw_resource **resources[AGW_RESOURCE_KINDS];
+    uint32_t resource_count[AGW_RESOURCE_KINDS];
+};
+
+/* An empty snapshot; NULL: out of memory. Free one that was never published with agw_snapshot_free. */
+struct agw_snapshot *agw_snapshot_new(void);
+/* Has |fn(object)| called when the snapshot is freed; at once if this fails with AGW_ENOMEM. */
+int agw_snapshot_on_free(struct agw_snapshot *s, void (*fn)(void *object), void *object);
+
+#endif

@@ -1,0 +1,23 @@
+#include "policy/table.h"
+
+#include "base/check.h"
+#include "policy/policy_int.h"
+
+const struct agw_policy_ops *const agw_policy_table[] = {
+    &agw_policy_timeout,
+    &agw_policy_response_headers,
+    &agw_policy_request_headers,
+    &agw_policy_host_rewrite,
+    &agw_policy_url_rewrite,
+    &agw_policy_redirect,
+    &agw_policy_direct_response,
+    &agw_policy_backend_tls,
+    &agw_policy_backend_http,
+    &agw_policy_backend_request_headers,
+    &agw_policy_backend_response_headers,
+    &agw_policy_a2a,
+};
+
+const size_t agw_policy_table_size = AGW_ARRAY_LEN(agw_policy_table);
+
+static_assert(AGW_ARRAY_LEN(agw_policy_table) == AGW_POLICY_COUNT, "one entry a kind");

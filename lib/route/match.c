@@ -1,0 +1,223 @@
+#include "route/match.h"
+
+#include "http/uri.h"
+
+/* The host of an authority in lower case, without port and brackets, in |buf|. Empty when there is none to
+ * speak of. */
+static struct agw_str host_of(struct agw_str authority, char buf[AGW_HOST_MAX])
+{
+    struct agw_str host, port;
+    if (agw_authority_split(authority, &host, &port) || host.n > AGW_HOST_MAX)
+        return AGW_STR("");
+    if (host.n && host.p[host.n - 1] == '.') /* "a.b." names the same host as "a.b" */
+        host.n--;
+    if (host.n && host.p[0] == '.') /* no name; as a key it would be a wildcard's */
+        return AGW_STR("");
+    for (size_t i = 0; i < host.n; i++) {
+        char ch = host.p[i];
+        buf[i] = ch >= 'A' && ch <= 'Z' ? (char)(ch + 'a' - 'A') : ch;
+    }
+    return agw_str(buf, host.n);
+}
+
+/* --- listeners --- */
+/* How well a listener's hostname fits: 0 not at all, 1 any host, more with the suffix's length, most when
+ * equal. */
+static size_t fit(struct agw_str hostname, struct agw_str host)
+{
+    if (hostname.n == 0)
+        return 1;
+    if (hostname.n > 2 && hostname.p[0] == '*') {
+        struct agw_str suffix = agw_str_from(hostname, 1);
+        return host.n > suffix.n && agw_str_ends(host, suffix) ? 1 + suffix.n : 0;
+    }
+    return agw_str_eq(hostname, host) ? SIZE_MAX : 0;
+}
+
+static const struct agw_listener *best_listener(const struct agw_bind *bind, struct agw_str host)
+{
+    const struct agw_listener *best = NULL;
+    size_t best_fit = 0;
+    for (uint32_t i = 0; i < bind->listener_count; i++) {
+        size_t f = fit(bind->listeners[i]->hostname, host);
+        if (f > best_fit) {
+            best = bind->listeners[i];
+            best_fit = f;
+        }
+    }
+    return best;
+}
+
+const struct agw_listener *agw_listener_for_host(const struct agw_bind *bind, struct agw_str authority)
+{
+    char buf[AGW_HOST_MAX];
+    if (bind->listener_count == 1 && bind->listeners[0]->hostname.n == 0)
+        return bind->listeners[0];
+    return best_listener(bind, host_of(authority, buf));
+}
+
+const struct agw_listener *agw_listener_for_sni(const struct agw_bind *bind, struct agw_str sni)
+{
+    return agw_listener_for_host(bind, sni);
+}
+
+bool agw_listener_misdirected(const struct agw_bind *bind, const struct agw_listener *chosen,
+                              struct agw_str authority)
+{
+    const struct agw_listener *best = agw_listener_for_host(bind, authority);
+    return best && best != chosen;
+}
+
+/* --- matches --- */
+/* A request, taken apart as far as matching needs it. */
+struct subject {
+    const struct agw_msg *req;
+    struct agw_str path, query;
+    struct agw_arena *arena;
+};
+
+static bool value_ok(const struct agw_value_match *m, struct agw_str value)
+{
+    return m->regex ? agw_regex_full(m->regex, value) : agw_str_eq(m->value, value);
+}
+
+static bool headers_ok(const struct agw_match *m, const struct subject *s)
+{
+    for (uint32_t i = 0; i < m->header_count; i++) {
+        const struct agw_value_match *want = &m->headers[i];
+        const struct agw_header *h = agw_headers_find(&s->req->headers, want->name);
+        if (h ? !value_ok(want, h->value)
+              : !agw_str_eq(want->name, AGW_STR("host")) || !value_ok(want, s->req->authority))
+            return false;
+    }
+    return true;
+}
+
+static bool query_ok(const struct agw_match *m, const struct subject *s)
+{
+    for (uint32_t i = 0; i < m->query_count; i++) {
+        struct agw_str value;
+        if (!agw_query_get(s->query, m->query[i].name, s->arena, &value) || !value_ok(&m->query[i], value))
+            return false;
+    }
+    return true;
+}
+
+/* All conditions but the path. */
+static bool rest_ok(const struct agw_match *m, const struct subject *s)
+{
+    return (m->method.n == 0 || agw_str_eq(m->method, s->req->method_text)) && headers_ok(m, s) &&
+           query_ok(m, s);
+}
+
+static bool path_ok(const struct agw_match *m, struct agw_str path)
+{
+    switch (m->path_kind) {
+    case AGW_PATH_EXACT:
+        return agw_str_eq(m->path, path);
+    case AGW_PATH_PREFIX:
+        return agw_str_starts(path, m->path) && (path.n == m->path.n || path.p[m->path.n] == '/');
+    default:
+        return agw_regex_full(m->path_regex, path);
+    }
+}
+
+static const struct agw_match *match_in_row(const struct agw_match *const *v, uint32_t count,
+                                            const struct subject *s)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (path_ok(v[i], s->path) && rest_ok(v[i], s))
+            return v[i];
+    return NULL;
+}
+
+/* All matches in the table for this path, in order. */
+static const struct agw_match *match_group(const struct agw_path_group *table, uint32_t mask, uint64_t hash,
+                                           struct agw_str path, const struct subject *s)
+{
+    for (uint32_t at = (uint32_t)hash & mask; table[at].matches; at = (at + 1) & mask) {
+        if (table[at].hash != hash || !agw_str_eq(table[at].path, path))
+            continue;
+        for (uint32_t i = 0; i < table[at].count; i++)
+            if (rest_ok(table[at].matches[i], s))
+                return table[at].matches[i];
+        return NULL;
+    }
+    return NULL;
+}
+
+/* Prefixes end before a '/' or at the path's end: their hashes come from one pass, then the longest is tried
+ * first. */
+static const struct agw_match *match_prefix(const struct agw_path_index *x, const struct subject *s)
+{
+    struct {
+        uint64_t hash;
+        size_t n;
+    } ends[AGW_PATH_DEPTH + 2];
+    size_t count = 0, from = 0, n = 0;
+    uint64_t hash = AGW_PATH_HASH;
+    for (; n < s->path.n && n <= x->prefix_longest && count <= x->prefix_deepest; n++) {
+        if (s->path.p[n] != '/')
+            continue;
+        hash = agw_path_hash(hash, s->path.p + from, n - from);
+        ends[count].hash = hash;
+        ends[count++].n = from = n;
+    }
+    if (n == s->path.n && n <= x->prefix_longest && count <= x->prefix_deepest) {
+        ends[count].hash = agw_path_hash(hash, s->path.p + from, n - from);
+        ends[count++].n = n;
+    }
+    while (count-- > 0) {
+        const struct agw_match *m =
+            match_group(x->prefix, x->prefix_mask, ends[count].hash, agw_str(s->path.p, ends[count].n), s);
+        if (m)
+            return m;
+    }
+    return NULL;
+}
+
+static const struct agw_match *match_bucket(const struct agw_host_bucket *b, const struct subject *s)
+{
+    const struct agw_path_index *x = b->index;
+    if (!x)
+        return match_in_row(b->matches, b->count, s);
+    uint64_t hash = agw_path_hash(AGW_PATH_HASH, s->path.p, s->path.n);
+    const struct agw_match *m = match_group(x->exact, x->exact_mask, hash, s->path, s);
+    if (!m)
+        m = match_prefix(x, s);
+    return m ? m : match_in_row(b->matches + x->regex_first, b->count - x->regex_first, s);
+}
+
+/* The buckets that |host| is in, from the most specific: its own, then each parent's from the longest: of
+ * "a.b.c" they are ".b.c" and ".c". */
+static const struct agw_match *match_host(const struct agw_listener *l, struct agw_str host,
+                                          const struct subject *s)
+{
+    const struct agw_host_bucket *b;
+    const struct agw_match *m;
+    if (host.n && (b = agw_map_get(&l->hosts, host)) && (m = match_bucket(b, s)))
+        return m;
+    for (size_t i = 1; l->wildcards && i < host.n; i++)
+        if (host.p[i] == '.' && (b = agw_map_get(&l->hosts, agw_str_from(host, i))) &&
+            (m = match_bucket(b, s)))
+            return m;
+    return NULL;
+}
+
+const struct agw_match *agw_route_match(const struct agw_listener *l, const struct agw_msg *req,
+                                        struct agw_arena *arena)
+{
+    char buf[AGW_HOST_MAX];
+    bool has_query;
+    struct subject s = {.req = req, .arena = arena};
+    struct agw_str host = {0};
+    agw_path_split(req->path, &s.path, &s.query, &has_query);
+    if (l->hosts.count || l->tls)
+        host = host_of(req->authority, buf);
+    if (l->tls && !fit(l->hostname, host)) /* the handshake chose the listener, not the host */
+        return NULL;
+    const struct agw_match *m = l->hosts.count ? match_host(l, host, &s) : NULL;
+    if (m)
+        return m;
+    return l->any ? match_bucket(l->any, &s) : NULL;
+}

@@ -1,0 +1,668 @@
+/* The client's request: read, checked, and sent on its way. */
+#include "mcp/handler.h"
+
+#include <stdlib.h>
+#include "base/check.h"
+#include "mcp/mcp_int.h"
+#include "mcp/names.h"
+
+#define FIRST_ARENA 4096
+
+struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, struct agw_metrics *metrics,
+                            const unsigned char session_key[AGW_SEAL_KEY_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    char hex[2 * AGW_SEAL_KEY_SIZE];
+    struct agw_mcp *m = calloc(1, sizeof *m);
+    if (!m)
+        return NULL;
+    for (size_t i = 0; i < AGW_SEAL_KEY_SIZE; i++) {
+        hex[2 * i] = digits[session_key[i] >> 4];
+        hex[2 * i + 1] = digits[session_key[i] & 15];
+    }
+    m->seal = agw_seal_new(agw_str(hex, sizeof hex), NULL);
+    if (!m->seal) {
+        free(m);
+        return NULL;
+    }
+    m->loop = loop;
+    m->client = client;
+    m->metrics = metrics;
+    agw_list_init(&m->exchanges);
+    agw_json_doc_init(&m->scratch, 0);
+    agw_arena_init(&m->scratch_arena, FIRST_ARENA, 0);
+    return m;
+}
+
+unsigned agw_mcp_active(const struct agw_mcp *m)
+{
+    return m->active;
+}
+
+/* --- the life of an exchange --- */
+
+static void free_pages(struct agw_mcp_leg *leg)
+{
+    for (struct agw_mcp_page *p = leg->pages; p; p = p->next) {
+        agw_json_doc_free(&p->doc);
+        agw_block_unref(p->block);
+    }
+    leg->pages = NULL;
+}
+
+static void stop_timers(struct agw_mcp_exchange *x)
+{
+    agw_timer_cancel(&x->m->loop->timers, &x->keepalive);
+    agw_timer_cancel(&x->m->loop->timers, &x->deadline);
+}
+
+static void free_exchange(struct agw_mcp_exchange *x)
+{
+    for (uint32_t i = 0; x->legs && i < x->conf->count; i++) {
+        agw_mcp_call_cancel(&x->legs[i].call);
+        agw_chain_clear(&x->legs[i].failure.body);
+        free_pages(&x->legs[i]);
+    }
+    stop_timers(x);
+    agw_task_cancel(&x->reap);
+    agw_task_cancel(&x->abort);
+    agw_chain_clear(&x->body);
+    agw_json_doc_free(&x->doc);
+    agw_block_unref(x->block);
+    agw_list_remove(&x->node);
+    x->m->active--;
+    if (x->snap)
+        agw_snapshot_unpin(x->snap, x->m->loop->index);
+    agw_arena_free(&x->arena);
+    free(x);
+}
+
+static void reap(struct agw_task *t)
+{
+    free_exchange(agw_container_of(t, struct agw_mcp_exchange, reap));
+}
+
+/* The report comes first: the stream's memory goes with the reset, and with it the caller's. */
+static void run_abort(struct agw_task *t)
+{
+    struct agw_mcp_exchange *x = agw_container_of(t, struct agw_mcp_exchange, abort);
+    struct agw_stream *s = x->down;
+    if (!s)
+        return;
+    x->down = NULL;
+    agw_mcp_exchange_close(x, x->abort_code);
+    if (x->abort_code)
+        agw_stream_reset(s, x->abort_code);
+    else
+        agw_stream_detach(s);
+}
+
+void agw_mcp_abort(struct agw_mcp_exchange *x, int code)
+{
+    x->out = AGW_MCP_OUT_ENDED;
+    x->abort_code = code;
+    stop_timers(x);
+    agw_mcp_let_go(x);
+    if (x->down)
+        agw_loop_defer(x->m->loop, &x->abort);
+}
+
+void agw_mcp_free(struct agw_mcp *m)
+{
+    struct agw_list *node;
+    if (!m)
+        return;
+    while ((node = m->exchanges.next) != &m->exchanges) {
+        struct agw_mcp_exchange *x = agw_list_entry(node, struct agw_mcp_exchange, node);
+        if (x->down)
+            agw_stream_reset(x->down, AGW_ECANCELED);
+        free_exchange(x);
+    }
+    agw_json_doc_free(&m->scratch);
+    agw_arena_free(&m->scratch_arena);
+    agw_seal_free(m->seal);
+    free(m);
+}
+
+static void on_deadline(struct agw_timer *t)
+{
+    struct agw_mcp_exchange *x = agw_container_of(t, struct agw_mcp_exchange, deadline);
+    if (x->out == AGW_MCP_OUT_NONE)
+        agw_mcp_reply_error(x, 504, AGW_JSONRPC_INTERNAL, AGW_STR("request timeout"));
+    else if (x->out != AGW_MCP_OUT_ENDED)
+        agw_mcp_abort(x, AGW_ETIMEOUT);
+}
+
+void agw_mcp_set_deadline(struct agw_stream *s, uint32_t ms)
+{
+    struct agw_mcp_exchange *x = s->owner;
+    if (x->out != AGW_MCP_OUT_ENDED)
+        agw_timer_set(&x->m->loop->timers, &x->deadline, x->m->loop->now_ms + ms);
+}
+
+struct agw_mcp_exchange *agw_mcp_exchange_new(struct agw_mcp *m, const struct agw_backend *b,
+                                              struct agw_snapshot *snap)
+{
+    struct agw_mcp_exchange *x = calloc(1, sizeof *x);
+    if (!x)
+        return NULL;
+    x->m = m;
+    x->backend = b;
+    x->conf = b->mcp;
+    x->snap = snap;
+    if (snap)
+        agw_snapshot_pin(snap, m->loop->index);
+    x->method = agw_mcp_method_find(agw_str(NULL, 0));
+    agw_arena_init(&x->arena, FIRST_ARENA, 0);
+    agw_chain_init(&x->body);
+    agw_json_doc_init(&x->doc, 0);
+    agw_timer_init(&x->keepalive, NULL);
+    agw_timer_init(&x->deadline, on_deadline);
+    agw_task_init(&x->reap, reap);
+    agw_task_init(&x->abort, run_abort);
+    agw_list_push(&m->exchanges, &x->node);
+    m->active++;
+    return x;
+}
+
+static void reap_if_over(struct agw_mcp_exchange *x)
+{
+    if (x->closed && x->running == 0)
+        agw_loop_defer(x->m->loop, &x->reap);
+}
+
+void agw_mcp_let_go(struct agw_mcp_exchange *x)
+{
+    for (uint32_t i = 0; x->legs && i < x->conf->count; i++) {
+        struct agw_mcp_leg *leg = &x->legs[i];
+        if (!leg->call.running)
+            continue;
+        if (leg->answered) {
+            agw_mcp_call_linger(&leg->call, AGW_MCP_LINGER_MS);
+        } else {
+            agw_mcp_call_cancel(&leg->call);
+            x->running--;
+        }
+    }
+}
+
+bool agw_mcp_leg_over(struct agw_mcp_leg *leg)
+{
+    struct agw_mcp_exchange *x = leg->x;
+    x->running--;
+    reap_if_over(x);
+    return !x->closed && x->out != AGW_MCP_OUT_ENDED;
+}
+
+static void count_metrics(struct agw_mcp_exchange *x)
+{
+    struct agw_str method = x->method->name.n ? x->method->name : AGW_STR("other");
+    if (x->m->metrics && x->message.method.n)
+        agw_metrics_mcp(x->m->metrics, x->backend->name, method, x->report.target);
+}
+
+void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code)
+{
+    if (x->closed)
+        return;
+    x->closed = true;
+    stop_timers(x);
+    agw_mcp_let_go(x);
+    agw_mcp_abandon_session(x);
+    x->report.close_code = code;
+    x->report.method = x->message.method;
+    count_metrics(x);
+    if (x->hooks && x->hooks->on_done)
+        x->hooks->on_done(x->hooks_ctx, &x->report);
+    reap_if_over(x);
+}
+
+int agw_mcp_make_legs(struct agw_mcp_exchange *x)
+{
+    if (x->legs || x->conf->count == 0)
+        return 0;
+    x->legs = agw_arena_zalloc(&x->arena, x->conf->count * sizeof *x->legs);
+    if (!x->legs)
+        return AGW_ENOMEM;
+    for (uint32_t i = 0; i < x->conf->count; i++) {
+        struct agw_mcp_leg *leg = &x->legs[i];
+        leg->x = x;
+        leg->target = i;
+        leg->pages_end = &leg->pages;
+        agw_chain_init(&leg->failure.body);
+    }
+    return 0;
+}
+
+void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
+                       struct agw_chain *body, uint32_t deadline_ms)
+{
+    struct agw_mcp_exchange *x = leg->x;
+    const struct agw_mcp_peer *peer = agw_mcp_leg_peer(leg);
+    struct agw_mcp_call_fields fields = {.method = method, .last_event_id = leg->last_id};
+    if (peer) {
+        fields.session = peer->sid;
+        fields.version = agw_mcp_version_text(peer->version);
+    }
+    if (x->header_version >= AGW_MCP_MODERN)
+        fields.version = agw_mcp_version_text(x->header_version);
+    agw_mcp_call_init(&leg->call, ops, x->m->loop, x->m->client, &x->arena, &x->conf->targets[leg->target],
+                      peer ? peer->pin : 0);
+    leg->call.raw_json = leg->raw_json;
+    leg->call.deadline_ms = deadline_ms;
+    int rc = body ? agw_chain_move(&leg->call.body, body) : 0;
+    if (rc == 0)
+        rc = agw_mcp_call_head(&leg->call, x->req, &fields);
+    leg->used = true;
+    x->running++;
+    agw_mcp_call_start(&leg->call, rc);
+}
+
+int agw_mcp_request_body(struct agw_mcp_exchange *x, const struct agw_json_edits *edits,
+                         struct agw_chain *ret_body)
+{
+    agw_chain_init(ret_body);
+    return edits ? agw_json_edits_apply(edits, x->text, x->block, ret_body)
+                 : agw_chain_add(ret_body, x->block, x->text.p, x->text.n);
+}
+
+/* --- checks --- */
+
+/* True if an Accept field names |type| or a range over it; quality values are not weighed. */
+static bool accepts(const struct agw_msg *req, struct agw_str type)
+{
+    ptrdiff_t slash = agw_str_find(type, '/');
+    for (uint32_t i = 0; i < req->headers.n; i++) {
+        struct agw_str rest = req->headers.v[i].value, item, range;
+        if (req->headers.v[i].id != AGW_HDR_ACCEPT)
+            continue;
+        while (agw_str_split(&rest, ',', &item)) {
+            if (!agw_str_split(&item, ';', &range))
+                continue;
+            if (agw_str_ieq(range, type) || agw_str_eq(range, AGW_STR("*/*")))
+                return true;
+            if (range.n == (size_t)slash + 2 && range.p[slash + 1] == '*' &&
+                agw_str_ieq(agw_str(range.p, (size_t)slash), agw_str(type.p, (size_t)slash)))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool is_json(const struct agw_msg *req)
+{
+    struct agw_str rest = agw_headers_value(&req->headers, AGW_HDR_CONTENT_TYPE), type;
+    return agw_str_split(&rest, ';', &type) && agw_str_ieq(type, AGW_STR("application/json"));
+}
+
+/* Versions we serve to the client, as JSON for an error's data. */
+#define SUPPORTED "{\"supported\":[\"2025-11-25\",\"2025-06-18\",\"2025-03-26\",\"2024-11-05\"]}"
+
+static void reply_version(struct agw_mcp_exchange *x)
+{
+    agw_mcp_reply_error_data(x, 400, AGW_JSONRPC_VERSION, AGW_STR("Unsupported protocol version"),
+                             AGW_STR(SUPPORTED));
+}
+
+static bool check_version(struct agw_mcp_exchange *x)
+{
+    struct agw_str text = agw_headers_value(&x->req->headers, AGW_HDR_MCP_PROTOCOL_VERSION);
+    x->header_version = agw_mcp_version_parse(text);
+    if (text.n == 0 || x->header_version != AGW_MCP_VERSION_NONE)
+        return true;
+    reply_version(x);
+    return false;
+}
+
+/* The 2026-07-28 way: no session, each request complete in itself. */
+static bool is_modern(const struct agw_mcp_exchange *x)
+{
+    return x->header_version >= AGW_MCP_MODERN;
+}
+
+/* Without sessions every request stands alone: all targets, nothing known about them. */
+static int stateless_session(struct agw_mcp_exchange *x)
+{
+    enum agw_mcp_version v =
+        x->header_version ? x->header_version : AGW_MCP_2025_03_26; /* as the spec assumes */
+    x->session = (struct agw_mcp_session){.version = v, .count = x->conf->count};
+    x->session.peers = agw_arena_zalloc(&x->arena, x->conf->count * sizeof *x->session.peers);
+    for (uint32_t i = 0; x->session.peers && i < x->conf->count; i++)
+        x->session.peers[i] = (struct agw_mcp_peer){.present = true, .caps = 0xff, .version = v};
+    return x->session.peers ? 0 : AGW_ENOMEM;
+}
+
+static bool load_session(struct agw_mcp_exchange *x)
+{
+    int rc;
+    if (x->conf->stateless) {
+        rc = stateless_session(x);
+    } else {
+        struct agw_str id = agw_headers_value(&x->req->headers, AGW_HDR_MCP_SESSION_ID);
+        if (id.n == 0) {
+            agw_mcp_reply_error(x, 400, AGW_JSONRPC_SERVER,
+                                AGW_STR("Bad Request: Mcp-Session-Id header is required"));
+            return false;
+        }
+        rc = agw_mcp_session_open(x->m->seal, x->backend, id, &x->arena, &x->session);
+    }
+    if (rc == AGW_ENOTFOUND)
+        agw_mcp_reply_error(x, 404, AGW_JSONRPC_SESSION, AGW_STR("Session not found"));
+    else if (rc != 0)
+        agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
+    return rc == 0;
+}
+
+/* --- where it goes --- */
+
+static void relay_whole(struct agw_mcp_exchange *x, uint32_t target)
+{
+    struct agw_chain body;
+    if (agw_mcp_request_body(x, NULL, &body) != 0)
+        agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
+    else
+        agw_mcp_relay(x, target, &body);
+    agw_chain_clear(&body);
+}
+
+static void reply_unroutable(struct agw_mcp_exchange *x, int rc, struct agw_str name)
+{
+    struct agw_str text = AGW_STR("out of memory");
+    if (rc == AGW_ENOMEM) {
+        agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, text);
+        return;
+    }
+    if (rc == AGW_EINVAL)
+        text = x->method->way == AGW_MCP_WAY_REF   ? AGW_STR("params.ref must name a prompt or a resource")
+               : x->method->way == AGW_MCP_WAY_URI ? AGW_STR("params.uri must be one string")
+                                                   : AGW_STR("params.name must be one string");
+    else
+        text = agw_arena_printf(&x->arena, "Unknown %s: %.*s",
+                                x->method->cap == AGW_MCP_CAP_TOOLS     ? "tool"
+                                : x->method->cap == AGW_MCP_CAP_PROMPTS ? "prompt"
+                                : x->method->way == AGW_MCP_WAY_URI     ? "resource"
+                                                                        : "reference",
+                                AGW_STRF(name));
+    agw_mcp_reply_error(x, 200, AGW_JSONRPC_INVALID_PARAMS, text.p ? text : AGW_STR("unknown name"));
+}
+
+/* What the client called it, for the message. */
+static struct agw_str asked_name(struct agw_mcp_exchange *x)
+{
+    struct agw_str name = {0};
+    uint32_t params = x->message.params;
+    uint32_t token = params
+                         ? agw_json_get(&x->doc, params,
+                                        x->method->way == AGW_MCP_WAY_URI ? AGW_STR("uri") : AGW_STR("name"))
+                         : 0;
+    if (token != 0)
+        (void)agw_json_unescape(&x->doc, token, &x->arena, &name);
+    return name;
+}
+
+static void route_one(struct agw_mcp_exchange *x)
+{
+    struct agw_json_edits edits;
+    struct agw_chain body;
+    uint32_t target;
+    agw_json_edits_init(&edits, &x->arena);
+    int rc = agw_mcp_edit_up(x->conf, x->method, &x->doc, &x->message, &edits, &target, &x->report.name);
+    if (rc == 0 && target == AGW_MCP_ANY) {
+        agw_mcp_find_and_relay(x, x->report.name);
+        return;
+    }
+    if (rc == 0 && !x->session.peers[target].present)
+        rc = AGW_ENOTFOUND;
+    if (rc != 0) {
+        reply_unroutable(x, rc, asked_name(x));
+        return;
+    }
+    if (agw_mcp_request_body(x, &edits, &body) != 0)
+        agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
+    else
+        agw_mcp_relay(x, target, &body);
+    agw_chain_clear(&body);
+}
+
+static void dispatch_request(struct agw_mcp_exchange *x)
+{
+    bool single = x->conf->count == 1;
+    switch (x->method->way) {
+    case AGW_MCP_WAY_INITIALIZE:
+        return; /* came before there was a session */
+    case AGW_MCP_WAY_LOCAL:
+        agw_mcp_reply_empty(x);
+        return;
+    case AGW_MCP_WAY_LIST:
+        if (single && !agw_mcp_names_prefixed(x->conf) && !agw_mcp_uris_prefixed(x->conf))
+            relay_whole(x, 0);
+        else
+            agw_mcp_list(x);
+        return;
+    case AGW_MCP_WAY_ALL:
+        if (single)
+            relay_whole(x, 0);
+        else
+            agw_mcp_all(x);
+        return;
+    case AGW_MCP_WAY_NAME:
+    case AGW_MCP_WAY_URI:
+    case AGW_MCP_WAY_REF:
+        route_one(x);
+        return;
+    case AGW_MCP_WAY_UNKNOWN:
+        if (single)
+            relay_whole(x, 0);
+        else
+            agw_mcp_reply_error(x, 200, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
+        return;
+    }
+}
+
+/* A notification, or the client's answer to a target's request. */
+static void dispatch_message(struct agw_mcp_exchange *x)
+{
+    struct agw_json_edits edits;
+    struct agw_chain body;
+    uint32_t target = 0;
+    int rc = 0;
+    bool response = x->message.kind == AGW_JSONRPC_RESULT || x->message.kind == AGW_JSONRPC_ERROR;
+    agw_json_edits_init(&edits, &x->arena);
+    if (x->conf->count != 1)
+        rc = agw_mcp_edit_back(x->conf, &x->doc, &x->message, &edits, &target);
+    if (rc == AGW_ENOTFOUND && !response) {
+        agw_mcp_notify(x); /* ids and tokens of the client's own requests are unique over the targets */
+        return;
+    }
+    if (rc == AGW_ENOTFOUND || (rc == 0 && !x->session.peers[target].present)) {
+        agw_mcp_reply_error(x, 400, AGW_JSONRPC_INVALID_REQUEST,
+                            AGW_STR("the answer's id is none of an open request"));
+        return;
+    }
+    if (rc != 0 || agw_mcp_request_body(x, &edits, &body) != 0) {
+        agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
+        return;
+    }
+    agw_mcp_notify_one(x, target, &body);
+    agw_chain_clear(&body);
+}
+
+/* One target that keeps its own names speaks for itself; for the rest the client falls back to `initialize`.
+ */
+static void dispatch_modern(struct agw_mcp_exchange *x)
+{
+    if (x->conf->count == 1 && !agw_mcp_names_prefixed(x->conf))
+        relay_whole(x, 0);
+    else
+        reply_version(x);
+}
+
+static bool read_message(struct agw_mcp_exchange *x)
+{
+    struct agw_error err = {0};
+    int rc = agw_mcp_flatten(&x->body, &x->block, &x->text);
+    if (rc == 0)
+        rc = agw_jsonrpc_read(&x->doc, x->text, &x->arena, &x->message, &err);
+    if (rc == 0) {
+        if (x->message.kind == AGW_JSONRPC_REQUEST)
+            x->id = agw_json_text(&x->doc, x->message.id);
+        if (x->message.method.n)
+            x->method = agw_mcp_method_find(x->message.method);
+        return true;
+    }
+    struct agw_str text =
+        agw_arena_printf(&x->arena, "%s: %s", rc == AGW_EINVAL ? "Parse error" : "Invalid Request", err.text);
+    if (rc == AGW_ENOMEM || !text.p)
+        agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
+    else
+        agw_mcp_reply_error(x, 400, rc == AGW_EINVAL ? AGW_JSONRPC_PARSE : AGW_JSONRPC_INVALID_REQUEST, text);
+    return false;
+}
+
+static bool check_types(struct agw_mcp_exchange *x)
+{
+    bool json = is_json(x->req);
+    if (json && accepts(x->req, AGW_STR("application/json")) && accepts(x->req, AGW_STR("text/event-stream")))
+        return true;
+    if (!json)
+        agw_mcp_reply_error(x, 415, AGW_JSONRPC_SERVER,
+                            AGW_STR("Unsupported Media Type: Content-Type must be application/json"));
+    else
+        agw_mcp_reply_error(
+            x, 406, AGW_JSONRPC_SERVER,
+            AGW_STR("Not Acceptable: Client must accept both application/json and text/event-stream"));
+    return false;
+}
+
+/* The body is here, also for what is refused: the connection can go on. */
+static void dispatch_post(struct agw_mcp_exchange *x)
+{
+    if (!check_types(x) || !read_message(x) || !check_version(x))
+        return;
+    if (is_modern(x)) {
+        dispatch_modern(x);
+    } else if (x->message.kind == AGW_JSONRPC_REQUEST && x->method->way == AGW_MCP_WAY_INITIALIZE) {
+        agw_mcp_initialize(x);
+    } else if (load_session(x)) {
+        if (x->message.kind == AGW_JSONRPC_REQUEST)
+            dispatch_request(x);
+        else
+            dispatch_message(x);
+    }
+}
+
+static void begin_post(struct agw_mcp_exchange *x)
+{
+    if (x->req->length > AGW_MCP_BODY_MAX)
+        agw_mcp_reply_error(x, 413, AGW_JSONRPC_INVALID_REQUEST, AGW_STR("Message too large"));
+    else if (x->body_done)
+        dispatch_post(x);
+}
+
+static void begin_other(struct agw_mcp_exchange *x)
+{
+    bool get = x->req->method == AGW_METHOD_GET;
+    if ((!get && x->req->method != AGW_METHOD_DELETE) || x->conf->stateless) {
+        agw_mcp_reply_status(x, 405);
+        return;
+    }
+    if (get && !accepts(x->req, AGW_STR("text/event-stream"))) {
+        agw_mcp_reply_error(x, 406, AGW_JSONRPC_SERVER,
+                            AGW_STR("Not Acceptable: Client must accept text/event-stream"));
+        return;
+    }
+    if (!check_version(x))
+        return;
+    if (is_modern(x))
+        agw_mcp_reply_status(x, 405);
+    else if (!load_session(x))
+        return;
+    else if (get)
+        agw_mcp_listen(x);
+    else
+        agw_mcp_end_session(x);
+}
+
+/* --- the client's stream --- */
+
+static void down_head(struct agw_stream *s, struct agw_msg *msg, bool end) {}
+
+static bool take_body(struct agw_mcp_exchange *x, struct agw_chain *data)
+{
+    if (x->out != AGW_MCP_OUT_NONE) {
+        x->dropped += data->bytes;
+        return x->dropped <= AGW_MCP_BODY_MAX;
+    }
+    x->report.request_bytes += data->bytes;
+    if (x->body.bytes + data->bytes > AGW_MCP_BODY_MAX) {
+        agw_chain_clear(&x->body);
+        agw_mcp_reply_error(x, 413, AGW_JSONRPC_INVALID_REQUEST, AGW_STR("Message too large"));
+        return true;
+    }
+    return agw_chain_move(&x->body, data) == 0;
+}
+
+static void down_body(struct agw_stream *s, struct agw_chain *data)
+{
+    struct agw_mcp_exchange *x = s->owner;
+    size_t n = data->bytes;
+    if (take_body(x, data))
+        agw_stream_consume(s, n);
+    else
+        agw_mcp_abort(x, AGW_ELIMIT);
+}
+
+static void down_end(struct agw_stream *s, struct agw_headers *trailers)
+{
+    struct agw_mcp_exchange *x = s->owner;
+    x->body_done = true;
+    if (x->out == AGW_MCP_OUT_NONE && x->req->method == AGW_METHOD_POST)
+        dispatch_post(x);
+}
+
+static void down_drain(struct agw_stream *s)
+{
+    struct agw_mcp_exchange *x = s->owner;
+    for (uint32_t i = 0; x->legs && i < x->conf->count; i++)
+        agw_mcp_call_resume(&x->legs[i].call);
+}
+
+static void down_close(struct agw_stream *s, int code)
+{
+    struct agw_mcp_exchange *x = s->owner;
+    x->down = NULL;
+    agw_mcp_exchange_close(x, code);
+}
+
+static const struct agw_stream_events down_events = {down_head, down_body, down_end, down_drain, down_close};
+
+static void begin(struct agw_mcp_exchange *x)
+{
+    if (x->conf->count == 0)
+        agw_mcp_reply_error(x, 503, AGW_JSONRPC_INTERNAL, AGW_STR("the backend has no targets"));
+    else if (x->req->method == AGW_METHOD_POST)
+        begin_post(x);
+    else
+        begin_other(x);
+}
+
+int agw_mcp_handle(struct agw_mcp *m, const struct agw_backend *backend, struct agw_snapshot *snap,
+                   struct agw_stream *s, struct agw_msg *req, struct agw_chain *early, bool end,
+                   const struct agw_mcp_hooks *hooks, void *ctx)
+{
+    struct agw_mcp_exchange *x = agw_mcp_exchange_new(m, backend, snap);
+    if (!x)
+        return AGW_ENOMEM;
+    x->down = s;
+    x->req = req;
+    x->hooks = hooks;
+    x->hooks_ctx = ctx;
+    x->body_done = end;
+    s->owner = x;
+    s->events = &down_events;
+    if (early && early->bytes > 0 && !take_body(x, early))
+        agw_mcp_abort(x, AGW_ENOMEM);
+    else if (x->out == AGW_MCP_OUT_NONE)
+        begin(x);
+    return 0;
+}

@@ -1,0 +1,205 @@
+/* Inside lib/mcp: an exchange (one request of a client) and its legs (one call a target), shared by handler.c
+ * (the client's request), reply.c (the client's answer), relay.c (one target) and gather.c (many).
+ *
+ * Memory: an exchange is one malloc with an arena; it goes at the end of the turn in which it was closed, so
+ * that whoever is on the stack may still look at it. */
+#ifndef AGW_MCP_MCP_INT_H
+#define AGW_MCP_MCP_INT_H
+
+#include "json/edit.h"
+#include "mcp/handler.h"
+#include "mcp/merge.h"
+#include "mcp/router.h"
+#include "mcp/transport.h"
+
+#define AGW_MCP_ERROR_MAX 65536   /* bytes of a target's error body that are kept to be passed on */
+#define AGW_MCP_EVENT_ID_MAX 1024 /* bytes of an event id; longer ones cannot be resumed from */
+#define AGW_MCP_LINGER_MS 2000    /* for the end of an answer whose message is here */
+#define AGW_MCP_SILENCE_MS 500    /* a GET that no target refused by then is answered */
+#define AGW_MCP_CLEANUP_MS 5000   /* for ending sessions nobody waits for */
+#define AGW_MCP_SCRATCH_MAX 65536 /* tokens (1 MiB) a worker's scratch document may keep */
+
+struct agw_mcp {
+    struct agw_loop *loop;
+    struct agw_client *client;
+    struct agw_metrics *metrics;
+    struct agw_seal *seal;
+    struct agw_list exchanges;
+    unsigned active;
+    /* The message in hand, never kept over a callback; streams live for days, so theirs must not grow an
+     * arena. */
+    struct agw_json_doc scratch;
+    struct agw_arena scratch_arena;
+};
+
+struct agw_mcp_exchange;
+
+/* One page of a list, or another answer kept until all are in. */
+struct agw_mcp_page {
+    struct agw_mcp_page *next;
+    struct agw_block *block; /* holds doc.text */
+    struct agw_json_doc doc;
+    uint32_t result;
+};
+
+/* Why a leg gave no result. */
+struct agw_mcp_failure {
+    bool set;
+    int code;                 /* of the transport: negative enum agw_err; 0: the target answered */
+    struct agw_msg *response; /* an HTTP error, with |body| */
+    struct agw_chain body;    /* ... or, without |response|, a JSON-RPC error message */
+};
+
+struct agw_mcp_leg {
+    struct agw_mcp_call call; /* first: callbacks get it */
+    struct agw_mcp_exchange *x;
+    uint32_t target;
+    bool used;      /* takes part */
+    bool answered;  /* its final answer is here */
+    bool settled;   /* gathering: nothing more is waited for */
+    bool raw_json;  /* its JSON answer may pass unread */
+    bool resumable; /* an event id went to the client: the target may end the stream and go on later */
+    bool primed;    /* an event that has an id alone is held back; it is last_id */
+    uint32_t pages_read;
+    struct agw_mcp_page *pages, **pages_end;
+    struct agw_mcp_failure failure;
+    struct agw_str last_id; /* the last event id worth remembering, to go on from there */
+    char *id_room;          /* AGW_MCP_EVENT_ID_MAX bytes for it */
+};
+
+enum agw_mcp_out { AGW_MCP_OUT_NONE, AGW_MCP_OUT_EVENTS, AGW_MCP_OUT_RAW, AGW_MCP_OUT_ENDED };
+
+struct agw_mcp_exchange {
+    struct agw_mcp *m;
+    struct agw_list node;
+    struct agw_arena arena;
+    struct agw_snapshot *snap;
+    const struct agw_backend *backend;
+    const struct agw_mcp_backend *conf;
+    const struct agw_mcp_hooks *hooks;
+    void *hooks_ctx;
+    struct agw_task reap, abort;
+    int abort_code; /* 0: the answer is whole, and the stream is left */
+    bool closed;
+
+    /* the client's request */
+    struct agw_stream *down; /* NULL: gone, or a clean-up of our own */
+    struct agw_msg *req;
+    struct agw_chain body;
+    bool body_done;
+    size_t dropped;          /* body bytes that came after the answer */
+    struct agw_block *block; /* holds |text| */
+    struct agw_str text;
+    struct agw_json_doc doc;
+    struct agw_jsonrpc message;
+    struct agw_str id; /* JSON of the request's id; empty: none */
+    const struct agw_mcp_method *method;
+    enum agw_mcp_version header_version; /* of MCP-Protocol-Version */
+    struct agw_mcp_session session;
+    struct agw_str new_session; /* id to hand out with the answer */
+
+    /* the targets */
+    struct agw_mcp_leg *legs;                   /* one a target of the backend */
+    uint32_t running;                           /* calls without on_done */
+    uint32_t waiting;                           /* gathering: legs that are not settled */
+    uint32_t timeout_ms;                        /* 0: none of our own */
+    bool silent;                                /* answers are read and dropped: notifications, DELETE */
+    bool tolerant;                              /* no failure matters */
+    bool joined;                                /* the client was handed the session */
+    void (*finish)(struct agw_mcp_exchange *x); /* all legs of a gathering are done */
+    const struct agw_mcp_method *listing;       /* the list that is gathered */
+    bool drain;                                 /* read all pages of it */
+    struct agw_mcp_cursor cursor, next;
+    struct agw_str wanted; /* bare name whose owner is looked up */
+
+    /* the client's answer */
+    enum agw_mcp_out out;
+    struct agw_timer keepalive, deadline;
+    bool wrote; /* since the last tick */
+    struct agw_mcp_report report;
+};
+
+#define AGW_MCP_LEG(c) ((struct agw_mcp_leg *)(c))
+
+/* --- handler.c --- */
+/* An exchange without a client, for clean-ups. NULL: no memory. */
+struct agw_mcp_exchange *agw_mcp_exchange_new(struct agw_mcp *m, const struct agw_backend *b,
+                                              struct agw_snapshot *snap);
+/* Cancels the legs, reports, and frees it at the end of the turn. */
+void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code);
+/* Breaks the client's stream off at the end of the turn: memory ran out, or it broke itself. */
+void agw_mcp_abort(struct agw_mcp_exchange *x, int code);
+/* Ends the legs: those whose answer is here may read on to their end, so that the connection can be used
+ * again; the rest is cut off. */
+void agw_mcp_let_go(struct agw_mcp_exchange *x);
+/* To be called first in every on_done. False: nobody waits for this leg any more. */
+bool agw_mcp_leg_over(struct agw_mcp_leg *leg);
+/* Makes the legs; all unused. AGW_ENOMEM. */
+int agw_mcp_make_legs(struct agw_mcp_exchange *x);
+/* Builds and starts the leg's call; |body| is taken. A failure to do so reaches ops->on_done like any other.
+ */
+void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
+                       struct agw_chain *body, uint32_t deadline_ms);
+/* The session's entry for the leg's target. */
+static inline const struct agw_mcp_peer *agw_mcp_leg_peer(const struct agw_mcp_leg *leg)
+{
+    return leg->x->session.peers ? &leg->x->session.peers[leg->target] : NULL;
+}
+/* The request's bytes with |edits| (NULL: none) as a chain. */
+int agw_mcp_request_body(struct agw_mcp_exchange *x, const struct agw_json_edits *edits,
+                         struct agw_chain *ret_body);
+
+/* --- reply.c: all of them may end the exchange's answer; nothing may be sent after an end --- */
+void agw_mcp_reply_status(struct agw_mcp_exchange *x, int status); /* no body */
+void agw_mcp_reply_json(struct agw_mcp_exchange *x, int status, struct agw_chain *body);
+/* A JSON-RPC error as the whole answer, or as the last event if events went out already. */
+void agw_mcp_reply_error(struct agw_mcp_exchange *x, int status, int code, struct agw_str message);
+void agw_mcp_reply_error_data(struct agw_mcp_exchange *x, int status, int code, struct agw_str message,
+                              struct agw_str data);
+/* The final message: JSON if nothing was sent, else the last event. |body| is taken. */
+/* {"result":{}} */
+void agw_mcp_reply_empty(struct agw_mcp_exchange *x);
+void agw_mcp_reply_message(struct agw_mcp_exchange *x, struct agw_chain *body);
+void agw_mcp_reply_failure(struct agw_mcp_exchange *x, struct agw_mcp_leg *leg);
+/* The target's head as ours, its body follows by agw_mcp_reply_bytes. */
+void agw_mcp_reply_raw_head(struct agw_mcp_exchange *x, const struct agw_msg *from, bool end);
+void agw_mcp_reply_bytes(struct agw_mcp_exchange *x, struct agw_chain *data);
+/* Starts the event stream (no-op if it runs). False: it cannot be. */
+bool agw_mcp_reply_events(struct agw_mcp_exchange *x);
+/* One event. |body| (may be NULL) is taken; |id| is the target's event id. */
+void agw_mcp_reply_event(struct agw_mcp_exchange *x, struct agw_chain *body,
+                         const struct agw_mcp_frame *frame, uint32_t target, bool get_stream);
+void agw_mcp_reply_end(struct agw_mcp_exchange *x);
+/* Reads an event id of ours: which target, from a GET stream or an answer, the target's own id. False: none
+ * of ours. */
+bool agw_mcp_event_id(struct agw_str text, uint32_t count, uint32_t *ret_target, bool *ret_get_stream,
+                      struct agw_str *ret_id);
+
+/* --- relay.c: one target --- */
+/* Sends |body| (taken) to |target| and passes its answer on. */
+void agw_mcp_relay(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain *body);
+void agw_mcp_listen(struct agw_mcp_exchange *x); /* GET */
+/* Opens the streams again that targets have closed meanwhile; called now and then. */
+void agw_mcp_listen_again(struct agw_mcp_exchange *x);
+/* Reads a message of a target into the scratch document and passes it on as an event if it is no answer.
+ * *ret_final: it is the answer, the message is in *ret_message. AGW_EPROTO, AGW_ENOMEM. */
+int agw_mcp_pass(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, bool get_stream,
+                 struct agw_jsonrpc *ret_message, bool *ret_final);
+/* The message in the scratch document with the edits the client needs, as a chain. */
+int agw_mcp_edited(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, const struct agw_jsonrpc *message,
+                   struct agw_chain *ret_body);
+/* Slows the targets down while the client is slow. */
+void agw_mcp_throttle(struct agw_mcp_exchange *x);
+
+/* --- gather.c: many targets --- */
+void agw_mcp_initialize(struct agw_mcp_exchange *x);
+void agw_mcp_list(struct agw_mcp_exchange *x);
+void agw_mcp_all(struct agw_mcp_exchange *x);    /* request to all, empty result */
+void agw_mcp_notify(struct agw_mcp_exchange *x); /* the client's message to all, 202 */
+void agw_mcp_notify_one(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain *body);
+void agw_mcp_end_session(struct agw_mcp_exchange *x);                         /* DELETE */
+void agw_mcp_find_and_relay(struct agw_mcp_exchange *x, struct agw_str name); /* bare names: ask who has it */
+/* Ends the targets' sessions of an initialize that never reached the client. */
+void agw_mcp_abandon_session(struct agw_mcp_exchange *x);
+
+#endif

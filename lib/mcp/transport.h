@@ -1,0 +1,111 @@
+/* One Streamable HTTP request to one target: sent, tried again when a pooled connection had gone stale, and
+ * its answer cut into JSON-RPC messages, whether it comes as one JSON body or as server-sent events.
+ *
+ * Ownership: a call is the owner's memory (zeroed before agw_mcp_call_init), its strings live in the arena
+ * given, which must outlive it. The owner ends it by agw_mcp_call_cancel or gets on_done; then the call holds
+ * nothing any more. Callbacks may cancel this and other calls. Threads: the loop's own. */
+#ifndef AGW_MCP_TRANSPORT_H
+#define AGW_MCP_TRANSPORT_H
+
+#include "client/client.h"
+#include "config/snapshot.h"
+#include "http/sse.h"
+#include "mcp/session.h"
+
+/* Bytes of one message from a target. Tools answer with images and files in base64; above this the memory of
+ * a worker would be theirs to take. Whatever needs no edit passes in any size when it comes as a JSON body.
+ */
+#define AGW_MCP_MESSAGE_MAX (16u << 20)
+#define AGW_MCP_TRIES_MAX 3 /* stale pooled connections in a row; then the target is really gone */
+
+enum agw_mcp_form {
+    AGW_MCP_FORM_NONE,   /* no answer yet */
+    AGW_MCP_FORM_EMPTY,  /* accepted, no body */
+    AGW_MCP_FORM_JSON,   /* one message: on_frame at its end */
+    AGW_MCP_FORM_EVENTS, /* on_frame for each event */
+    AGW_MCP_FORM_RAW,    /* errors, and JSON the owner wants unread: on_bytes */
+};
+
+struct agw_mcp_frame {
+    struct agw_block *block; /* holds |text|; the owner takes its own reference to keep it */
+    struct agw_str text;     /* one message; empty: an event that carries an id alone */
+    struct agw_str id;       /* event id, valid during the call */
+    bool has_id, has_retry;
+    uint64_t retry_ms;
+};
+
+struct agw_mcp_call;
+
+struct agw_mcp_call_ops {
+    void (*on_head)(struct agw_mcp_call *c); /* c->response and c->form are set */
+    void (*on_frame)(struct agw_mcp_call *c, const struct agw_mcp_frame *f);
+    void (*on_bytes)(struct agw_mcp_call *c, struct agw_chain *data); /* take what you want */
+    /* Last event. 0, or why it broke: AGW_ETIMEOUT, AGW_EREFUSED, AGW_EDNS, ... (http/stream.h), AGW_EPROTO,
+     * AGW_ELIMIT, AGW_ENOTFOUND (no endpoint), AGW_EUNSUPPORTED (a transport we do not speak). */
+    void (*on_done)(struct agw_mcp_call *c, int code);
+};
+
+struct agw_mcp_call {
+    /* set by agw_mcp_call_init */
+    const struct agw_mcp_call_ops *ops;
+    struct agw_loop *loop;
+    struct agw_client *client;
+    struct agw_arena *arena;
+    const struct agw_mcp_target *target;
+    const struct agw_endpoint *endpoint; /* NULL: none is there */
+    /* set by the owner before agw_mcp_call_start */
+    struct agw_msg head;   /* by agw_mcp_call_head */
+    struct agw_chain body; /* released once an answer begins */
+    uint32_t deadline_ms;  /* 0: none */
+    bool deadline_to_head; /* the deadline ends with the answer's head, not with its end */
+    bool raw_json;         /* a JSON answer goes to on_bytes */
+    /* to read */
+    struct agw_msg *response; /* NULL: no head came */
+    enum agw_mcp_form form;
+    bool running;
+    /* private */
+    struct agw_stream *stream;
+    struct agw_chain input;
+    struct agw_sse sse;
+    struct agw_timer timer;
+    struct agw_task failed; /* reports a start that failed, later */
+    int fail_code;
+    size_t held; /* body bytes not given back to the connection */
+    bool paused, ignored;
+    uint8_t tries;
+};
+
+/* What a request carries besides the client's own header fields. */
+struct agw_mcp_call_fields {
+    enum agw_method method; /* POST, GET, DELETE */
+    struct agw_str session; /* the target's session id; empty: none */
+    struct agw_str version; /* MCP-Protocol-Version; empty: none */
+    struct agw_str last_event_id;
+};
+
+/* |pin|: agw_mcp_pin of the endpoint wanted (0: any); another is taken if it is gone. */
+void agw_mcp_call_init(struct agw_mcp_call *c, const struct agw_mcp_call_ops *ops, struct agw_loop *loop,
+                       struct agw_client *client, struct agw_arena *arena,
+                       const struct agw_mcp_target *target, uint64_t pin);
+/* Builds c->head: the client's fields but those that belong to its own connection, session or body. Call
+ * after c->body is filled. AGW_ENOMEM. */
+int agw_mcp_call_head(struct agw_mcp_call *c, const struct agw_msg *from,
+                      const struct agw_mcp_call_fields *fields);
+/* Sends it. |code|: 0, or why it could not be prepared: then on_done reports that. Events come later, never
+ * from inside; on_done comes exactly once unless it is cancelled. */
+void agw_mcp_call_start(struct agw_mcp_call *c, int code);
+/* Ends it without an event; fine in any state. */
+void agw_mcp_call_cancel(struct agw_mcp_call *c);
+/* The owner has what it wants: reads on to the answer's end for |ms| at most, so that the connection can
+ * serve again. Only on_done follows. */
+void agw_mcp_call_linger(struct agw_mcp_call *c, uint32_t ms);
+/* Stops and resumes reading: at most the stream's window arrives after a pause. */
+void agw_mcp_call_pause(struct agw_mcp_call *c);
+void agw_mcp_call_resume(struct agw_mcp_call *c);
+
+/* One block with all bytes of |chain|, which is empty afterwards: its own if it holds a single slice, else a
+ * copy.
+ * |*ret_block| may be NULL for static bytes. AGW_ENOMEM. */
+int agw_mcp_flatten(struct agw_chain *chain, struct agw_block **ret_block, struct agw_str *ret_text);
+
+#endif

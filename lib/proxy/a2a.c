@@ -1,0 +1,88 @@
+/* A2A: agent cards are collected whole, their URLs pointed at the gateway, then sent on; requests are named
+ * for the log. */
+#include "a2a/card.h"
+#include "a2a/message.h"
+#include "base/log.h"
+#include "proxy/exchange_int.h"
+
+/* Cards are a few kilobytes; one with hundreds of skills stays below this. */
+#define CARD_MAX (1024 * 1024)
+
+void agw_exchange_name_a2a(struct agw_exchange *x, const struct agw_chain *data)
+{
+    const struct agw_slice *first = agw_chain_at(data, 0);
+    if (x->req->method == AGW_METHOD_POST)
+        x->a2a_method = agw_a2a_peek(agw_str((const char *)first->p, first->n)).method;
+}
+
+bool agw_exchange_wants_card(const struct agw_exchange *x)
+{
+    return x->ctx.backend->is_a2a && x->req->method == AGW_METHOD_GET && agw_a2a_is_card_path(x->req->path);
+}
+
+void agw_exchange_collect_card(struct agw_exchange *x, struct agw_chain *data)
+{
+    size_t n = data->bytes;
+    if (x->card.bytes + n > CARD_MAX) {
+        agw_exchange_fail(x, 502, "the agent card is too large");
+        agw_exchange_run(x);
+        return;
+    }
+    if (agw_chain_move(&x->card, data)) {
+        agw_exchange_fail(x, 503, "out of memory");
+        agw_exchange_run(x);
+        return;
+    }
+    agw_stream_consume(x->up, n);
+}
+
+/* The scheme that the client used towards the outermost proxy. */
+static struct agw_str client_scheme(const struct agw_exchange *x)
+{
+    struct agw_str forwarded = agw_headers_value(&x->req->headers, AGW_HDR_X_FORWARDED_PROTO);
+    bool https = x->ctx.tls || agw_str_ieq(forwarded, AGW_STR("https"));
+    return https ? AGW_STR("https") : AGW_STR("http");
+}
+
+static int rewrite(struct agw_exchange *x, struct agw_str *ret_card, struct agw_error *err)
+{
+    struct agw_a2a_base base = {
+        .scheme = client_scheme(x),
+        .authority = x->ctx.original_authority,
+        .path = agw_a2a_card_base(x->ctx.original_path),
+        .backend_path = agw_a2a_card_base(x->req->path),
+    };
+    char *flat = agw_arena_alloc(x->ctx.arena, x->card.bytes + 1);
+    if (!flat)
+        return agw_error_set(err, AGW_ENOMEM, "out of memory");
+    size_t n = agw_chain_peek(&x->card, flat, x->card.bytes);
+    return agw_a2a_rewrite_card(agw_str(flat, n), &base, x->ctx.arena, ret_card, err);
+}
+
+void agw_exchange_send_card(struct agw_exchange *x)
+{
+    struct agw_error err = {0};
+    struct agw_str card;
+    struct agw_chain data;
+    agw_chain_init(&data);
+    x->is_card = false;
+    if (rewrite(x, &card, &err)) {
+        agw_warn("a2a", "agent card of %.*s: %s", AGW_STRF(x->ctx.backend->name), err.text);
+        agw_exchange_fail(x, 502, "the agent card is not valid");
+        return;
+    }
+    if (agw_chain_copy(&data, &x->worker->loop.blocks, card.p, card.n)) {
+        agw_exchange_fail(x, 503, "out of memory");
+        return;
+    }
+    /* They speak of the bytes that the agent sent. */
+    agw_headers_remove(&x->resp->headers, AGW_STR("etag"));
+    agw_headers_remove(&x->resp->headers, AGW_STR("content-digest"));
+    agw_headers_remove(&x->resp->headers, AGW_STR("repr-digest"));
+    x->resp->length = (int64_t)card.n;
+    x->bytes_out = card.n;
+    x->resp_head = true;
+    if (agw_stream_write_head(x->down, x->resp, false) == 0 && agw_stream_write_body(x->down, &data) == 0)
+        agw_stream_write_end(x->down, NULL);
+    agw_chain_clear(&data);
+}

@@ -1,0 +1,335 @@
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "net/input.h"
+#include "proxy/acceptor.h"
+#include "proxy/exchange.h"
+#include "proxy/server/h1_server.h"
+#include "proxy/server/h2_server.h"
+#include "route/match.h"
+
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" /* RFC 9113 section 3.4 */
+/* From accept to the first request byte, TLS handshake included. */
+#define HANDSHAKE_MS 15000
+/* An address that is taken, or not there yet, is tried again this often. */
+#define REBIND_MS 1000
+/* Open connections a worker holds at most: what is above is closed at once, so that descriptors and memory
+ * last. */
+#define MAX_CONNS 100000
+
+static const struct agw_server_limits limits = {
+    .idle_ms =
+        75000, /* longer than common clients and proxies in front keep theirs (60 s), so they close first */
+    .head_ms = 15000,  /* a slow phone sends its head in this; a slow-loris gives up its slot */
+    .stall_ms = 60000, /* a reader that takes nothing for a minute is gone */
+};
+
+/* A connection and the bytes looked at before its protocol was known. */
+struct downstream {
+    struct agw_server_conn c;
+    struct agw_input in;
+};
+
+static struct downstream *downstream_of(struct agw_server_conn *c)
+{
+    return agw_container_of(c, struct downstream, c);
+}
+
+static void acceptor_put(struct agw_acceptor *a)
+{
+    if (a->conns == 0 && !a->open)
+        free(a);
+}
+
+static void downstream_free(struct downstream *d)
+{
+    struct agw_acceptor *a = d->c.user;
+    struct agw_worker *w = a->worker;
+    agw_timer_cancel(&w->loop.timers, &d->c.timer);
+    agw_list_remove(&d->c.node);
+    agw_input_free(&d->in);
+    w->conn_count--;
+    a->conns--;
+    agw_metrics_conn_closed(w->metrics, &a->series);
+    free(d);
+    acceptor_put(a);
+    agw_worker_conn_gone(w);
+}
+
+static void abandon(struct downstream *d)
+{
+    agw_conn_close(&d->c.conn, false);
+    downstream_free(d);
+}
+
+/* --- what the protocols report --- */
+
+static void on_request(struct agw_server_conn *c, struct agw_stream *s, struct agw_msg *msg, bool end)
+{
+    struct agw_acceptor *a = c->user;
+    agw_exchange_start(a->worker, c, s, msg, end);
+}
+
+static void on_refused(struct agw_server_conn *c, int status, const char *reason)
+{
+    struct agw_acceptor *a = c->user;
+    agw_exchange_refused(a->worker, c, status, reason);
+}
+
+static void on_closed(struct agw_server_conn *c)
+{
+    downstream_free(downstream_of(c));
+}
+
+static const struct agw_server_handler handler = {
+    .on_request = on_request,
+    .on_refused = on_refused,
+    .on_closed = on_closed,
+};
+
+/* --- before the protocol is known --- */
+
+static void start(struct downstream *d, bool h2)
+{
+    const struct agw_acceptor *a = d->c.user;
+    int rc = h2 ? agw_h2_server_start(&d->c, &d->in) : agw_h1_server_start(&d->c, &d->in);
+    if (rc)
+        abandon(d);
+    else if (!a->open || a->worker->draining)
+        agw_server_conn_drain(&d->c);
+}
+
+static void on_first_bytes(struct agw_conn *conn)
+{
+    struct downstream *d = downstream_of(conn->user);
+    size_t want = sizeof(PREFACE) - 1;
+    int rc = agw_input_fill(&d->in, conn, AGW_BLOCK_SIZE);
+    size_t n = d->in.n < want ? d->in.n : want;
+    bool same = n == 0 || memcmp(d->in.p, PREFACE, n) == 0;
+    if ((rc == 0 || rc == AGW_EAGAIN) && same && n < want)
+        rc = agw_input_park(&d->in, conn->loop); /* more must come */
+    else if (rc == 0)
+        start(d, same);
+    if (rc)
+        abandon(d);
+}
+
+static void on_ready(struct agw_conn *conn)
+{
+    struct downstream *d = downstream_of(conn->user);
+    struct agw_filter *tls = agw_tls_find(conn);
+    if (tls)
+        start(d, agw_str_eq(agw_tls_alpn(tls), AGW_STR("h2")));
+    else
+        on_first_bytes(conn);
+}
+
+static void on_failed(struct agw_conn *conn, int code, const char *reason)
+{
+    (void)code;
+    agw_debug("tls", "handshake failed: %s", reason);
+    abandon(downstream_of(conn->user));
+}
+
+static void on_nothing(struct agw_conn *conn)
+{
+    (void)conn;
+}
+
+static const struct agw_conn_events sniff_events = {
+    .on_ready = on_ready,
+    .on_failed = on_failed,
+    .on_readable = on_first_bytes,
+    .on_writable = on_nothing,
+};
+
+static void on_handshake_timeout(struct agw_timer *t)
+{
+    abandon(downstream_of(agw_container_of(t, struct agw_server_conn, timer)));
+}
+
+/* The certificate for a ClientHello, by the snapshot of now. */
+static struct agw_tls_server *select_cert(void *ctx, struct agw_str sni, void **ret_choice)
+{
+    struct agw_acceptor *a = ctx;
+    const struct agw_snapshot *snap = agw_snapshot_current();
+    const struct agw_bind *bind = snap ? agw_acceptor_bind(a, snap) : NULL;
+    const struct agw_listener *l = bind ? agw_listener_for_sni(bind, sni) : NULL;
+    (void)ret_choice;
+    return l ? l->tls_server : NULL;
+}
+
+static int begin(struct downstream *d, struct agw_acceptor *a, int fd, const struct agw_addr *peer)
+{
+    struct agw_worker *w = a->worker;
+    int rc = agw_conn_accept(&d->c.conn, &w->loop, fd, peer, &sniff_events);
+    if (rc)
+        return rc;
+    d->c.conn.user = &d->c;
+    if (a->tls) {
+        struct agw_filter *f = agw_tls_server_filter(select_cert, a);
+        if (!f) {
+            agw_conn_close(&d->c.conn, false);
+            return AGW_ENOMEM;
+        }
+        agw_conn_push(&d->c.conn, f);
+    }
+    return 0;
+}
+
+static void on_accept(struct agw_listen *listen, int fd, const struct agw_addr *peer)
+{
+    struct agw_acceptor *a = agw_container_of(listen, struct agw_acceptor, listen);
+    struct agw_worker *w = a->worker;
+    struct downstream *d = w->conn_count < MAX_CONNS ? calloc(1, sizeof(*d)) : NULL;
+    if (!d) {
+        close(fd);
+        return;
+    }
+    if (begin(d, a, fd, peer)) {
+        free(d);
+        return;
+    }
+    d->c.handler = &handler;
+    d->c.limits = &limits;
+    d->c.ctx = w;
+    d->c.user = a;
+    d->c.secure = a->tls;
+    agw_input_init(&d->in);
+    agw_timer_init(&d->c.timer, on_handshake_timeout);
+    agw_timer_set(&w->loop.timers, &d->c.timer, w->loop.now_ms + HANDSHAKE_MS);
+    agw_list_push(&w->conns, &d->c.node);
+    w->conn_count++;
+    a->conns++;
+    agw_metrics_conn_opened(w->metrics, &a->series);
+    agw_conn_start(&d->c.conn);
+}
+
+/* --- sockets --- */
+
+const struct agw_bind *agw_acceptor_bind(struct agw_acceptor *a, const struct agw_snapshot *snap)
+{
+    if (a->generation != snap->generation) {
+        a->generation = snap->generation;
+        a->bind = agw_map_get(&snap->binds_by_key, a->bind_key);
+    }
+    return a->bind;
+}
+
+static bool wanted(const struct agw_bind *bind, const struct agw_acceptor *a)
+{
+    if (a->tls != (bind->protocol == AGW_BIND_TLS))
+        return false;
+    for (uint32_t i = 0; i < bind->addr_count; i++) {
+        if (agw_addr_eq(&bind->addrs[i], &a->addr))
+            return true;
+    }
+    return false;
+}
+
+/* What is connected there finishes what it does and leaves. */
+static void drain_conns(const struct agw_acceptor *a)
+{
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &a->worker->conns) {
+        struct agw_server_conn *c = agw_list_entry(node, struct agw_server_conn, node);
+        if (c->user == a && c->ops)
+            agw_server_conn_drain(c);
+    }
+}
+
+static void acceptor_close(struct agw_acceptor *a)
+{
+    agw_list_remove(&a->node);
+    agw_listen_stop(&a->listen);
+    a->open = false;
+    drain_conns(a);
+    acceptor_put(a);
+}
+
+static struct agw_acceptor *find_open(struct agw_worker *w, struct agw_str key, const struct agw_addr *addr)
+{
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &w->acceptors) {
+        struct agw_acceptor *a = agw_list_entry(node, struct agw_acceptor, node);
+        if (agw_str_eq(a->bind_key, key) && agw_addr_eq(&a->addr, addr))
+            return a;
+    }
+    return NULL;
+}
+
+static bool acceptor_open(struct agw_worker *w, const struct agw_bind *bind, const struct agw_addr *addr)
+{
+    struct agw_error err = {0};
+    int fd = agw_listen_socket(addr, &err);
+    struct agw_acceptor *a = fd >= 0 ? calloc(1, sizeof(*a) + bind->key.n) : NULL;
+    if (!a) {
+        agw_log(agw_timer_armed(&w->rebind) ? AGW_LOG_DEBUG : AGW_LOG_ERROR, "listen",
+                "bind %.*s: %s; trying again", AGW_STRF(bind->key), fd < 0 ? err.text : "out of memory");
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    memcpy(a + 1, bind->key.p, bind->key.n);
+    a->bind_key = agw_str((const char *)(a + 1), bind->key.n);
+    a->worker = w;
+    a->addr = *addr;
+    a->tls = bind->protocol == AGW_BIND_TLS;
+    a->open = true;
+    agw_metrics_conns_init(w->metrics, a->bind_key, &a->series);
+    agw_list_push(&w->acceptors, &a->node);
+    if (agw_listen_start(&a->listen, &w->loop, fd, on_accept)) {
+        agw_error_log("listen", "bind %.*s: cannot watch the socket", AGW_STRF(bind->key));
+        agw_list_remove(&a->node);
+        free(a);
+        return false;
+    }
+    return true;
+}
+
+static bool open_missing(struct agw_worker *w, const struct agw_snapshot *snap)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < snap->bind_count; i++) {
+        const struct agw_bind *bind = &snap->binds[i];
+        for (uint32_t k = 0; k < bind->addr_count; k++) {
+            if (!find_open(w, bind->key, &bind->addrs[k]))
+                all &= acceptor_open(w, bind, &bind->addrs[k]);
+        }
+    }
+    return all;
+}
+
+void agw_acceptors_sync(struct agw_worker *w, const struct agw_snapshot *snap)
+{
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &w->acceptors) {
+        struct agw_acceptor *a = agw_list_entry(node, struct agw_acceptor, node);
+        const struct agw_bind *bind = agw_acceptor_bind(a, snap);
+        if (!bind || !wanted(bind, a))
+            acceptor_close(a);
+    }
+    if (w->draining)
+        return;
+    if (open_missing(w, snap))
+        agw_timer_cancel(&w->loop.timers, &w->rebind);
+    else
+        agw_timer_set(&w->loop.timers, &w->rebind, w->loop.now_ms + REBIND_MS);
+}
+
+void agw_acceptors_close(struct agw_worker *w)
+{
+    agw_timer_cancel(&w->loop.timers, &w->rebind);
+    while (!agw_list_empty(&w->acceptors))
+        acceptor_close(agw_list_entry(w->acceptors.next, struct agw_acceptor, node));
+}
+
+void agw_acceptors_abandon(struct agw_worker *w)
+{
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &w->conns) {
+        struct agw_server_conn *c = agw_list_entry(node, struct agw_server_conn, node);
+        if (!c->ops)
+            abandon(downstream_of(c));
+    }
+}

@@ -1,0 +1,108 @@
+/* What is written down about an exchange when it is over: one metrics call and one access log record. */
+#include "base/clock.h"
+#include "proxy/exchange_int.h"
+#include "proxy/gateway.h"
+
+static const char *protocol_name(enum agw_http_version v)
+{
+    return v == AGW_HTTP_2 ? "HTTP/2" : v == AGW_HTTP_10 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
+static struct agw_str method_text(const struct agw_msg *req)
+{
+    return req->method == AGW_METHOD_OTHER ? req->method_text : agw_method_name(req->method);
+}
+
+static struct agw_str error_text(const struct agw_exchange *x, int close_code)
+{
+    if (x->reason)
+        return agw_str_c(x->reason);
+    return close_code ? agw_str_c(agw_err_text(close_code)) : AGW_STR("");
+}
+
+static void log_exchange(const struct agw_exchange *x, int close_code, uint64_t duration_ns)
+{
+    char client[AGW_ADDR_TEXT], upstream[AGW_ADDR_TEXT];
+    const struct agw_policy_ctx *ctx = &x->ctx;
+    struct agw_access_record r = {
+        .wall_ns = x->start_wall_ns,
+        .duration_ns = duration_ns,
+        .bytes_in = x->bytes_in,
+        .bytes_out = x->bytes_out,
+        .status = (unsigned)x->status,
+        .client = agw_str(client, agw_addr_format(ctx->client, client)),
+        .method = method_text(x->req),
+        .host = ctx->original_authority,
+        .path = ctx->original_path,
+        .protocol = agw_str_c(protocol_name(x->req->version)),
+        .request_id = agw_headers_value(&x->req->headers, AGW_HDR_X_REQUEST_ID),
+        .user_agent = agw_headers_value(&x->req->headers, AGW_HDR_USER_AGENT),
+        .mcp_method = x->mcp_method,
+        .mcp_target = x->mcp_target,
+        .a2a_method = x->a2a_method,
+        .error = error_text(x, close_code),
+    };
+    if (ctx->listener)
+        r.listener = ctx->listener->label;
+    if (ctx->route)
+        r.route = ctx->route->label;
+    if (ctx->backend)
+        r.backend = ctx->backend->name;
+    if (x->endpoint && x->endpoint->addr.n > 0)
+        r.upstream = agw_str(upstream, agw_addr_format(&x->endpoint->addr, upstream));
+    else if (x->endpoint)
+        r.upstream = x->endpoint->host;
+    agw_access_log_write(x->worker->access_log, x->worker->loop.index, &r);
+}
+
+/* The connection refused the rest of a request whose head was fine, and answered by itself. */
+static int refused_status(int close_code)
+{
+    switch (close_code) {
+    case AGW_EPROTO:
+        return 400;
+    case AGW_ETIMEOUT:
+        return 408;
+    case AGW_ELIMIT:
+        return 413;
+    default:
+        return 0;
+    }
+}
+
+void agw_exchange_account(struct agw_exchange *x, int close_code)
+{
+    if (x->status == 0)
+        x->status = refused_status(close_code);
+    const struct agw_policy_ctx *ctx = &x->ctx;
+    uint64_t now = agw_clock_ns();
+    struct agw_metrics_request m = {.code = (unsigned)x->status, .duration_ns = now - x->start_ns};
+    if (ctx->listener)
+        m.listener = ctx->listener->label;
+    if (ctx->route)
+        m.route = ctx->route->label;
+    if (ctx->backend)
+        m.backend = ctx->backend->name;
+    agw_metrics_request(x->worker->metrics, &m);
+    if (x->a2a_method.n > 0)
+        agw_metrics_a2a(x->worker->metrics, m.backend, x->a2a_method);
+    if (x->worker->access_log)
+        log_exchange(x, close_code, m.duration_ns);
+}
+
+void agw_exchange_refused(struct agw_worker *w, struct agw_server_conn *c, int status, const char *reason)
+{
+    char client[AGW_ADDR_TEXT];
+    struct agw_metrics_request m = {.code = (unsigned)status};
+    agw_metrics_request(w->metrics, &m);
+    if (!w->access_log)
+        return;
+    struct agw_access_record r = {
+        .wall_ns = w->loop.wall_ns,
+        .status = (unsigned)status,
+        .client = agw_str(client, agw_addr_format(&c->conn.peer, client)),
+        .protocol = AGW_STR("HTTP/1.1"),
+        .error = agw_str_c(reason),
+    };
+    agw_access_log_write(w->access_log, w->loop.index, &r);
+}

@@ -1,0 +1,134 @@
+#include "base/log.h"
+#include "proxy/exchange_int.h"
+
+static const struct {
+    const char *name;
+    enum agw_step_result (*run)(struct agw_exchange *x);
+} steps[AGW_STEP_COUNT] = {
+#define X(name, fn) [AGW_STEP_##name] = {#name, agw_step_##fn},
+    AGW_STEP_LIST(X)
+#undef X
+};
+
+/* More moves than this without a wait means a loop among the steps. */
+#define MAX_MOVES 64
+
+const char *agw_step_name(enum agw_step step)
+{
+    return step < AGW_STEP_COUNT ? steps[step].name : "?";
+}
+
+static void check_invariants(const struct agw_exchange *x)
+{
+    agw_check(x->magic == AGW_EXCHANGE_MAGIC);
+    agw_check(x->step < AGW_STEP_COUNT);
+    agw_check(x->down != NULL);
+}
+
+/* The memory of the exchange goes with the stream. */
+static void let_go(struct agw_exchange *x)
+{
+    struct agw_stream *down = x->down;
+    int code = x->broken;
+    agw_exchange_drop_upstream(x, code ? code : AGW_ECANCELED);
+    agw_exchange_end(x, code);
+    if (code)
+        agw_stream_reset(down, code);
+    else
+        agw_stream_detach(down);
+}
+
+void agw_exchange_run(struct agw_exchange *x)
+{
+    enum agw_step_result r = AGW_STEP_MORE;
+    if (x->running)
+        return;
+    x->running = true;
+    for (unsigned moves = 0; r == AGW_STEP_MORE; moves++) {
+        check_invariants(x);
+        agw_check(moves < MAX_MOVES);
+        r = steps[x->step].run(x);
+    }
+    x->running = false;
+    if (x->broken || x->leaving)
+        let_go(x);
+}
+
+enum agw_step_result agw_exchange_fail(struct agw_exchange *x, int status, const char *reason)
+{
+    agw_exchange_drop_upstream(x, AGW_ECANCELED);
+    x->reason = reason;
+    if (x->resp_head) {
+        x->broken = AGW_ERESET;
+        return agw_exchange_next(x, AGW_STEP_FINISH);
+    }
+    x->status = status;
+    return agw_exchange_next(x, AGW_STEP_REPLY);
+}
+
+void agw_exchange_end(struct agw_exchange *x, int close_code)
+{
+    agw_timer_cancel(&x->worker->loop.timers, &x->request_timer);
+    agw_timer_cancel(&x->worker->loop.timers, &x->backend_timer);
+    agw_exchange_account(x, close_code);
+    agw_chain_clear(&x->held);
+    agw_chain_clear(&x->replay);
+    agw_chain_clear(&x->card);
+    agw_snapshot_unpin(x->snap, x->worker->loop.index);
+    x->down = NULL;
+    x->magic = 0;
+}
+
+static void on_request_timeout(struct agw_timer *t)
+{
+    struct agw_exchange *x = agw_container_of(t, struct agw_exchange, request_timer);
+    agw_exchange_fail(x, 504, "request timeout");
+    agw_exchange_run(x);
+}
+
+static void on_backend_timeout(struct agw_timer *t)
+{
+    struct agw_exchange *x = agw_container_of(t, struct agw_exchange, backend_timer);
+    agw_exchange_fail(x, 504, "backend timeout");
+    agw_exchange_run(x);
+}
+
+static void refuse(struct agw_stream *s)
+{
+    agw_stream_reset(s, AGW_ENOMEM);
+}
+
+void agw_exchange_start(struct agw_worker *w, struct agw_server_conn *c, struct agw_stream *s,
+                        struct agw_msg *msg, bool end)
+{
+    struct agw_exchange *x = agw_arena_zalloc(s->arena, sizeof(*x));
+    struct agw_snapshot *snap = agw_snapshot_current();
+    if (!x || !snap) {
+        refuse(s);
+        return;
+    }
+    x->magic = AGW_EXCHANGE_MAGIC;
+    x->worker = w;
+    x->conn = c;
+    x->snap = snap;
+    agw_snapshot_pin(snap, w->loop.index);
+    x->down = s;
+    x->req = msg;
+    x->req_end = end;
+    x->start_ns = w->loop.now_ns;
+    x->start_wall_ns = w->loop.wall_ns;
+    agw_chain_init(&x->held);
+    agw_chain_init(&x->replay);
+    agw_chain_init(&x->card);
+    agw_timer_init(&x->request_timer, on_request_timeout);
+    agw_timer_init(&x->backend_timer, on_backend_timeout);
+    x->ctx.arena = s->arena;
+    x->ctx.req = msg;
+    x->ctx.original_authority = msg->authority;
+    x->ctx.original_path = msg->path;
+    x->ctx.tls = c->secure;
+    x->ctx.client = &c->conn.peer;
+    s->events = &agw_exchange_down_events;
+    s->owner = x;
+    agw_exchange_run(x);
+}

@@ -1,0 +1,122 @@
+/* Inside lib/proxy: the exchange, shared by its steps, its two sides and its accounting. */
+#ifndef AGW_PROXY_EXCHANGE_INT_H
+#define AGW_PROXY_EXCHANGE_INT_H
+
+#include "proxy/exchange.h"
+
+/* The steps, in the order of a forwarded request. Next steps by name: docs/exchange.dot draws them and a test
+ * compares. */
+#define AGW_STEP_LIST(X)                                                                                     \
+    X(BEGIN, begin)       /* normalise; refuse what no route could take */                                   \
+    X(LISTENER, listener) /* by Host or SNI; 421 */                                                          \
+    X(ROUTE, route)       /* 404 */                                                                          \
+    X(ROUTE_POLICY, route_policy)                                                                            \
+    X(BACKEND, backend) /* weighted choice; protocol-aware backends take over here */                        \
+    X(BACKEND_POLICY, backend_policy)                                                                        \
+    X(CONNECT, connect) /* pick an endpoint, open the stream, send the head */                               \
+    X(AWAIT, await)     /* the response head, or a reason to try again */                                    \
+    X(RESPOND, respond) /* policies on the response, its head to the client */                               \
+    X(RELAY, relay)     /* bodies move until both directions have ended */                                   \
+    X(REPLY, reply)     /* the gateway's own answer */                                                       \
+    X(FINISH, finish)
+
+enum agw_step {
+#define X(name, fn) AGW_STEP_##name,
+    AGW_STEP_LIST(X)
+#undef X
+        AGW_STEP_COUNT
+};
+
+enum agw_step_result { AGW_STEP_MORE, AGW_STEP_WAIT, AGW_STEP_DONE };
+
+#define AGW_EXCHANGE_MAGIC 0x65786368u
+
+struct agw_exchange {
+    uint32_t magic;
+    enum agw_step step;
+    struct agw_worker *worker;
+    struct agw_server_conn *conn;
+    struct agw_snapshot *snap;
+    struct agw_stream *down; /* NULL once closed */
+    struct agw_stream *up;   /* NULL: none yet, or over */
+    struct agw_msg *req;
+    struct agw_msg *resp; /* the upstream's final head */
+    struct agw_policy_ctx ctx;
+    const struct agw_backend_ref *ref;
+    const struct agw_endpoint *endpoint;
+
+    struct agw_chain held;   /* request body that came before the upstream stream was open */
+    struct agw_chain replay; /* request body sent so far, while a second try is possible */
+    struct agw_headers *req_trailers;
+    size_t up_credit, down_credit; /* body bytes forwarded and not yet given back to their reader */
+    size_t credited;       /* bytes at the front of |held| that count in up_credit or were given back */
+    struct agw_chain card; /* an agent card being collected */
+
+    struct agw_timer request_timer, backend_timer;
+    uint64_t start_ns, start_wall_ns;
+    uint64_t bytes_in, bytes_out; /* bodies */
+    uint32_t tries;
+    int broken;                                        /* the client's stream is to be reset with this code */
+    int status;                                        /* sent to the client; 0: none yet */
+    const char *reason;                                /* of the gateway's own answer, static text */
+    struct agw_str mcp_method, mcp_target, a2a_method; /* for the log */
+
+    bool req_end;    /* the request is here to its end */
+    bool req_sent;   /* and handed to the upstream to its end */
+    bool resp_head;  /* the final head went to the client */
+    bool resp_end;   /* the response is here to its end */
+    bool upgraded;   /* 101: bytes both ways */
+    bool no_replay;  /* the body was too large to keep, or an answer came */
+    bool idempotent; /* may be sent again though it may have been received */
+    bool is_card;    /* the answer is an agent card to rewrite */
+    bool leaving;    /* the answer is complete and nobody waits for the rest of the request */
+    bool running;    /* inside agw_exchange_run */
+};
+
+/* --- exchange.c --- */
+/* Runs steps until one waits. The exchange may be gone afterwards. */
+void agw_exchange_run(struct agw_exchange *x);
+/* Goes on at |step|; the caller runs. */
+static inline enum agw_step_result agw_exchange_next(struct agw_exchange *x, enum agw_step step)
+{
+    x->step = step;
+    return AGW_STEP_MORE;
+}
+/* Answers |status| with a short text, or breaks the stream off if a head went out already: at the end of
+ * agw_exchange_run, which the caller calls. */
+enum agw_step_result agw_exchange_fail(struct agw_exchange *x, int status, const char *reason);
+/* The client's stream is over: writes the exchange down and lets go of all it holds. */
+void agw_exchange_end(struct agw_exchange *x, int close_code);
+/* The step functions' table entry for |step|, for traces and tests. */
+const char *agw_step_name(enum agw_step step);
+
+/* --- exchange_steps.c --- */
+#define X(name, fn) enum agw_step_result agw_step_##fn(struct agw_exchange *x);
+AGW_STEP_LIST(X)
+#undef X
+
+/* --- exchange_down.c: the client's side --- */
+extern const struct agw_stream_events agw_exchange_down_events;
+int agw_exchange_send_body(struct agw_exchange *x, struct agw_chain *data); /* to the upstream */
+void agw_exchange_push_request(struct agw_exchange *x); /* what is held, and the end, to the upstream */
+
+/* --- exchange_up.c: the upstream's side --- */
+extern const struct agw_stream_events agw_exchange_up_events;
+void agw_exchange_drop_upstream(struct agw_exchange *x, int code);
+bool agw_exchange_may_retry(const struct agw_exchange *x, int code, bool unsent);
+
+/* --- a2a.c: agent cards and method names --- */
+void agw_exchange_name_a2a(struct agw_exchange *x,
+                           const struct agw_chain *data); /* the first bytes of a request */
+bool agw_exchange_wants_card(const struct agw_exchange *x);
+void agw_exchange_collect_card(struct agw_exchange *x, struct agw_chain *data);
+void agw_exchange_send_card(struct agw_exchange *x);
+
+/* --- mcp.c --- */
+/* Hands the client's stream over. AGW_ENOMEM: it is ours still. */
+int agw_exchange_mcp(struct agw_exchange *x);
+
+/* --- account.c: access log and metrics --- */
+void agw_exchange_account(struct agw_exchange *x, int close_code);
+
+#endif

@@ -1,0 +1,272 @@
+#include "balance/pick.h"
+#include "http/date.h"
+#include "http/path.h"
+#include "proxy/exchange_int.h"
+#include "route/match.h"
+
+static struct agw_timer_wheel *timers(struct agw_exchange *x)
+{
+    return &x->worker->loop.timers;
+}
+
+static void arm(struct agw_exchange *x, struct agw_timer *t, uint32_t ms)
+{
+    if (ms)
+        agw_timer_set(timers(x), t, x->worker->loop.now_ms + ms);
+}
+
+static bool idempotent(enum agw_method m)
+{
+    return m == AGW_METHOD_GET || m == AGW_METHOD_HEAD || m == AGW_METHOD_OPTIONS || m == AGW_METHOD_PUT ||
+           m == AGW_METHOD_DELETE || m == AGW_METHOD_TRACE;
+}
+
+/* Appends the client to X-Forwarded-For and says which scheme it used, for backends and for agent cards. */
+static int add_forwarded(struct agw_exchange *x)
+{
+    char ip[AGW_ADDR_TEXT];
+    struct agw_headers *h = &x->req->headers;
+    struct agw_header *seen = agw_headers_get(h, AGW_HDR_X_FORWARDED_FOR);
+    struct agw_str client = agw_str(ip, agw_addr_format_ip(x->ctx.client, ip));
+    struct agw_str value =
+        seen ? agw_arena_printf(h->arena, "%.*s, %.*s", AGW_STRF(seen->value), AGW_STRF(client))
+             : agw_arena_str(h->arena, client);
+    if (!value.p)
+        return AGW_ENOMEM;
+    int rc = 0;
+    if (seen)
+        seen->value = value;
+    else
+        rc = agw_headers_add_id(h, AGW_HDR_X_FORWARDED_FOR, value);
+    if (rc == 0 && !agw_headers_get(h, AGW_HDR_X_FORWARDED_PROTO))
+        rc = agw_headers_add_id(h, AGW_HDR_X_FORWARDED_PROTO, x->req->scheme);
+    return rc;
+}
+
+enum agw_step_result agw_step_begin(struct agw_exchange *x)
+{
+    struct agw_msg *req = x->req;
+    if (req->method == AGW_METHOD_CONNECT)
+        return agw_exchange_fail(x, 405, "CONNECT is not served");
+    if (req->authority.n == 0 && req->version != AGW_HTTP_10)
+        return agw_exchange_fail(x, 400, "no Host");
+    int rc = agw_path_normalize(&req->path, req->arena);
+    if (rc)
+        return agw_exchange_fail(x, rc == AGW_ENOMEM ? 503 : 400, "the path leaves its root");
+    x->idempotent = idempotent(req->method) && req->upgrade.n == 0;
+    req->expect_continue = false; /* the connection answers it */
+    return agw_exchange_next(x, AGW_STEP_LISTENER);
+}
+
+enum agw_step_result agw_step_listener(struct agw_exchange *x)
+{
+    struct agw_acceptor *a = x->conn->user;
+    const struct agw_bind *bind = agw_acceptor_bind(a, x->snap);
+    if (!bind)
+        return agw_exchange_fail(x, 404, "no listener");
+    const struct agw_listener *l;
+    if (x->conn->secure) {
+        struct agw_filter *tls = agw_tls_find(&x->conn->conn);
+        struct agw_str sni = tls ? agw_tls_sni(tls) : AGW_STR("");
+        l = agw_listener_for_sni(bind, sni);
+        if (l && agw_listener_misdirected(bind, l, x->req->authority))
+            return agw_exchange_fail(x, 421, "another listener serves this host");
+    } else {
+        l = agw_listener_for_host(bind, x->req->authority);
+    }
+    if (!l)
+        return agw_exchange_fail(x, 404, "no listener for this host");
+    x->ctx.listener = l;
+    x->ctx.port = l->port;
+    return agw_exchange_next(x, AGW_STEP_ROUTE);
+}
+
+enum agw_step_result agw_step_route(struct agw_exchange *x)
+{
+    const struct agw_match *m = agw_route_match(x->ctx.listener, x->req, x->ctx.arena);
+    if (!m)
+        return agw_exchange_fail(x, 404, "no route");
+    x->ctx.match = m;
+    x->ctx.route = m->route;
+    x->ctx.request_timeout_ms = m->route->request_timeout_ms;
+    x->ctx.backend_timeout_ms = m->route->backend_timeout_ms;
+    return agw_exchange_next(x, AGW_STEP_ROUTE_POLICY);
+}
+
+/* A policy answered: its message, or a plain one. */
+static enum agw_step_result policy_reply(struct agw_exchange *x)
+{
+    if (!x->ctx.resp || x->ctx.resp->status < 200)
+        return agw_exchange_fail(x, 500, "a policy failed");
+    x->status = x->ctx.resp->status;
+    return agw_exchange_next(x, AGW_STEP_REPLY);
+}
+
+enum agw_step_result agw_step_route_policy(struct agw_exchange *x)
+{
+    if (add_forwarded(x))
+        return agw_exchange_fail(x, 503, "out of memory");
+    if (agw_policy_request(&x->ctx.route->policies, &x->ctx) != AGW_CONTINUE)
+        return policy_reply(x);
+    arm(x, &x->request_timer, x->ctx.request_timeout_ms);
+    return agw_exchange_next(x, AGW_STEP_BACKEND);
+}
+
+enum agw_step_result agw_step_backend(struct agw_exchange *x)
+{
+    x->ref = agw_balance_backend(x->ctx.route, &x->worker->loop.rng);
+    if (!x->ref)
+        return agw_exchange_fail(x, 500, "the route has no backend");
+    const struct agw_backend *b = x->ref->backend;
+    x->ctx.backend = b;
+    if (b->kind == AGW_BACKEND_INVALID)
+        return agw_exchange_fail(x, 500, b->reason);
+    return agw_exchange_next(x, AGW_STEP_BACKEND_POLICY);
+}
+
+enum agw_step_result agw_step_backend_policy(struct agw_exchange *x)
+{
+    const struct agw_backend *b = x->ctx.backend;
+    if (agw_policy_request(&x->ref->policies, &x->ctx) != AGW_CONTINUE)
+        return policy_reply(x);
+    if (agw_policy_request(&b->policies, &x->ctx) != AGW_CONTINUE)
+        return policy_reply(x);
+    if (b->kind == AGW_BACKEND_MCP) {
+        /* An origin server inside the gateway owns the stream from here on. */
+        return agw_exchange_mcp(x) ? agw_exchange_fail(x, 503, "out of memory") : AGW_STEP_DONE;
+    }
+    x->is_card = agw_exchange_wants_card(x);
+    if (x->is_card) /* it is to be read here */
+        agw_headers_remove_id(&x->req->headers, AGW_HDR_ACCEPT_ENCODING);
+    return agw_exchange_next(x, AGW_STEP_CONNECT);
+}
+
+/* Sends again what an earlier try took. */
+static int rewind_request(struct agw_exchange *x)
+{
+    x->req_sent = false;
+    if (x->replay.bytes == 0)
+        return 0;
+    struct agw_chain rest = x->held;
+    x->credited += x->replay.bytes;
+    agw_chain_init(&x->held);
+    int rc = agw_chain_move(&x->held, &x->replay);
+    if (rc == 0)
+        rc = agw_chain_move(&x->held, &rest);
+    agw_chain_clear(&rest);
+    return rc;
+}
+
+enum agw_step_result agw_step_connect(struct agw_exchange *x)
+{
+    struct agw_worker *w = x->worker;
+    x->endpoint = agw_balance_endpoint(x->ctx.backend, &w->loop.rng);
+    if (!x->endpoint)
+        return agw_exchange_fail(x, 503, "the backend has no endpoint");
+    if (x->tries++ > 0 && rewind_request(x))
+        return agw_exchange_fail(x, 503, "out of memory");
+    x->up = agw_client_open(w->client, x->endpoint, x->ctx.arena, &agw_exchange_up_events, x);
+    if (!x->up)
+        return agw_exchange_fail(x, 503, "out of memory");
+    x->req->scheme = x->endpoint->tls ? AGW_STR("https") : AGW_STR("http");
+    bool end = x->req_end && x->held.bytes == 0 && !x->req_trailers;
+    x->req_sent = end;
+    arm(x, &x->backend_timer, x->ctx.backend_timeout_ms);
+    x->step = AGW_STEP_AWAIT;
+    if (agw_stream_write_head(x->up, x->req, end) == 0)
+        agw_exchange_push_request(x);
+    return AGW_STEP_MORE;
+}
+
+enum agw_step_result agw_step_await(struct agw_exchange *x)
+{
+    (void)x;
+    return AGW_STEP_WAIT;
+}
+
+static void answer_upgrade(struct agw_exchange *x)
+{
+    if (x->resp->status == 101) {
+        x->upgraded = true;
+        agw_timer_cancel(timers(x), &x->request_timer);
+        agw_timer_cancel(timers(x), &x->backend_timer);
+    } else if (!x->req_end) {
+        x->req_end = true;
+        agw_exchange_push_request(x);
+    }
+}
+
+enum agw_step_result agw_step_respond(struct agw_exchange *x)
+{
+    x->ctx.resp = x->resp;
+    if (x->req->upgrade.n > 0)
+        answer_upgrade(x);
+    agw_policy_response(&x->ctx.route->policies, &x->ctx);
+    agw_policy_response(&x->ref->policies, &x->ctx);
+    agw_policy_response(&x->ctx.backend->policies, &x->ctx);
+    x->status = x->resp->status;
+    if (x->is_card && x->status == 200 && !x->resp_end)
+        return agw_exchange_next(x, AGW_STEP_RELAY);
+    x->is_card = false;
+    x->resp_head = true;
+    agw_stream_write_head(x->down, x->resp, x->resp_end);
+    return agw_exchange_next(x, AGW_STEP_RELAY);
+}
+
+enum agw_step_result agw_step_relay(struct agw_exchange *x)
+{
+    if (!x->resp_end || (x->upgraded && !x->req_end))
+        return AGW_STEP_WAIT;
+    return agw_exchange_next(x, AGW_STEP_FINISH);
+}
+
+static struct agw_msg *plain_reply(struct agw_exchange *x, struct agw_str *ret_body)
+{
+    struct agw_msg *m = agw_arena_alloc(x->ctx.arena, sizeof(*m));
+    if (!m)
+        return NULL;
+    agw_msg_init(m, x->ctx.arena);
+    m->status = x->status;
+    *ret_body = agw_arena_printf(x->ctx.arena, "%s\n", x->reason ? x->reason : agw_http_reason(x->status));
+    if (!ret_body->p || agw_headers_add_id(&m->headers, AGW_HDR_CONTENT_TYPE, AGW_STR("text/plain")))
+        return NULL;
+    return m;
+}
+
+enum agw_step_result agw_step_reply(struct agw_exchange *x)
+{
+    struct agw_str body = x->ctx.resp_body;
+    struct agw_chain data;
+    struct agw_msg *m = x->reason ? plain_reply(x, &body) : x->ctx.resp;
+    x->resp_end = x->resp_head = true;
+    x->step = AGW_STEP_FINISH;
+    agw_chain_init(&data);
+    if (!m || agw_chain_copy(&data, &x->worker->loop.blocks, body.p, body.n)) {
+        agw_chain_clear(&data);
+        x->broken = AGW_ENOMEM;
+        return AGW_STEP_MORE;
+    }
+    x->ctx.resp = m;
+    if (x->ctx.route) /* a route's header filters are for all its answers */
+        agw_policy_response(&x->ctx.route->policies, &x->ctx);
+    if (x->ref)
+        agw_policy_response(&x->ref->policies, &x->ctx);
+    agw_headers_add_date(&m->headers, x->worker->loop.wall_ns); /* without memory the answer goes out bare */
+    m->length = (int64_t)body.n;
+    x->bytes_out = body.n;
+    bool end = body.n == 0 || x->req->method == AGW_METHOD_HEAD;
+    agw_stream_write_head(x->down, m, end);
+    if (!end && agw_stream_write_body(x->down, &data) == 0)
+        agw_stream_write_end(x->down, NULL);
+    agw_chain_clear(&data);
+    return AGW_STEP_MORE;
+}
+
+enum agw_step_result agw_step_finish(struct agw_exchange *x)
+{
+    agw_timer_cancel(timers(x), &x->request_timer);
+    agw_timer_cancel(timers(x), &x->backend_timer);
+    /* A client may take its time with a request that is answered: not on our account. */
+    x->leaving = !x->req_end;
+    return AGW_STEP_DONE;
+}

@@ -1,0 +1,143 @@
+/* The upstream's side of an exchange: its answer comes in, its reading sets the pace of the request. */
+#include "proxy/exchange_int.h"
+
+/* Tries on reused connections that turn out to be closed; the last one dials anew in practice. */
+#define MAX_TRIES 3
+
+void agw_exchange_drop_upstream(struct agw_exchange *x, int code)
+{
+    struct agw_stream *up = x->up;
+    if (!up)
+        return;
+    x->up = NULL;
+    agw_timer_cancel(&x->worker->loop.timers, &x->backend_timer);
+    agw_stream_reset(up, code);
+}
+
+/* AGW_ECLOSED: the peer closed a reused connection before a byte of its answer. A request of which nothing
+ * was sent yet may be tried again; one that was sent only if its method allows it (RFC 9110 section 9.2.2).
+ */
+bool agw_exchange_may_retry(const struct agw_exchange *x, int code, bool unsent)
+{
+    return code == AGW_ECLOSED && (x->idempotent || unsent) && !x->no_replay && !x->resp_head &&
+           x->tries < MAX_TRIES;
+}
+
+static void on_head(struct agw_stream *s, struct agw_msg *msg, bool end)
+{
+    struct agw_exchange *x = s->owner;
+    if (msg->status < 200 && msg->status != 101) {
+        /* 100 was answered by the gateway itself when it began to read the body. */
+        if (msg->status != 100)
+            agw_stream_write_head(x->down, msg, false);
+        return;
+    }
+    x->resp = msg;
+    x->resp_end = end;
+    agw_chain_clear(&x->replay);
+    x->no_replay = true;
+    x->step = AGW_STEP_RESPOND;
+    agw_exchange_run(x);
+}
+
+static void on_body(struct agw_stream *s, struct agw_chain *data)
+{
+    struct agw_exchange *x = s->owner;
+    size_t n = data->bytes;
+    if (x->is_card) {
+        agw_exchange_collect_card(x, data);
+        return;
+    }
+    x->bytes_out += n;
+    if (agw_stream_write_body(x->down, data))
+        return; /* the client's stream is broken and will say so */
+    x->down_credit += n;
+    if (agw_stream_pending(x->down) <= AGW_STREAM_HIGH) {
+        n = x->down_credit;
+        x->down_credit = 0;
+        agw_stream_consume(s, n);
+    }
+}
+
+static void on_end(struct agw_stream *s, struct agw_headers *trailers)
+{
+    struct agw_exchange *x = s->owner;
+    x->resp_end = true;
+    if (x->is_card)
+        agw_exchange_send_card(x);
+    else
+        agw_stream_write_end(x->down, trailers);
+    agw_exchange_run(x);
+}
+
+static void on_drain(struct agw_stream *s)
+{
+    struct agw_exchange *x = s->owner;
+    (void)s;
+    if (x->up_credit > 0) {
+        size_t n = x->up_credit;
+        x->up_credit = 0;
+        agw_stream_consume(x->down, n);
+    }
+}
+
+/* 502: the backend was there and answered wrongly or not at all; 503: it was not there, or we could not ask.
+ */
+static int status_of(int code, bool connected)
+{
+    if (code == AGW_ENOMEM || code == AGW_ELIMIT || code == AGW_EREFUSED)
+        return 503;
+    return connected ? 502 : 503;
+}
+
+static const char *reason_of(int code, bool connected)
+{
+    switch (code) {
+    case AGW_ETIMEOUT:
+        return connected ? "the backend does not respond" : "connecting to the backend timed out";
+    case AGW_EREFUSED:
+        return "the backend refused the connection";
+    case AGW_EDNS:
+        return "the backend's name does not resolve";
+    case AGW_ETLS:
+        return "the TLS handshake with the backend failed";
+    case AGW_ELIMIT:
+        return "too many requests wait for the backend";
+    case AGW_EPROTO:
+        return "the backend's answer is not valid HTTP";
+    case AGW_ERESET:
+    case AGW_ECLOSED:
+        return "the backend closed the connection";
+    case AGW_ENOMEM:
+        return "out of memory";
+    default:
+        return "the backend could not be reached";
+    }
+}
+
+static void on_close(struct agw_stream *s, int code)
+{
+    struct agw_exchange *x = s->owner;
+    bool connected = agw_client_peer(s)->n > 0;
+    x->up = NULL;
+    agw_timer_cancel(&x->worker->loop.timers, &x->backend_timer);
+    if (code == 0) {
+        agw_exchange_run(x);
+        return;
+    }
+    if (x->resp_end && (!x->upgraded || x->req_end))
+        return; /* all of the answer is on its way already */
+    if (agw_exchange_may_retry(x, code, agw_client_unsent(s)))
+        x->step = AGW_STEP_CONNECT;
+    else
+        agw_exchange_fail(x, status_of(code, connected), reason_of(code, connected));
+    agw_exchange_run(x);
+}
+
+const struct agw_stream_events agw_exchange_up_events = {
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_end = on_end,
+    .on_drain = on_drain,
+    .on_close = on_close,
+};

@@ -1,0 +1,103 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include "base/log.h"
+#include "event/cpu.h"
+#include "proxy/gateway.h"
+
+#define DRAIN_POLL_MS 10
+#define SYNC_MAX_S 1
+
+static int start_workers(struct agw_gateway *g, struct agw_error *err)
+{
+    for (unsigned i = 0; i < g->count; i++) {
+        struct agw_worker *w = calloc(1, sizeof(*w));
+        if (!w)
+            return agw_error_set(err, AGW_ENOMEM, "out of memory");
+        int rc = agw_worker_init(w, g, i, err);
+        if (rc) {
+            free(w);
+            return rc;
+        }
+        g->workers[i] = w;
+        rc = agw_worker_start(w, err);
+        if (rc) {
+            agw_worker_free(w);
+            free(w);
+            g->workers[i] = NULL;
+            return rc;
+        }
+    }
+    return 0;
+}
+
+struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, struct agw_error *err)
+{
+    unsigned count = options->workers ? options->workers : agw_cpu_count();
+    struct agw_gateway *g = calloc(1, sizeof(*g));
+    if (count > AGW_MAX_WORKERS)
+        count = AGW_MAX_WORKERS;
+    if (!g || !(g->workers = calloc(count, sizeof(*g->workers)))) {
+        free(g);
+        agw_error_set(err, AGW_ENOMEM, "out of memory");
+        return NULL;
+    }
+    g->options = *options;
+    g->count = count;
+    sem_init(&g->synced, 0, 0);
+    if (start_workers(g, err)) {
+        agw_gateway_free(g);
+        return NULL;
+    }
+    return g;
+}
+
+/* So that whoever is told "ready" finds the ports open. */
+static void await_workers(struct agw_gateway *g)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += SYNC_MAX_S;
+    for (unsigned i = 0; i < g->count; i++) {
+        while (sem_timedwait(&g->synced, &end) < 0 && errno == EINTR)
+            ;
+    }
+}
+
+void agw_gateway_publish(struct agw_gateway *g, struct agw_snapshot *s)
+{
+    agw_snapshot_publish(s);
+    for (unsigned i = 0; i < g->count; i++)
+        agw_worker_sync(g->workers[i]);
+    await_workers(g);
+    agw_snapshot_reclaim();
+}
+
+bool agw_gateway_drain(struct agw_gateway *g, unsigned max_ms)
+{
+    const struct timespec nap = {.tv_nsec = DRAIN_POLL_MS * 1000000L};
+    for (unsigned i = 0; i < g->count; i++)
+        agw_worker_drain(g->workers[i]);
+    for (unsigned waited = 0; waited < max_ms; waited += DRAIN_POLL_MS) {
+        if (atomic_load(&g->idle_workers) == g->count)
+            return true;
+        nanosleep(&nap, NULL);
+    }
+    return atomic_load(&g->idle_workers) == g->count;
+}
+
+void agw_gateway_free(struct agw_gateway *g)
+{
+    if (!g)
+        return;
+    for (unsigned i = 0; i < g->count && g->workers[i]; i++)
+        agw_worker_stop(g->workers[i]);
+    for (unsigned i = 0; i < g->count && g->workers[i]; i++) {
+        pthread_join(g->workers[i]->thread, NULL);
+        agw_worker_free(g->workers[i]);
+        free(g->workers[i]);
+    }
+    sem_destroy(&g->synced);
+    free(g->workers);
+    free(g);
+}

@@ -1,0 +1,40 @@
+/* The gateway: workers and what they have in common. It takes snapshots in and traffic follows.
+ *
+ * Ownership: the caller owns the gateway, the metrics registry and the log given to it. Threads: all
+ * functions on the one thread that made it (main or config), but agw_gateway_publish may be called from the
+ * config thread. */
+#ifndef AGW_PROXY_GATEWAY_H
+#define AGW_PROXY_GATEWAY_H
+
+#include <semaphore.h>
+#include <stdatomic.h>
+#include "proxy/worker.h"
+
+struct agw_gateway_options {
+    unsigned workers; /* 0: one for each CPU the process may use */
+    bool pin;         /* pin worker i to CPU i */
+    struct agw_metrics_registry *metrics;
+    struct agw_access_log *access_log; /* NULL: off */
+    unsigned char session_key[32];     /* seals MCP session ids */
+};
+
+struct agw_gateway {
+    struct agw_gateway_options options;
+    struct agw_worker **workers;
+    unsigned count;
+    sem_t synced;                  /* posted by each worker that has taken a snapshot's listeners */
+    _Atomic unsigned idle_workers; /* draining workers without connections */
+};
+
+/* Makes and starts the workers; they serve nothing before the first snapshot. */
+struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, struct agw_error *err);
+/* Publishes |s| (taken over), waits until the workers listen where it says (a stuck one is waited for a
+ * second at most) and frees older snapshots that nobody uses. */
+void agw_gateway_publish(struct agw_gateway *g, struct agw_snapshot *s);
+/* Stops accepting and waits until all connections ended, at most |max_ms|. True if none is left; may be
+ * called again to wait on. */
+bool agw_gateway_drain(struct agw_gateway *g, unsigned max_ms);
+/* Ends the workers, whatever they do, and frees everything. */
+void agw_gateway_free(struct agw_gateway *g);
+
+#endif

@@ -1,0 +1,190 @@
+#include <signal.h>
+#include <stdlib.h>
+#include "base/log.h"
+#include "config/rcu.h"
+#include "event/cpu.h"
+#include "proxy/acceptor.h"
+#include "proxy/gateway.h"
+
+struct message {
+    struct agw_post post;
+    void (*act)(struct agw_worker *w);
+};
+
+static void run_message(struct agw_post *p, void *ctx)
+{
+    struct message *m = agw_container_of(p, struct message, post);
+    m->act(ctx);
+    free(m);
+}
+
+/* Control messages are few and small; without memory for one the process is beyond help. */
+static void tell(struct agw_worker *w, void (*act)(struct agw_worker *w))
+{
+    struct message *m = malloc(sizeof(*m));
+    agw_check(m != NULL);
+    m->post.run = run_message;
+    m->act = act;
+    agw_loop_post(&w->loop, &m->post);
+}
+
+/* --- on the worker --- */
+
+static void do_sync(struct agw_worker *w)
+{
+    struct agw_snapshot *snap = agw_snapshot_current();
+    if (snap)
+        agw_acceptors_sync(w, snap);
+    sem_post(&w->gateway->synced);
+}
+
+static void on_rebind(struct agw_timer *t)
+{
+    struct agw_worker *w = agw_container_of(t, struct agw_worker, rebind);
+    struct agw_snapshot *snap = agw_snapshot_current();
+    agw_timer_set(&w->loop.timers, t, w->loop.now_ms); /* still failing: said once already */
+    if (snap)
+        agw_acceptors_sync(w, snap);
+}
+
+void agw_worker_conn_gone(struct agw_worker *w)
+{
+    if (w->draining && w->conn_count == 0 && !w->stopping)
+        atomic_fetch_add(&w->gateway->idle_workers, 1);
+}
+
+static void each_conn(struct agw_worker *w, void (*act)(struct agw_server_conn *c))
+{
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &w->conns) {
+        struct agw_server_conn *c = agw_list_entry(node, struct agw_server_conn, node);
+        if (c->ops)
+            act(c);
+    }
+}
+
+static void do_drain(struct agw_worker *w)
+{
+    if (w->draining)
+        return;
+    agw_acceptors_close(w);
+    w->draining = true;
+    each_conn(w, agw_server_conn_drain);
+    agw_worker_conn_gone(w);
+}
+
+static void do_stop(struct agw_worker *w)
+{
+    w->stopping = true;
+    agw_acceptors_close(w);
+    each_conn(w, agw_server_conn_destroy);
+    agw_acceptors_abandon(w);
+    agw_loop_stop(&w->loop);
+}
+
+static void before_wait(struct agw_loop *loop)
+{
+    struct agw_worker *w = loop->ctx;
+    const struct agw_client_stats *c = agw_client_stats(w->client);
+    struct agw_metrics_upstream now = {.connects = c->connects,
+                                       .reuses = c->reuses,
+                                       .connect_failures = c->connect_failures,
+                                       .open = c->open,
+                                       .idle = c->idle};
+    agw_metrics_upstream(w->metrics, &now);
+    agw_rcu_offline();
+}
+
+static void after_wait(struct agw_loop *loop)
+{
+    (void)loop;
+    agw_rcu_online();
+}
+
+static void *worker_main(void *arg)
+{
+    struct agw_worker *w = arg;
+    if (w->gateway->options.pin && agw_cpu_pin(w->loop.index))
+        agw_warn("worker", "worker %u: cannot pin to a CPU", w->loop.index);
+    agw_rcu_register();
+    agw_loop_run(&w->loop);
+    agw_mcp_free(w->mcp);
+    agw_client_free(w->client);
+    agw_dns_free(w->dns);
+    w->mcp = NULL;
+    w->client = NULL;
+    w->dns = NULL;
+    agw_rcu_unregister();
+    return NULL;
+}
+
+/* --- from other threads --- */
+
+static int make_parts(struct agw_worker *w, struct agw_error *err)
+{
+    const struct agw_gateway_options *o = &w->gateway->options;
+    w->dns = agw_dns_new(&w->loop, err);
+    if (!w->dns)
+        return AGW_EDNS;
+    w->client = agw_client_new(&w->loop, w->dns, &agw_client_default_limits);
+    w->metrics = agw_metrics_shard(o->metrics, w->loop.index);
+    w->access_log = o->access_log;
+    w->mcp = w->client ? agw_mcp_new(&w->loop, w->client, w->metrics, o->session_key) : NULL;
+    if (!w->mcp || !w->metrics)
+        return agw_error_set(err, AGW_ENOMEM, "worker %u: out of memory", w->loop.index);
+    return 0;
+}
+
+int agw_worker_init(struct agw_worker *w, struct agw_gateway *g, unsigned index, struct agw_error *err)
+{
+    if (agw_loop_init(&w->loop, index))
+        return agw_error_set(err, AGW_EIO, "worker %u: cannot make an event loop", index);
+    w->loop.ctx = w;
+    w->loop.before_wait = before_wait;
+    w->loop.after_wait = after_wait;
+    w->gateway = g;
+    agw_list_init(&w->acceptors);
+    agw_list_init(&w->conns);
+    agw_timer_init(&w->rebind, on_rebind);
+    int rc = make_parts(w, err);
+    if (rc)
+        agw_worker_free(w);
+    return rc;
+}
+
+void agw_worker_free(struct agw_worker *w)
+{
+    agw_mcp_free(w->mcp);
+    agw_client_free(w->client);
+    agw_dns_free(w->dns);
+    agw_loop_free(&w->loop);
+}
+
+int agw_worker_start(struct agw_worker *w, struct agw_error *err)
+{
+    sigset_t all, old;
+    /* Signals are the main thread's. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(&w->thread, NULL, worker_main, w);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc)
+        return agw_error_set(err, AGW_EIO, "worker %u: cannot start a thread: %s", w->loop.index,
+                             strerror(rc));
+    return 0;
+}
+
+void agw_worker_sync(struct agw_worker *w)
+{
+    tell(w, do_sync);
+}
+
+void agw_worker_drain(struct agw_worker *w)
+{
+    tell(w, do_drain);
+}
+
+void agw_worker_stop(struct agw_worker *w)
+{
+    tell(w, do_stop);
+}

@@ -1,0 +1,213 @@
+/* HTTPRoute filters and timeouts to policies of a route or of a backend reference. */
+#include "gwapi/gwapi_int.h"
+
+/* --- messages --- */
+
+Google__Protobuf__Duration *agw_gwapi_duration(struct agw_translate *t, struct agw_str text)
+{
+    Google__Protobuf__Duration *d;
+    uint64_t ms;
+
+    if (agw_duration_ms(text, &ms) || ms == 0)
+        return NULL;
+    d = agw_gwapi_new(t, Google__Protobuf__Duration, google__protobuf__duration__init);
+    if (!d) {
+        t->failed = true;
+        return NULL;
+    }
+    d->seconds = (int64_t)(ms / 1000);
+    d->nanos = (int32_t)(ms % 1000) * 1000000;
+    return d;
+}
+
+static int headers(struct agw_translate *t, const struct agw_node *list, Pb__Header ***ret_headers,
+                   size_t *ret_count)
+{
+    const struct agw_node *n;
+    size_t i = 0;
+
+    if (!list || list->count == 0)
+        return 0;
+    *ret_headers = agw_gwapi_pointers(t, list->count);
+    if (!*ret_headers)
+        return AGW_ENOMEM;
+    agw_node_each (n, list) {
+        Pb__Header *h = agw_gwapi_new(t, Pb__Header, pb__header__init);
+
+        if (!h)
+            return AGW_ENOMEM;
+        h->name = agw_gwapi_text(t, agw_node_text(n, "name"));
+        h->value = agw_gwapi_text(t, agw_node_text(n, "value"));
+        (*ret_headers)[i++] = h;
+    }
+    *ret_count = i;
+    return 0;
+}
+
+static Pb__HeaderModifier *header_modifier(struct agw_translate *t, const struct agw_node *n)
+{
+    Pb__HeaderModifier *m = agw_gwapi_new(t, Pb__HeaderModifier, pb__header_modifier__init);
+
+    if (!m || headers(t, agw_field(n, "set"), &m->set, &m->n_set) ||
+        headers(t, agw_field(n, "add"), &m->add, &m->n_add))
+        return NULL;
+    m->remove = agw_gwapi_texts(t, agw_field(n, "remove"), &m->n_remove);
+    return m;
+}
+
+static Pb__RequestRedirect *redirect(struct agw_translate *t, const struct agw_node *n)
+{
+    Pb__RequestRedirect *r = agw_gwapi_new(t, Pb__RequestRedirect, pb__request_redirect__init);
+    const struct agw_node *path = agw_field(n, "path");
+
+    if (!r)
+        return NULL;
+    r->scheme = agw_gwapi_text(t, agw_node_text(n, "scheme"));
+    r->host = agw_gwapi_text(t, agw_node_text(n, "hostname"));
+    r->port = (uint32_t)agw_field_int(n, "port", 0);
+    r->status = (uint32_t)agw_field_int(n, "statusCode", 302);
+    if (agw_field_is(path, "type", "ReplaceFullPath")) {
+        r->path_case = PB__REQUEST_REDIRECT__PATH_FULL;
+        r->full = agw_gwapi_text(t, agw_node_text(path, "replaceFullPath"));
+    } else if (path) {
+        r->path_case = PB__REQUEST_REDIRECT__PATH_PREFIX;
+        r->prefix = agw_gwapi_text(t, agw_node_text(path, "replacePrefixMatch"));
+    }
+    return r;
+}
+
+static Pb__UrlRewrite *rewrite(struct agw_translate *t, const struct agw_node *n)
+{
+    Pb__UrlRewrite *r = agw_gwapi_new(t, Pb__UrlRewrite, pb__url_rewrite__init);
+    const struct agw_node *path = agw_field(n, "path");
+
+    if (!r)
+        return NULL;
+    r->host = agw_gwapi_text(t, agw_node_text(n, "hostname"));
+    if (agw_field_is(path, "type", "ReplaceFullPath")) {
+        r->path_case = PB__URL_REWRITE__PATH_FULL;
+        r->full = agw_gwapi_text(t, agw_node_text(path, "replaceFullPath"));
+    } else if (path) {
+        r->path_case = PB__URL_REWRITE__PATH_PREFIX;
+        r->prefix = agw_gwapi_text(t, agw_node_text(path, "replacePrefixMatch"));
+    }
+    return r;
+}
+
+/* --- of a rule --- */
+
+/* Fills |spec| from a filter; its kind stays unset when the filter is not served here. */
+static int rule_filter(struct agw_translate *t, const struct agw_node *f, Pb__TrafficPolicySpec *spec)
+{
+    const void *made;
+
+    if (agw_field_is(f, "type", "RequestHeaderModifier")) {
+        spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_REQUEST_HEADER_MODIFIER;
+        made = spec->request_header_modifier = header_modifier(t, agw_field(f, "requestHeaderModifier"));
+    } else if (agw_field_is(f, "type", "ResponseHeaderModifier")) {
+        spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_RESPONSE_HEADER_MODIFIER;
+        made = spec->response_header_modifier = header_modifier(t, agw_field(f, "responseHeaderModifier"));
+    } else if (agw_field_is(f, "type", "RequestRedirect")) {
+        spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_REQUEST_REDIRECT;
+        made = spec->request_redirect = redirect(t, agw_field(f, "requestRedirect"));
+    } else if (agw_field_is(f, "type", "URLRewrite")) {
+        spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_URL_REWRITE;
+        made = spec->url_rewrite = rewrite(t, agw_field(f, "urlRewrite"));
+    } else {
+        return 0;
+    }
+    return made ? 0 : AGW_ENOMEM;
+}
+
+static int add_timeouts(struct agw_translate *t, const struct agw_node *timeouts,
+                        Pb__TrafficPolicySpec **specs, size_t *count)
+{
+    Pb__TrafficPolicySpec *spec = agw_gwapi_new(t, Pb__TrafficPolicySpec, pb__traffic_policy_spec__init);
+    Pb__Timeout *timeout = agw_gwapi_new(t, Pb__Timeout, pb__timeout__init);
+
+    if (!spec || !timeout)
+        return AGW_ENOMEM;
+    timeout->request = agw_gwapi_duration(t, agw_node_text(timeouts, "request"));
+    timeout->backend_request = agw_gwapi_duration(t, agw_node_text(timeouts, "backendRequest"));
+    spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_TIMEOUT;
+    spec->timeout = timeout;
+    if (timeout->request || timeout->backend_request)
+        specs[(*count)++] = spec;
+    return 0;
+}
+
+int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_node *rule,
+                           Pb__TrafficPolicySpec ***ret_specs, size_t *ret_count,
+                           const struct agw_node **ret_unserved)
+{
+    const struct agw_node *list = agw_field(rule, "filters"), *f, *unserved = NULL;
+    Pb__TrafficPolicySpec **specs = agw_gwapi_pointers(t, (list ? list->count : 0) + 1);
+    size_t count = 0;
+
+    if (!specs)
+        return AGW_ENOMEM;
+    agw_node_each (f, list) {
+        Pb__TrafficPolicySpec *spec = agw_gwapi_new(t, Pb__TrafficPolicySpec, pb__traffic_policy_spec__init);
+
+        if (!spec || rule_filter(t, f, spec))
+            return AGW_ENOMEM;
+        if (spec->kind_case != PB__TRAFFIC_POLICY_SPEC__KIND__NOT_SET)
+            specs[count++] = spec;
+        else if (!unserved)
+            unserved = f;
+    }
+    if (add_timeouts(t, agw_field(rule, "timeouts"), specs, &count))
+        return AGW_ENOMEM;
+    *ret_specs = specs;
+    *ret_count = count;
+    *ret_unserved = unserved;
+    return 0;
+}
+
+/* --- of a backendRef --- */
+
+/* As rule_filter; the wire has no URL rewrite for a backend. */
+static int ref_filter(struct agw_translate *t, const struct agw_node *f, Pb__BackendPolicySpec *spec)
+{
+    const void *made;
+
+    if (agw_field_is(f, "type", "RequestHeaderModifier")) {
+        spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_REQUEST_HEADER_MODIFIER;
+        made = spec->request_header_modifier = header_modifier(t, agw_field(f, "requestHeaderModifier"));
+    } else if (agw_field_is(f, "type", "ResponseHeaderModifier")) {
+        spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_RESPONSE_HEADER_MODIFIER;
+        made = spec->response_header_modifier = header_modifier(t, agw_field(f, "responseHeaderModifier"));
+    } else if (agw_field_is(f, "type", "RequestRedirect")) {
+        spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_REQUEST_REDIRECT;
+        made = spec->request_redirect = redirect(t, agw_field(f, "requestRedirect"));
+    } else {
+        return 0;
+    }
+    return made ? 0 : AGW_ENOMEM;
+}
+
+int agw_gwapi_ref_filters(struct agw_translate *t, const struct agw_node *ref,
+                          Pb__BackendPolicySpec ***ret_specs, size_t *ret_count,
+                          const struct agw_node **ret_unserved)
+{
+    const struct agw_node *list = agw_field(ref, "filters"), *f, *unserved = NULL;
+    Pb__BackendPolicySpec **specs = agw_gwapi_pointers(t, list ? list->count : 0);
+    size_t count = 0;
+
+    if (!specs)
+        return AGW_ENOMEM;
+    agw_node_each (f, list) {
+        Pb__BackendPolicySpec *spec = agw_gwapi_new(t, Pb__BackendPolicySpec, pb__backend_policy_spec__init);
+
+        if (!spec || ref_filter(t, f, spec))
+            return AGW_ENOMEM;
+        if (spec->kind_case != PB__BACKEND_POLICY_SPEC__KIND__NOT_SET)
+            specs[count++] = spec;
+        else if (!unserved)
+            unserved = f;
+    }
+    *ret_specs = specs;
+    *ret_count = count;
+    *ret_unserved = unserved;
+    return 0;
+}

@@ -1,0 +1,66 @@
+/* Tables of fields and the rules that tables cannot say, one pair a kind. Rules run after the table has
+ * passed; they return false after reporting errors. */
+#ifndef AGW_GWAPI_OBJECT_KINDS_H
+#define AGW_GWAPI_OBJECT_KINDS_H
+
+#include "gwapi/object/names.h"
+#include "gwapi/object/object.h"
+
+extern const struct agw_field agw_fields_namespace[], agw_fields_service[], agw_fields_secret[],
+    agw_fields_config_map[], agw_fields_endpoint_slice[], agw_fields_gateway_class[], agw_fields_gateway[],
+    agw_fields_http_route[], agw_fields_reference_grant[], agw_fields_backend[];
+
+/* Parts used by more than one kind. */
+extern const struct agw_field agw_fields_metadata[], agw_fields_label_selector[], agw_fields_secret_ref[];
+
+bool agw_rules_service(struct agw_report *r, const struct agw_object *o);
+bool agw_rules_secret(struct agw_report *r, const struct agw_object *o);
+bool agw_rules_endpoint_slice(struct agw_report *r, const struct agw_object *o);
+bool agw_rules_gateway(struct agw_report *r, const struct agw_object *o);
+bool agw_rules_http_route(struct agw_report *r, const struct agw_object *o);
+bool agw_rules_backend(struct agw_report *r, const struct agw_object *o);
+
+/* Shorthand for the tables. */
+#define AGW_TEXT(n, ...)                                                                                     \
+    {                                                                                                        \
+        .name = n, .type = AGW_FIELD_TEXT, __VA_ARGS__                                                       \
+    }
+#define AGW_INT(n, ...)                                                                                      \
+    {                                                                                                        \
+        .name = n, .type = AGW_FIELD_INT, __VA_ARGS__                                                        \
+    }
+#define AGW_BOOLEAN(n)                                                                                       \
+    {                                                                                                        \
+        .name = n, .type = AGW_FIELD_BOOL                                                                    \
+    }
+#define AGW_MAP(n, table, ...)                                                                               \
+    {                                                                                                        \
+        .name = n, .type = AGW_FIELD_MAP, .of = table, __VA_ARGS__                                           \
+    }
+#define AGW_LIST(n, table, ...)                                                                              \
+    {                                                                                                        \
+        .name = n, .type = AGW_FIELD_MAP, .of = table, .list = true, __VA_ARGS__                             \
+    }
+#define AGW_TEXTS(n)                                                                                         \
+    {                                                                                                        \
+        .name = n, .type = AGW_FIELD_TEXTS                                                                   \
+    }
+#define AGW_ANY(n)                                                                                           \
+    {                                                                                                        \
+        .name = n, .type = AGW_FIELD_ANY                                                                     \
+    }
+#define AGW_UNSERVED(n)                                                                                      \
+    {                                                                                                        \
+        .name = n, .type = AGW_FIELD_UNSERVED                                                                \
+    }
+#define AGW_END                                                                                              \
+    {                                                                                                        \
+        .name = NULL                                                                                         \
+    }
+#define AGW_FORM(check, text) .form = check, .form_name = text
+#define AGW_A_LABEL AGW_FORM(agw_is_label, "a DNS label (a-z, 0-9 and -, at most 63 characters)")
+#define AGW_A_SUBDOMAIN AGW_FORM(agw_is_subdomain, "a DNS name (a-z, 0-9, - and ., at most 253 characters)")
+#define AGW_HOST_FORM "a host name in lower case, such as a.example.com or *.example.com"
+#define AGW_A_PORT .min = 1, .max = 65535
+
+#endif

@@ -1,0 +1,188 @@
+/* GatewayClass, Gateway, ReferenceGrant. */
+#include "gwapi/object/kinds.h"
+
+static const struct agw_field class_spec[] = {
+    AGW_TEXT("controllerName", .required = true, .min = 1, .max = 253),
+    AGW_ANY("parametersRef"),
+    AGW_TEXT("description", .max = 64),
+    AGW_END,
+};
+
+const struct agw_field agw_fields_gateway_class[] = {
+    AGW_TEXT("apiVersion"),
+    AGW_TEXT("kind"),
+    AGW_MAP("metadata", agw_fields_metadata, .required = true),
+    AGW_MAP("spec", class_spec, .required = true),
+    AGW_ANY("status"),
+    AGW_END,
+};
+
+/* --- Gateway --- */
+
+static const char *const tls_modes[] = {"Terminate", "Passthrough", NULL};
+static const char *const from_namespaces[] = {"All", "Selector", "Same", "None", NULL};
+
+static const struct agw_field listener_tls[] = {
+    AGW_TEXT("mode", .one_of = tls_modes),
+    AGW_LIST("certificateRefs", agw_fields_secret_ref, .max_items = 64),
+    AGW_TEXTS("options"),
+    AGW_UNSERVED("frontendValidation"),
+    AGW_END,
+};
+
+static const struct agw_field route_kind[] = {
+    AGW_TEXT("group", .max = 253, AGW_FORM(agw_is_group, "an API group")),
+    AGW_TEXT("kind", .min = 1, .max = 63, AGW_FORM(agw_is_kind, "a kind"), .required = true),
+    AGW_END,
+};
+
+static const struct agw_field route_namespaces[] = {
+    AGW_TEXT("from", .one_of = from_namespaces),
+    AGW_MAP("selector", agw_fields_label_selector),
+    AGW_END,
+};
+
+static const struct agw_field allowed_routes[] = {
+    AGW_MAP("namespaces", route_namespaces),
+    AGW_LIST("kinds", route_kind, .max_items = 8),
+    AGW_END,
+};
+
+static const struct agw_field listener[] = {
+    AGW_TEXT("name", AGW_A_SUBDOMAIN, .required = true),
+    AGW_TEXT("hostname", .max = 253, AGW_FORM(agw_is_hostname, AGW_HOST_FORM)),
+    AGW_INT("port", AGW_A_PORT, .required = true),
+    AGW_TEXT("protocol", .required = true, .min = 1, .max = 255),
+    AGW_MAP("tls", listener_tls),
+    AGW_MAP("allowedRoutes", allowed_routes),
+    AGW_END,
+};
+
+static const struct agw_field address[] = {
+    AGW_TEXT("type", .min = 1, .max = 253),
+    AGW_TEXT("value", .max = 253),
+    AGW_END,
+};
+
+static const struct agw_field gateway_tls[] = {
+    AGW_UNSERVED("frontend"),
+    AGW_UNSERVED("backend"),
+    AGW_END,
+};
+
+static const struct agw_field gateway_spec[] = {
+    AGW_TEXT("gatewayClassName", .required = true, .min = 1, .max = 253),
+    AGW_LIST("listeners", listener, .required = true, .min_items = 1, .max_items = 64, .unique = "name"),
+    AGW_LIST("addresses", address, .max_items = 16),
+    AGW_ANY("infrastructure"), /* the deployer's, in a cluster */
+    AGW_MAP("tls", gateway_tls),
+    AGW_UNSERVED("backendTLS"),
+    AGW_UNSERVED("allowedListeners"),
+    AGW_UNSERVED("defaultScope"),
+    AGW_END,
+};
+
+const struct agw_field agw_fields_gateway[] = {
+    AGW_TEXT("apiVersion"),
+    AGW_TEXT("kind"),
+    AGW_MAP("metadata", agw_fields_metadata, .required = true),
+    AGW_MAP("spec", gateway_spec, .required = true),
+    AGW_ANY("status"),
+    AGW_END,
+};
+
+static bool same_place(const struct agw_node *a, const struct agw_node *b)
+{
+    return agw_field_int(a, "port", 0) == agw_field_int(b, "port", 0) &&
+           agw_str_eq(agw_node_text(a, "protocol"), agw_node_text(b, "protocol")) &&
+           agw_str_eq(agw_node_text(a, "hostname"), agw_node_text(b, "hostname"));
+}
+
+static bool check_listener_tls(struct agw_report *r, const struct agw_object *o, const struct agw_node *l)
+{
+    const struct agw_node *tls = agw_field(l, "tls");
+
+    if (tls && (agw_field_is(l, "protocol", "HTTP") || agw_field_is(l, "protocol", "TCP"))) {
+        agw_report_error(r, o, tls, NULL, "must not be set on a listener of protocol %.*s",
+                         AGW_STRF(agw_node_text(l, "protocol")));
+        return false;
+    }
+    if (!agw_field_is(l, "protocol", "HTTPS"))
+        return true;
+    if (agw_field_is(tls, "mode", "Passthrough")) {
+        agw_report_error(r, o, agw_field(tls, "mode"), NULL,
+                         "must be Terminate on a listener of protocol HTTPS");
+        return false;
+    }
+    if (!agw_field(tls, "certificateRefs") || agw_field(tls, "certificateRefs")->count == 0) {
+        agw_report_error(r, o, tls ? tls : l, tls ? "certificateRefs" : "tls.certificateRefs",
+                         "is required on a listener of protocol HTTPS");
+        return false;
+    }
+    return true;
+}
+
+static bool check_addresses(struct agw_report *r, const struct agw_object *o)
+{
+    const struct agw_node *a, *b, *list = agw_field(o->spec, "addresses");
+
+    agw_node_each (a, list) {
+        for (b = list->first; b != a; b = b->next) {
+            if (agw_node_text(a, "value").n == 0 ||
+                !agw_str_eq(agw_node_text(a, "value"), agw_node_text(b, "value")))
+                continue;
+            agw_report_error(r, o, agw_field(a, "value"), NULL, "\"%.*s\" is there twice",
+                             AGW_STRF(agw_node_text(a, "value")));
+            return false;
+        }
+    }
+    return true;
+}
+
+bool agw_rules_gateway(struct agw_report *r, const struct agw_object *o)
+{
+    const struct agw_node *list = agw_field(o->spec, "listeners"), *a, *b;
+    bool ok = check_addresses(r, o);
+
+    agw_node_each (a, list) {
+        ok = check_listener_tls(r, o, a) && ok;
+        for (b = list->first; b != a; b = b->next) {
+            if (!same_place(a, b))
+                continue;
+            agw_report_error(r, o, a, NULL, "same port, protocol and hostname as listener %.*s",
+                             AGW_STRF(agw_node_text(b, "name")));
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+/* --- ReferenceGrant --- */
+
+static const struct agw_field grant_from[] = {
+    AGW_TEXT("group", .max = 253, AGW_FORM(agw_is_group, "an API group"), .required = true),
+    AGW_TEXT("kind", .min = 1, .max = 63, AGW_FORM(agw_is_kind, "a kind"), .required = true),
+    AGW_TEXT("namespace", AGW_A_LABEL, .required = true),
+    AGW_END,
+};
+
+static const struct agw_field grant_to[] = {
+    AGW_TEXT("group", .max = 253, AGW_FORM(agw_is_group, "an API group"), .required = true),
+    AGW_TEXT("kind", .min = 1, .max = 63, AGW_FORM(agw_is_kind, "a kind"), .required = true),
+    AGW_TEXT("name", .min = 1, .max = 253),
+    AGW_END,
+};
+
+static const struct agw_field grant_spec[] = {
+    AGW_LIST("from", grant_from, .required = true, .min_items = 1, .max_items = 16),
+    AGW_LIST("to", grant_to, .required = true, .min_items = 1, .max_items = 16),
+    AGW_END,
+};
+
+const struct agw_field agw_fields_reference_grant[] = {
+    AGW_TEXT("apiVersion"),
+    AGW_TEXT("kind"),
+    AGW_MAP("metadata", agw_fields_metadata, .required = true),
+    AGW_MAP("spec", grant_spec, .required = true),
+    AGW_END,
+};

@@ -1,0 +1,156 @@
+/* AgentgatewayBackends, and Services that speak MCP. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "translated.h"
+
+#define BE(name, spec)                                                                                       \
+    "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayBackend\nmetadata: {name: " name               \
+    "}\nspec:\n" spec "---\n"
+#define NAMED(key, n) "backend/" key " {key=" key " name={name=" n " namespace=default} "
+
+static void single(void **state)
+{
+    expect_resources(
+        GATEWAY BE("a", "  static: {host: a.com, port: 443}\n") BE("b", "  static: {unixPath: /run/b.sock}\n")
+            BE("c", "  a2a: {host: 127.0.0.1, port: 3201}\n"),
+        "backend/",
+        NAMED("default/a", "a") "static={host=a.com port=443}}\n" NAMED(
+            "default/b",
+            "b") "static={unix_path=/run/b.sock}}\n" NAMED("default/c",
+                                                           "c") "static={host=127.0.0.1 port=3201} "
+                                                                "inline_policies={a2a={}}}\n");
+}
+
+static void policies(void **state)
+{
+    expect_resources(
+        GATEWAY BE("a", "  static: {host: a.com, port: 443}\n"
+                        "  policies: {http: {version: HTTP2, requestTimeout: 5s}, tls: {sni: b.com, "
+                        "insecureSkipVerify: Hostname, alpnProtocols: [h2]}}\n"),
+        "backend/",
+        NAMED("default/a", "a") "static={host=a.com port=443} inline_policies={backend_http={version=HTTP2 "
+                                "request_timeout={seconds=5}}} inline_policies={backend_tls={verification="
+                                "INSECURE_HOST hostname=b.com alpn={protocols=h2}}}}\n");
+}
+
+static void ca(void **state)
+{
+#define WITH_CA                                                                                              \
+    BE("a", "  static: {host: a.com, port: 443}\n  policies: {tls: {caCertificateRefs: [{name: ca}]}}\n")
+    struct translated t = translate(GATEWAY WITH_CA);
+
+    /* without its CA the backend must not be reached at all */
+    assert_string_equal(t.findings,
+                        "warning: m.yaml:13: AgentgatewayBackend default/a: spec.policies.tls: "
+                        "caCertificateRefs names no ConfigMap with certificates in ca.crt: requests are "
+                        "answered 500\n");
+    expect_lines(t.resources, "backend/", "");
+    translated_free(&t);
+    expect_resources(
+        GATEWAY WITH_CA "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ca}\n"
+                        "data: {ca.crt: '-----BEGIN CERTIFICATE-----'}\n",
+        "backend/",
+        NAMED("default/a", "a") "static={host=a.com port=443} "
+                                "inline_policies={backend_tls={root=-----BEGIN CERTIFICATE-----}}}\n");
+}
+
+static void mcp_static(void **state)
+{
+    struct translated t = translate(
+        GATEWAY BE("m", "  mcp:\n"
+                        "    failureMode: FailOpen\n"
+                        "    sessionRouting: Stateless\n"
+                        "    prefixMode: Always\n"
+                        "    targets:\n"
+                        "    - {name: x, static: {host: x.com, port: 80, path: /p, protocol: SSE}}\n"
+                        "    - {name: y, static: {backendRef: {name: b}, port: 81}}\n")
+            BE("b", "  static: {host: b.com, port: 81}\n"));
+
+    assert_string_equal(
+        t.findings,
+        "warning: m.yaml:14: AgentgatewayBackend default/m: spec.mcp.sessionRouting: Stateless sends calls "
+        "without a session: targets that want one refuse them\n"
+        "warning: m.yaml:17: AgentgatewayBackend default/m: spec.mcp.targets[0].static.protocol: SSE is not "
+        "served: this target counts as failed\n");
+    expect_lines(
+        t.resources, "backend/",
+        NAMED("default/b", "b") "static={host=b.com port=81}}\n" NAMED(
+            "default/m",
+            "m") "mcp={targets={name=x backend={backend=default/m/x} path=/p protocol=SSE} "
+                 "targets={name=y backend={backend=default/b}} stateful_mode=STATELESS prefix_mode=ALWAYS "
+                 "failure_mode=FAIL_OPEN}}\n" NAMED("default/m/x", "m") "static={host=x.com port=80}}\n");
+    translated_free(&t);
+}
+
+#define MCP_SERVICE(name, ns, labels, notes)                                                                 \
+    "apiVersion: v1\nkind: Service\nmetadata: {name: " name ", namespace: " ns ", labels: {" labels          \
+    "}, annotations: {" notes "}}\nspec:\n  ports:\n  - {name: web, port: 80}\n  - {name: mcp, port: 81, "   \
+    "appProtocol: agentgateway.dev/mcp}\n---\n"
+#define REF(host, ns, port)                                                                                  \
+    "backend={service={namespace=" ns " hostname=" host "." ns ".svc.cluster.local} port=" port "}"
+
+static void mcp_selector(void **state)
+{
+    struct translated t = translate(
+        GATEWAY MCP_SERVICE("a", "default", "app: x", "agentgateway.dev/mcp-path: /one") MCP_SERVICE(
+            "b", "default", "app: x", "kgateway.dev/mcp-path: /two, agentgateway.dev/mcp-target-name: bee")
+            MCP_SERVICE("c", "default", "app: y", "") MCP_SERVICE("d", "other", "app: x", "")
+                BE("m", "  mcp: {targets: [{name: t, selector: {services: {matchLabels: {app: x}}}}]}\n")
+                    BE("all", "  mcp: {targets: [{name: t, selector: {namespaces: {}, services: "
+                              "{matchLabels: {app: x}}}}]}\n")
+                        BE("none",
+                           "  mcp: {targets: [{name: t, selector: {services: {matchLabels: {app: z}}}}]}\n"));
+
+    expect_lines(
+        t.resources, "backend/default/m ",
+        NAMED("default/m", "m") "mcp={targets={name=a-mcp " REF(
+            "a", "default", "81") " path=/one protocol=STREAMABLE_HTTP} "
+                                  "targets={name=bee " REF("b", "default",
+                                                           "81") " path=/two protocol=STREAMABLE_HTTP}}}\n");
+    expect_lines(
+        t.resources, "backend/default/all ",
+        NAMED("default/all", "all") "mcp={targets={name=a-mcp " REF(
+            "a", "default", "81") " path=/one protocol=STREAMABLE_HTTP} "
+                                  "targets={name=bee " REF("b", "default",
+                                                           "81") " path=/two protocol=STREAMABLE_HTTP} "
+                                                                 "targets={name=d-mcp " REF(
+                                                                     "d", "other",
+                                                                     "81") " protocol=STREAMABLE_HTTP}}}\n");
+    assert_string_equal(t.findings,
+                        "warning: m.yaml:56: AgentgatewayBackend default/none: spec.mcp.targets[0].selector: "
+                        "finds no Service with a port of appProtocol agentgateway.dev/mcp\n");
+    translated_free(&t);
+}
+
+/* A route straight to a Service's MCP port goes to a backend made of it. */
+static void mcp_service(void **state)
+{
+    struct translated t = translate(GATEWAY MCP_SERVICE(
+        "a", "default", "",
+        "") "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+            "metadata: {name: a, labels: {kubernetes.io/service-name: a}}\naddressType: IPv4\n"
+            "ports: [{name: mcp, port: 1}]\n---\n" ROUTE "  rules: [{backendRefs: [{name: a, port: 81}]}]\n");
+
+    assert_string_equal(t.findings, "");
+    expect_lines(t.resources, "backend/",
+                 NAMED("default/a:81", "a") "mcp={targets={name=a-mcp " REF(
+                     "a", "default", "81") " protocol=STREAMABLE_HTTP}}}\n");
+    expect_lines(t.resources, "route/",
+                 "route/default/r.00.http {key=default/r.00.http listener_key=default/gw.http "
+                 "name={kind=HTTPRoute name=r "
+                 "namespace=default} matches={path={path_prefix=/}} backends={backend={backend=default/a:81} "
+                 "weight=1}}\n");
+    translated_free(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(single),     cmocka_unit_test(policies),     cmocka_unit_test(ca),
+        cmocka_unit_test(mcp_static), cmocka_unit_test(mcp_selector), cmocka_unit_test(mcp_service),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,108 @@
+/* Filters and timeouts, and what is not served. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "translated.h"
+
+#define HEAD                                                                                                 \
+    "route/default/r.00.http {key=default/r.00.http listener_key=default/gw.http name={kind=HTTPRoute "      \
+    "name=r "                                                                                                \
+    "namespace=default} matches={path={path_prefix=/}}"
+#define BACKEND                                                                                              \
+    "backends={backend={service={namespace=default hostname=s.default.svc.cluster.local} port=80} weight=1"
+
+static void rule_filters(void **state)
+{
+    expect_resources(
+        GATEWAY ROUTE
+        "  rules:\n"
+        "  - timeouts: {request: 1m30s, backendRequest: 500ms}\n"
+        "    filters:\n"
+        "    - type: RequestHeaderModifier\n"
+        "      requestHeaderModifier: {set: [{name: A, value: b}], add: [{name: C, value: d}], remove: [E]}\n"
+        "    - {type: ResponseHeaderModifier, responseHeaderModifier: {remove: [X]}}\n"
+        "    - type: URLRewrite\n"
+        "      urlRewrite: {hostname: h.com, path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}\n",
+        "route/",
+        HEAD
+        " traffic_policies={request_header_modifier={add={name=C value=d} set={name=A value=b} remove=E}} "
+        "traffic_policies={response_header_modifier={remove=X}} "
+        "traffic_policies={url_rewrite={host=h.com prefix=/}} "
+        "traffic_policies={timeout={request={seconds=90} backend_request={nanos=500000000}}}}\n");
+    expect_resources(GATEWAY ROUTE "  rules: [{timeouts: {request: 0s}}]\n", "route/", HEAD "}\n");
+}
+
+static void redirects(void **state)
+{
+    expect_resources(
+        GATEWAY ROUTE
+        "  rules: [{filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: 8443, "
+        "statusCode: 301, path: {type: ReplaceFullPath, replaceFullPath: /x}}}]}]\n",
+        "route/", HEAD " traffic_policies={request_redirect={scheme=https full=/x port=8443 status=301}}}\n");
+    expect_resources(GATEWAY ROUTE
+                     "  rules: [{filters: [{type: RequestRedirect, requestRedirect: {hostname: a.b}}]}]\n",
+                     "route/", HEAD " traffic_policies={request_redirect={host=a.b status=302}}}\n");
+}
+
+static void backend_filters(void **state)
+{
+    expect_resources(
+        GATEWAY SERVICE ROUTE
+        "  rules: [{backendRefs: [{name: s, port: 80, filters: [{type: RequestHeaderModifier, "
+        "requestHeaderModifier: {set: [{name: A, value: b}]}}]}]}]\n",
+        "route/", HEAD " " BACKEND " backend_policies={request_header_modifier={set={name=A value=b}}}}}\n");
+}
+
+/* A rule with a filter that is not served loses its backends and all else: it answers 500. */
+static void unserved_rule_filter(void **state)
+{
+    struct translated t = translate(
+        GATEWAY SERVICE ROUTE "  rules:\n"
+                              "  - backendRefs: [{name: s, port: 80}]\n"
+                              "    filters:\n"
+                              "    - {type: RequestHeaderModifier, requestHeaderModifier: {remove: [X]}}\n"
+                              "    - {type: CORS, cors: {allowOrigins: ['*']}}\n"
+                              "  - matches: [{path: {value: /ok}}]\n"
+                              "    backendRefs: [{name: s, port: 80}]\n");
+
+    assert_string_equal(
+        t.findings, "warning: m.yaml:29: HTTPRoute default/r: spec.rules[0].filters[1]: the filter CORS is "
+                    "not served here: requests are answered 500 (UnsupportedValue)\n");
+    expect_lines(t.resources, "route/",
+                 HEAD "}\n"
+                      "route/default/r.01.http {key=default/r.01.http listener_key=default/gw.http "
+                      "name={kind=HTTPRoute name=r "
+                      "namespace=default} matches={path={path_prefix=/ok}} " BACKEND "}}\n");
+    translated_free(&t);
+}
+
+static void unserved_backend_filter(void **state)
+{
+    struct translated t =
+        translate(GATEWAY SERVICE ROUTE
+                  "  rules:\n"
+                  "  - backendRefs:\n"
+                  "    - {name: s, port: 80, weight: 3, filters: [{type: ExtensionRef, extensionRef: {}}]}\n"
+                  "    - {name: s, port: 80}\n");
+
+    expect_lines(t.resources, "route/", HEAD " backends={backend={} weight=3} " BACKEND "}}\n");
+    assert_string_equal(
+        t.findings,
+        "warning: m.yaml:27: HTTPRoute default/r: spec.rules[0].backendRefs[0].filters[0]: the filter "
+        "ExtensionRef is not served here: requests are answered 500 (UnsupportedValue)\n");
+    translated_free(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rule_filters),
+        cmocka_unit_test(redirects),
+        cmocka_unit_test(backend_filters),
+        cmocka_unit_test(unserved_rule_filter),
+        cmocka_unit_test(unserved_backend_filter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

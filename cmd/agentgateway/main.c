@@ -1,0 +1,167 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/rng.h"
+#include "event/cpu.h"
+#include "net/dns.h"
+#include "cmd/agentgateway/options.h"
+#include "cmd/agentgateway/pages.h"
+#include "cmd/agentgateway/source.h"
+
+#define DRAIN_STEP_MS 200 /* while draining, signals are looked at this often */
+
+struct process {
+    struct options options;
+    struct agw_metrics_registry *metrics;
+    struct agw_access_log *access_log;
+    struct agw_gateway *gateway;
+    struct agw_admin *admin;
+    struct source *source;
+};
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Without a key of its own, sessions end with the process. */
+static int read_session_key(const char *hex, unsigned char key[32], struct agw_error *err)
+{
+    bool good = hex && strlen(hex) == 64;
+    if (!hex || !*hex) {
+        agw_random(key, 32);
+        return 0;
+    }
+    for (size_t i = 0; good && i < 32; i++) {
+        int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+        good = high >= 0 && low >= 0;
+        key[i] = (unsigned char)(high << 4 | low);
+    }
+    return good ? 0 : agw_error_set(err, AGW_EINVAL, "SESSION_KEY: 64 hex digits are needed");
+}
+
+static int open_telemetry(struct process *p, unsigned workers, struct agw_error *err)
+{
+    const struct options *o = &p->options;
+    struct agw_access_log_options log = {.workers = workers, .json = o->access_json, .path = o->access_log};
+    p->metrics = agw_metrics_registry_new(workers);
+    if (!p->metrics)
+        return agw_error_set(err, AGW_ENOMEM, "out of memory");
+    if (strcmp(o->access_log, "off") == 0)
+        return 0;
+    if (strcmp(o->access_log, "stdout") == 0)
+        log.path = NULL;
+    int rc = agw_access_log_start(&log, &p->access_log, err);
+    if (rc == 0)
+        agw_access_log_export(p->access_log, p->metrics);
+    return rc;
+}
+
+/* Threads inherit the mask: signals come to sigwait in the main thread alone. */
+static void block_signals(sigset_t *ret_set)
+{
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(ret_set);
+    sigaddset(ret_set, SIGTERM);
+    sigaddset(ret_set, SIGINT);
+    sigaddset(ret_set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, ret_set, NULL);
+}
+
+static int start(struct process *p, struct agw_error *err)
+{
+    struct agw_gateway_options g = {.pin = p->options.pin};
+    g.workers = p->options.workers ? p->options.workers : agw_cpu_count();
+    int rc = read_session_key(p->options.session_key, g.session_key, err);
+    if (rc == 0)
+        rc = open_telemetry(p, g.workers, err);
+    if (rc)
+        return rc;
+    g.metrics = p->metrics;
+    g.access_log = p->access_log;
+    p->gateway = agw_gateway_new(&g, err);
+    if (!p->gateway)
+        return err->code;
+    p->source = source_new(p->options.config, p->gateway, p->metrics);
+    p->admin = p->source ? pages_open(&p->options, p->metrics, p->source, err) : NULL;
+    if (!p->admin)
+        return err->code ? err->code : AGW_ENOMEM;
+    rc = source_start(p->source, err);
+    if (rc == 0)
+        agw_info("main", "agentgateway " AGW_VERSION " serves %s with %u workers", p->options.config,
+                 g.workers);
+    return rc;
+}
+
+/* Another SIGTERM or SIGINT means that nobody wants to wait. */
+static bool told_to_hurry(const sigset_t *signals)
+{
+    const struct timespec now = {0};
+    int sig = sigtimedwait(signals, NULL, &now);
+    return sig == SIGTERM || sig == SIGINT;
+}
+
+static bool drain(struct process *p, const sigset_t *signals)
+{
+    for (unsigned left = p->options.drain_ms; left > 0 && !told_to_hurry(signals);) {
+        unsigned step = left < DRAIN_STEP_MS ? left : DRAIN_STEP_MS;
+        if (agw_gateway_drain(p->gateway, step))
+            return true;
+        left -= step;
+    }
+    return false;
+}
+
+static void serve(struct process *p, const sigset_t *signals)
+{
+    int sig;
+    while (sigwait(signals, &sig) == 0 && sig == SIGHUP) {
+        source_reload(p->source);
+        if (p->access_log)
+            agw_access_log_reopen(p->access_log); /* after logrotate moved it */
+    }
+    agw_info("main", "%s: draining", sig == SIGINT ? "SIGINT" : "SIGTERM");
+    if (!drain(p, signals))
+        agw_warn("main", "connections are left: closing them");
+}
+
+static void finish(struct process *p)
+{
+    agw_admin_free(p->admin); /* its pages look at all the rest */
+    source_free(p->source);
+    agw_gateway_free(p->gateway);
+    agw_snapshot_shutdown();
+    agw_access_log_stop(p->access_log);
+    agw_metrics_registry_free(p->metrics);
+    agw_dns_global_free();
+}
+
+int main(int argc, char **argv)
+{
+    struct process p = {0};
+    struct agw_error err = {0};
+    sigset_t signals;
+    enum options_result r = options_read(argc, argv, &p.options);
+    if (r != OPTIONS_RUN)
+        return r == OPTIONS_EXIT_OK ? 0 : 2;
+    agw_log_setup(p.options.log_level, p.options.log_json);
+    if (p.options.validate)
+        return source_validate(p.options.config) ? 1 : 0;
+    block_signals(&signals);
+    int rc = agw_dns_global_init();
+    if (rc == 0)
+        rc = start(&p, &err);
+    if (rc == 0)
+        serve(&p, &signals);
+    else if (err.text[0])
+        agw_error_log("main", "%s", err.text);
+    finish(&p);
+    return rc ? 1 : 0;
+}

@@ -1,0 +1,173 @@
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "config/snapshot.h"
+#include "cmd/agentgateway/options.h"
+
+enum {
+    OPT_VALIDATE = 256,
+    OPT_WORKERS,
+    OPT_NO_PIN,
+    OPT_ACCESS_LOG,
+    OPT_ACCESS_FORMAT,
+    OPT_LOG_LEVEL,
+    OPT_LOG_FORMAT,
+    OPT_VERSION,
+    OPT_HELP,
+};
+
+static const struct option names[] = {
+    {"file", required_argument, NULL, 'f'},
+    {"validate", no_argument, NULL, OPT_VALIDATE},
+    {"workers", required_argument, NULL, OPT_WORKERS},
+    {"no-pin", no_argument, NULL, OPT_NO_PIN},
+    {"access-log", required_argument, NULL, OPT_ACCESS_LOG},
+    {"access-log-format", required_argument, NULL, OPT_ACCESS_FORMAT},
+    {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+    {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static const char usage[] =
+    "agentgateway: the gateway for AI agent traffic (data plane)\n"
+    "\n"
+    "  agentgateway -f DIR [options]\n"
+    "\n"
+    "  -f, --file PATH            Gateway API manifests: a folder of YAML files, or one file\n"
+    "      --validate             only check the manifests: exit 0 if they are good, 1 if not\n"
+    "      --workers N            worker threads (default: the CPUs this process may use)\n"
+    "      --no-pin               do not pin workers to CPUs\n"
+    "      --access-log WHERE     off, stdout or a file (default: stdout)\n"
+    "      --access-log-format F  text or json (default: text)\n"
+    "      --log-level L          debug, info, warn or error (default: info)\n"
+    "      --log-format F         text or json (default: text)\n"
+    "      --version, --help\n"
+    "\n"
+    "Environment:\n"
+    "  ADMIN_ADDR       admin pages, /config_dump   (default 127.0.0.1:15000)\n"
+    "  STATS_ADDR       Prometheus, /metrics        (default :15020)\n"
+    "  READINESS_ADDR   /healthz/ready              (default :15021)\n"
+    "  TERMINATION_GRACE_PERIOD_SECONDS             how long SIGTERM may take (default 60)\n"
+    "  SESSION_KEY      64 hex digits that seal MCP session ids; give all replicas the same\n"
+    "\n"
+    "Signals: SIGHUP reads the manifests again and reopens the access log; SIGTERM and SIGINT drain and "
+    "end.\n";
+
+static int bad(const char *what, const char *value, const char *reason)
+{
+    fprintf(stderr, "agentgateway: %s: '%s': %s (see --help)\n", what, value, reason);
+    return AGW_EINVAL;
+}
+
+static int read_number(const char *what, const char *text, uint64_t max, unsigned *ret_value)
+{
+    uint64_t n;
+    if (agw_str_u64(agw_str_c(text), &n) || n == 0 || n > max)
+        return bad(what, text, "not a number in range");
+    *ret_value = (unsigned)n;
+    return 0;
+}
+
+static int read_format(const char *what, const char *text, bool *ret_json)
+{
+    if (strcmp(text, "json") && strcmp(text, "text"))
+        return bad(what, text, "neither text nor json");
+    *ret_json = strcmp(text, "json") == 0;
+    return 0;
+}
+
+static int read_option(int opt, struct options *o)
+{
+    switch (opt) {
+    case 'f':
+        o->config = optarg;
+        return 0;
+    case OPT_VALIDATE:
+        o->validate = true;
+        return 0;
+    case OPT_WORKERS:
+        return read_number("--workers", optarg, AGW_MAX_WORKERS, &o->workers);
+    case OPT_NO_PIN:
+        o->pin = false;
+        return 0;
+    case OPT_ACCESS_LOG:
+        o->access_log = optarg;
+        return 0;
+    case OPT_ACCESS_FORMAT:
+        return read_format("--access-log-format", optarg, &o->access_json);
+    case OPT_LOG_LEVEL:
+        return agw_log_level_parse(agw_str_c(optarg), &o->log_level)
+                   ? bad("--log-level", optarg, "not one of debug, info, warn, error")
+                   : 0;
+    case OPT_LOG_FORMAT:
+        return read_format("--log-format", optarg, &o->log_json);
+    default:
+        return AGW_EINVAL; /* getopt has said why */
+    }
+}
+
+static int read_address(const char *name, const char *fallback, struct agw_addr *ret_addr)
+{
+    const char *text = getenv(name);
+    struct agw_error err = {0};
+    if (!text || !*text)
+        text = fallback;
+    if (agw_addr_parse(agw_str_c(text), ret_addr, &err))
+        return bad(name, text, err.text);
+    return 0;
+}
+
+/* The kubelet kills after the grace period: end a little before it. */
+static int read_grace(struct options *o)
+{
+    const char *text = getenv("TERMINATION_GRACE_PERIOD_SECONDS");
+    unsigned seconds = 60;
+    if (text && *text && read_number("TERMINATION_GRACE_PERIOD_SECONDS", text, 86400, &seconds))
+        return AGW_EINVAL;
+    unsigned margin = seconds <= 10 ? 1 : 5;
+    o->drain_ms = seconds > margin ? (seconds - margin) * 1000 : 500;
+    return 0;
+}
+
+static int read_environment(struct options *o)
+{
+    o->session_key = getenv("SESSION_KEY");
+    if (read_address("ADMIN_ADDR", "127.0.0.1:15000", &o->admin) ||
+        read_address("STATS_ADDR", ":15020", &o->stats) ||
+        read_address("READINESS_ADDR", ":15021", &o->readiness))
+        return AGW_EINVAL;
+    return read_grace(o);
+}
+
+enum options_result options_read(int argc, char **argv, struct options *ret_options)
+{
+    struct options o = {.pin = true, .access_log = "stdout", .log_level = AGW_LOG_INFO};
+    int opt;
+    while ((opt = getopt_long(argc, argv, "f:h", names, NULL)) != -1) {
+        if (opt == OPT_VERSION) {
+            puts("agentgateway " AGW_VERSION);
+            return OPTIONS_EXIT_OK;
+        }
+        if (opt == OPT_HELP || opt == 'h') {
+            fputs(usage, stdout);
+            return OPTIONS_EXIT_OK;
+        }
+        if (read_option(opt, &o))
+            return OPTIONS_EXIT_BAD;
+    }
+    if (optind < argc) {
+        bad("argument", argv[optind], "not understood");
+        return OPTIONS_EXIT_BAD;
+    }
+    if (!o.config) {
+        fputs("agentgateway: -f DIR is missing (see --help)\n", stderr);
+        return OPTIONS_EXIT_BAD;
+    }
+    if (read_environment(&o))
+        return OPTIONS_EXIT_BAD;
+    *ret_options = o;
+    return OPTIONS_RUN;
+}

@@ -1,0 +1,89 @@
+"""Fixtures: gateways and upstreams that end with the test or the module that started them."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import manifests as m  # noqa: E402
+from gateway import Gateway, free_port  # noqa: E402
+from rules import NAMES  # noqa: E402
+from upstream import Upstream  # noqa: E402
+
+
+def starter(tmp_path_factory):
+    started = []
+
+    def start(*objects, ready=True, **options):
+        gateway = Gateway(tmp_path_factory.mktemp("gateway"), *objects, **options)
+        started.append(gateway)
+        return gateway.wait_ready() if ready else gateway
+
+    return start, started
+
+
+def end(started):
+    codes = [gateway.stop() for gateway in started]
+    assert not any(codes), f"exit codes {codes}; " + "\n".join(gateway.log()[-4000:] for gateway in started)
+
+
+@pytest.fixture
+def start_gateway(tmp_path_factory):
+    """start_gateway(*objects, args=(), env={}): a ready gateway that ends with the test."""
+    start, started = starter(tmp_path_factory)
+    yield start
+    end(started)
+
+
+@pytest.fixture(scope="module")
+def start_module_gateway(tmp_path_factory):
+    start, started = starter(tmp_path_factory)
+    yield start
+    end(started)
+
+
+@pytest.fixture
+def start_upstream():
+    started = []
+
+    def start(name="up"):
+        started.append(Upstream(name))
+        return started[-1]
+
+    yield start
+    for upstream in started:
+        upstream.close()
+
+
+@pytest.fixture(scope="module")
+def start_module_upstream():
+    started = []
+
+    def start(name="up"):
+        started.append(Upstream(name))
+        return started[-1]
+
+    yield start
+    for upstream in started:
+        upstream.close()
+
+
+@pytest.fixture(scope="module")
+def ups(start_module_upstream):
+    return {name: start_module_upstream(name) for name in NAMES}
+
+
+@pytest.fixture
+def serve(start_gateway, ups):
+    """serve(*objects): a gateway on a free port in front of the Services v1, v2 and v3."""
+
+    def start(*objects, listeners=None, **options):
+        port = listeners[0]["port"] if listeners else free_port()
+        services = [m.service(name, up.port) for name, up in ups.items()]
+        gateway = start_gateway(m.gateway(port, listeners), services, *objects, **options)
+        return SimpleNamespace(port=port, gateway=gateway)
+
+    return start

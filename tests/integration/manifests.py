@@ -1,0 +1,154 @@
+"""Kubernetes objects as dicts, short enough to read in a test."""
+
+NAMESPACE = "test"
+
+
+def meta(name, namespace=NAMESPACE, **extra):
+    return {"name": name, "namespace": namespace, **extra}
+
+
+def listener(port, name="http", hostname=None, protocol="HTTP", tls=None, allowed="All"):
+    made = {"name": name, "port": port, "protocol": protocol, "allowedRoutes": {"namespaces": {"from": allowed}}}
+    if hostname:
+        made["hostname"] = hostname
+    if tls:
+        made["tls"] = {"mode": "Terminate", "certificateRefs": [{"name": name} for name in tls]}
+    return made
+
+
+def gateway(port=None, listeners=None, name="gw", namespace=NAMESPACE):
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": meta(name, namespace),
+        "spec": {
+            "gatewayClassName": "agentgateway",
+            "addresses": [{"type": "IPAddress", "value": "127.0.0.1"}],
+            "listeners": listeners or [listener(port)],
+        },
+    }
+
+
+def service(name, target_port, port=80, app_protocol=None, namespace=NAMESPACE, addresses=("127.0.0.1",), ready=True):
+    """A Service and its EndpointSlice."""
+    service_port = {"name": "main", "port": port, "targetPort": target_port}
+    if app_protocol:
+        service_port["appProtocol"] = app_protocol
+    return [
+        {"apiVersion": "v1", "kind": "Service", "metadata": meta(name, namespace), "spec": {"ports": [service_port]}},
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": meta(f"{name}-1", namespace, labels={"kubernetes.io/service-name": name}),
+            "addressType": "IPv4",
+            "ports": [{"name": "main", "port": target_port, "protocol": "TCP"}],
+            "endpoints": [{"addresses": [a], "conditions": {"ready": ready}} for a in addresses],
+        },
+    ]
+
+
+def ref(name, port=80, weight=None, namespace=None, filters=None):
+    made = {"name": name, "port": port}
+    if weight is not None:
+        made["weight"] = weight
+    if namespace:
+        made["namespace"] = namespace
+    if filters:
+        made["filters"] = filters
+    return made
+
+
+def agentgateway_ref(name, namespace=None):
+    made = {"group": "agentgateway.dev", "kind": "AgentgatewayBackend", "name": name}
+    if namespace:
+        made["namespace"] = namespace
+    return made
+
+
+def prefix(path):
+    return {"path": {"type": "PathPrefix", "value": path}}
+
+
+def exact(path):
+    return {"path": {"type": "Exact", "value": path}}
+
+
+def rule(*refs, matches=None, filters=None, timeouts=None, name=None):
+    made = {"backendRefs": [ref(r) if isinstance(r, str) else r for r in refs]}
+    for key, value in (("matches", matches), ("filters", filters), ("timeouts", timeouts), ("name", name)):
+        if value is not None:
+            made[key] = value
+    return made
+
+
+def route(name, *rules, hostnames=None, namespace=NAMESPACE, parents=None, created=None):
+    extra = {"creationTimestamp": created} if created else {}
+    spec = {"parentRefs": parents or [{"name": "gw", "namespace": NAMESPACE}], "rules": list(rules)}
+    if hostnames:
+        spec["hostnames"] = hostnames
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": meta(name, namespace, **extra),
+        "spec": spec,
+    }
+
+
+def grant(to_namespace, from_namespace, kind="Service", name=None, group=""):
+    target = {"group": group, "kind": kind}
+    if name:
+        target["name"] = name
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1beta1",
+        "kind": "ReferenceGrant",
+        "metadata": meta("grant", to_namespace),
+        "spec": {
+            "from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": from_namespace}],
+            "to": [target],
+        },
+    }
+
+
+def backend(name, spec, namespace=NAMESPACE):
+    return {
+        "apiVersion": "agentgateway.dev/v1alpha1",
+        "kind": "AgentgatewayBackend",
+        "metadata": meta(name, namespace),
+        "spec": spec,
+    }
+
+
+def mcp_backend(name, targets):
+    """targets: {name: port}, each an MCP server at 127.0.0.1:port/mcp."""
+    return backend(
+        name,
+        {
+            "mcp": {
+                "targets": [
+                    {
+                        "name": target,
+                        "static": {"host": "127.0.0.1", "port": port, "path": "/mcp", "protocol": "StreamableHTTP"},
+                    }
+                    for target, port in targets.items()
+                ]
+            }
+        },
+    )
+
+
+def tls_secret(name, certificate, key, namespace=NAMESPACE):
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": meta(name, namespace),
+        "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": certificate, "tls.key": key},
+    }
+
+
+def flat(objects):
+    """Objects and lists of objects as one list."""
+    out = []
+    for item in objects:
+        out += flat(item) if isinstance(item, (list, tuple)) else [item]
+    return out

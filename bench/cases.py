@@ -1,0 +1,77 @@
+"""What is measured. A traffic case gives figures of one round for one peer; rounds are interleaved by run.py."""
+import socket
+import time
+
+import load
+
+
+def with_cpu(peer, measure):
+    before = peer.process.cpu_us()
+    figures = measure()
+    figures["cpu_us_per_request"] = (peer.process.cpu_us() - before) / max(figures["requests"], 1)
+    return figures
+
+
+def h1(peer, seconds):
+    """HTTP/1.1, 64 keep-alive connections, 1 KiB answers."""
+    return with_cpu(peer, lambda: load.wrk(f"http://127.0.0.1:{peer.h1}/", seconds))
+
+
+def h1_512(peer, seconds):
+    """HTTP/1.1, 512 busy connections; memory while they are."""
+    figures = with_cpu(peer, lambda: load.wrk(f"http://127.0.0.1:{peer.h1}/", seconds, connections=512))
+    figures["memory_anon_bytes"] = peer.process.memory("Anonymous")
+    return figures
+
+
+def h2(peer, seconds):
+    """HTTP/2 by prior knowledge in front, HTTP/1.1 behind: 16 connections with 32 streams each."""
+    return with_cpu(peer, lambda: load.h2load(f"http://127.0.0.1:{peer.h2}/", seconds))
+
+
+def tls(peer, seconds):
+    """HTTP/1.1 over TLS, 64 keep-alive connections."""
+    return with_cpu(peer, lambda: load.wrk(f"https://127.0.0.1:{peer.tls}/", seconds))
+
+
+def connect(peer, seconds):
+    """A new connection for each request."""
+    return with_cpu(peer, lambda: load.wrk(f"http://127.0.0.1:{peer.h1}/", seconds, headers=["Connection: close"]))
+
+
+IDLE = 10000
+
+
+def read_answer(s):
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += s.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+    while len(body) < length:
+        body += s.recv(65536)
+
+
+def idle(peer, _seconds):
+    """User memory of a keep-alive connection that has served a request and waits; and of the process at rest."""
+    request = b"GET / HTTP/1.1\r\nHost: bench.test\r\n\r\n"
+    base_rss, base = peer.process.memory("Rss"), peer.process.memory("Anonymous")
+    conns = []
+    try:
+        for i in range(IDLE):
+            s = socket.socket()
+            s.bind((f"127.0.0.{2 + i // 20000}", 0))
+            s.connect(("127.0.0.1", peer.h1))
+            s.sendall(request)
+            read_answer(s)
+            conns.append(s)
+        time.sleep(1)
+        full = peer.process.memory("Anonymous")
+    finally:
+        for s in conns:
+            s.close()
+    return {"requests": IDLE, "bytes_per_idle_connection": (full - base) / IDLE, "rest_rss_bytes": base_rss, "errors": 0}
+
+
+TRAFFIC = {"h1": h1, "h2": h2, "tls": tls, "connect": connect, "h1-512": h1_512, "idle": idle}
+ONCE = {"idle"}  # not a matter of rounds

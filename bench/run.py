@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""./dev bench: this gateway beside nginx, HAProxy and nghttpx in one run, in interleaved rounds; medians and ratios.
+
+Two cores are assumed: the proxy has one, backend and load generator share the other. There the load generator is full
+first, so CPU microseconds per request is the figure that tells; requests/s are for orientation."""
+import argparse
+import json
+import resource
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import cases
+import mcp_case
+import peers
+import reload_case
+
+# HAProxy wants two descriptors for each connection it may have: 10,000 do not fit a common limit of 20,000.
+CASE_PEERS = {"idle": ["agentgateway", "nginx", "nghttpx"]}
+BARS = [  # case, figure, against, at most this ratio
+    ("h1", "cpu_us_per_request", "nginx", 1.1),
+    ("h1", "p99_us", "haproxy", 1.0),
+    ("h2", "cpu_us_per_request", "nghttpx", 1.2),
+    ("h2", "p99_us", "haproxy", 1.0),
+]
+
+
+def mcp(work, options):
+    """MCP tools/call direct and through the gateway."""
+    return mcp_case.measure(work, 200 * options.rounds)
+
+
+def reload(work, _options):
+    """A thousand reloads in a minute at full request rate."""
+    return reload_case.measure(work)
+
+
+SPECIAL = {"mcp": mcp, "reload": reload}
+
+
+def traffic(name, work, options):
+    """Medians over the rounds of each figure, by peer."""
+    names = options.peers or CASE_PEERS.get(name, list(peers.PEERS))
+    rounds = 1 if name in cases.ONCE else options.rounds
+    backend = peers.backend(work)
+    started, samples = [], {n: [] for n in names}
+    try:
+        for n in names:
+            started.append(peers.Peer(n, work, backend.port))
+        for r in range(rounds):
+            for peer in started[r % len(started):] + started[:r % len(started)]:
+                samples[peer.name].append(cases.TRAFFIC[name](peer, options.seconds))
+    finally:
+        for peer in started:
+            peer.stop()
+        backend.stop()
+    return {n: {k: statistics.median(s[k] for s in v) for k in v[0]} for n, v in samples.items()}
+
+
+def show(name, result):
+    print(f"\n{name}: {cases.TRAFFIC[name].__doc__}")
+    figures = [k for k in next(iter(result.values())) if k != "requests"]
+    print("  " + "".ljust(14) + "".join(k.rjust(max(len(k) + 2, 12)) for k in figures))
+    for peer, row in result.items():
+        print("  " + peer.ljust(14) + "".join(f"{row[k]:.2f}".rjust(max(len(k) + 2, 12)) for k in figures))
+    if "agentgateway" in result:
+        ours = result["agentgateway"]
+        key = "cpu_us_per_request" if "cpu_us_per_request" in ours else figures[0]
+        ratios = [f"{ours[key] / row[key]:.2f} of {peer}" for peer, row in result.items()
+                  if peer != "agentgateway" and row[key] > 0]
+        print(f"  agentgateway {key}: " + ", ".join(ratios))
+
+
+def check_bars(results):
+    missed = 0
+    for case, figure, against, most in BARS:
+        rows = results.get(case, {})
+        if "agentgateway" in rows and against in rows:
+            ratio = rows["agentgateway"][figure] / rows[against][figure]
+            missed += ratio > most
+            print(f"  {'ok  ' if ratio <= most else 'MISS'} {case} {figure}: {ratio:.2f} of {against}, bar {most}")
+    return missed
+
+
+def main():
+    known = [*cases.TRAFFIC, *SPECIAL]
+    p = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    p.add_argument("name", nargs="?", choices=known, help="one case; all without")
+    p.add_argument("--json", metavar="FILE")
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--seconds", type=int, default=4, help="of each measurement")
+    p.add_argument("--peers", type=lambda s: s.split(","), help="only these, comma-separated")
+    options = p.parse_args()
+    results = {}
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with tempfile.TemporaryDirectory(prefix="agw-bench-") as folder:
+        for name in [options.name] if options.name else known:
+            work = Path(folder) / name
+            work.mkdir()
+            if name in SPECIAL:
+                results[name] = SPECIAL[name](work, options)
+                print(f"\n{name}: {SPECIAL[name].__doc__}")
+                for k, v in results[name].items():
+                    print(f"  {k}: {v:.1f}")
+            else:
+                results[name] = traffic(name, work, options)
+                show(name, results[name])
+    print("\nbars:")
+    check_bars(results)
+    if options.json:
+        Path(options.json).write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

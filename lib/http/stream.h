@@ -36,7 +36,7 @@ struct agw_stream_events {
     void (*on_drain)(struct agw_stream *s);
     /* code 0, or why it broke: AGW_ERESET, AGW_ETIMEOUT, AGW_EREFUSED, AGW_EDNS, AGW_ETLS, AGW_EPROTO,
      * AGW_ELIMIT, AGW_EIO. AGW_ECLOSED: a reused connection was closed by the peer before any byte of an
-     * answer (safe to try again). */
+     * answer: safe to try again if the method is idempotent, or if nothing was sent (agw_client_unsent). */
     void (*on_close)(struct agw_stream *s, int code);
 };
 

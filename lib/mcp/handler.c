@@ -234,6 +234,26 @@ int agw_mcp_make_legs(struct agw_mcp_exchange *x)
     return 0;
 }
 
+/* Methods that only read, or that do the same when they are done twice. */
+static bool may_repeat(enum agw_method http, struct agw_str method)
+{
+    static const struct agw_str known[] = {
+        AGW_STR("initialize"),       AGW_STR("ping"),
+        AGW_STR("prompts/get"),      AGW_STR("completion/complete"),
+        AGW_STR("resources/read"),   AGW_STR("resources/subscribe"),
+        AGW_STR("server/discover"),  AGW_STR("resources/unsubscribe"),
+        AGW_STR("logging/setLevel"),
+    };
+    if (http != AGW_METHOD_POST || agw_str_ends(method, AGW_STR("/list")) ||
+        agw_str_starts(method, AGW_STR("notifications/")))
+        return true;
+    for (size_t i = 0; i < AGW_ARRAY_LEN(known); i++) {
+        if (agw_str_eq(method, known[i]))
+            return true;
+    }
+    return false;
+}
+
 void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
                        struct agw_chain *body, uint32_t deadline_ms)
 {
@@ -249,6 +269,7 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
     agw_mcp_call_init(&leg->call, ops, x->m->loop, x->m->client, &x->arena, &x->conf->targets[leg->target],
                       peer ? peer->pin : 0);
     leg->call.raw_json = leg->raw_json;
+    leg->call.once = !may_repeat(method, x->message.method);
     leg->call.deadline_ms = deadline_ms;
     int rc = body ? agw_chain_move(&leg->call.body, body) : 0;
     if (rc == 0)

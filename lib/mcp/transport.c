@@ -232,7 +232,8 @@ static void on_close(struct agw_stream *s, int code)
     struct agw_mcp_call *c = s->owner;
     c->stream = NULL;
     /* A pooled connection that the target closed while it was idle: nothing of the request was answered. */
-    if (code == AGW_ECLOSED && !c->response && c->tries < AGW_MCP_TRIES_MAX)
+    if (code == AGW_ECLOSED && !c->response && c->tries < AGW_MCP_TRIES_MAX &&
+        (!c->once || agw_client_unsent(s)))
         code = open_stream(c);
     else if (code == 0 && !c->response)
         code = AGW_EPROTO;

@@ -59,6 +59,7 @@ struct agw_mcp_call {
     uint32_t deadline_ms;  /* 0: none */
     bool deadline_to_head; /* the deadline ends with the answer's head, not with its end */
     bool raw_json;         /* a JSON answer goes to on_bytes */
+    bool once; /* may have an effect: not sent again once a byte of it has left (RFC 9110 section 9.2.2) */
     /* to read */
     struct agw_msg *response; /* NULL: no head came */
     enum agw_mcp_form form;

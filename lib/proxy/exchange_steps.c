@@ -249,8 +249,10 @@ enum agw_step_result agw_step_reply(struct agw_exchange *x)
     x->ctx.resp = m;
     if (x->ctx.route) /* a route's header filters are for all its answers */
         agw_policy_response(&x->ctx.route->policies, &x->ctx);
-    if (x->ref)
+    if (x->ref) {
         agw_policy_response(&x->ref->policies, &x->ctx);
+        agw_policy_response(&x->ref->backend->policies, &x->ctx);
+    }
     agw_headers_add_date(&m->headers, x->worker->loop.wall_ns); /* without memory the answer goes out bare */
     m->length = (int64_t)body.n;
     x->bytes_out = body.n;

@@ -79,6 +79,11 @@ static void up_detach(struct agw_stream *s)
 static const struct agw_stream_ops up_ops = {up_head,    up_body,  up_end,   up_pending,
                                              up_consume, up_reset, up_detach};
 
+bool agw_client_unsent(const struct agw_stream *s)
+{
+    return ((const struct fake_up *)s)->unsent;
+}
+
 struct agw_stream *agw_client_open(struct agw_client *c, const struct agw_endpoint *to,
                                    struct agw_arena *arena, const struct agw_stream_events *events,
                                    void *owner)

@@ -17,7 +17,7 @@ struct fake_up {
     char session[64], version[16], host[64], accept[64], extra[64], last_id[64];
     char body[4096];
     size_t n;
-    bool open, sent, answered, reset;
+    bool open, sent, answered, reset, unsent;
     size_t consumed;
 };
 

@@ -207,12 +207,36 @@ static void calls_go_to_their_target(void **state)
     assert_true(agw_str_eq(down.report.target, AGW_STR("two")));
 }
 
+static void break_unsent(struct fake_up *u)
+{
+    u->unsent = true;
+    fake_break(u, AGW_ECLOSED);
+}
+
+/* The target may have done what was asked before it closed. */
+static void a_call_is_not_made_twice(void **state)
+{
+    join();
+    call("one_t");
+    fake_break(&fake_ups[0], AGW_ECLOSED);
+    assert_int_equal(fake_up_count, 1);
+    assert_int_equal(down.status, 503);
+    finish();
+    ask(AGW_METHOD_POST,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"resources/read\",\"params\":{\"uri\":\"one+a:b\"}}");
+    fake_break(&fake_ups[0], AGW_ECLOSED);
+    assert_int_equal(fake_up_count, 2);
+    fake_answer(&fake_ups[1], 200, JSON, NULL, CALLED, true);
+    assert_int_equal(down.status, 200);
+    finish();
+}
+
 static void a_stale_connection_is_tried_again(void **state)
 {
     join();
     call("one_t");
     for (int i = 0; i < AGW_MCP_TRIES_MAX - 1; i++)
-        fake_break(&fake_ups[i], AGW_ECLOSED);
+        break_unsent(&fake_ups[i]);
     assert_int_equal(fake_up_count, AGW_MCP_TRIES_MAX);
     assert_string_equal(fake_ups[fake_up_count - 1].body, fake_ups[0].body);
     fake_answer(&fake_ups[fake_up_count - 1], 200, JSON, NULL, CALLED, true);
@@ -220,7 +244,7 @@ static void a_stale_connection_is_tried_again(void **state)
     finish();
     call("one_t");
     for (int i = 0; i < AGW_MCP_TRIES_MAX; i++)
-        fake_break(&fake_ups[i], AGW_ECLOSED);
+        break_unsent(&fake_ups[i]);
     assert_int_equal(fake_up_count, AGW_MCP_TRIES_MAX);
     assert_int_equal(down.status, 503);
     finish();
@@ -620,6 +644,7 @@ int main(void)
         CASE(a_failed_target_ends_the_sessions_of_the_others),
         CASE(open_backends_do_without_it),
         CASE(calls_go_to_their_target),
+        CASE(a_call_is_not_made_twice),
         CASE(a_stale_connection_is_tried_again),
         CASE(a_single_event_becomes_json),
         CASE(events_come_as_they_are_sent),

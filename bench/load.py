@@ -28,8 +28,8 @@ def wrk(url, seconds, connections=64, headers=()):
     return {
         "requests": int(re.search(r"(\d+) requests in", out).group(1)),
         "rps": float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),
-        "p50_us": micros(re.search(r"50%\s+(\S+)", out).group(1)),
-        "p99_us": micros(re.search(r"99%\s+(\S+)", out).group(1)),
+        "p50_us": micros(re.search(r"^\s+50%\s+(\S+)", out, re.M).group(1)),
+        "p99_us": micros(re.search(r"^\s+99%\s+(\S+)", out, re.M).group(1)),
         "errors": bad + (int(non2xx.group(1)) if non2xx else 0),
     }
 

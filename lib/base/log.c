@@ -92,10 +92,15 @@ static void write_all(const char *p, size_t n)
     }
 }
 
+bool agw_log_enabled(enum agw_log_level level)
+{
+    return (int)level >= atomic_load_explicit(&lowest, memory_order_relaxed);
+}
+
 void agw_log(enum agw_log_level level, const char *area, const char *format, ...)
 {
     char message[MESSAGE_MAX], line[LINE_MAX_BYTES];
-    if ((int)level < atomic_load_explicit(&lowest, memory_order_relaxed))
+    if (!agw_log_enabled(level))
         return;
     va_list args;
     va_start(args, format);

@@ -13,6 +13,8 @@ void agw_log_setup(enum agw_log_level level, bool json);
 /* Sets the level at run time; agw_log_level_parse takes "debug", "info", "warn", "error". */
 void agw_log_level(enum agw_log_level level);
 int agw_log_level_parse(struct agw_str text, enum agw_log_level *ret_level);
+/* True if a record of that level would be written: asked once before many. */
+bool agw_log_enabled(enum agw_log_level level);
 void agw_log(enum agw_log_level level, const char *area, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

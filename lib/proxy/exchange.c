@@ -43,10 +43,13 @@ void agw_exchange_run(struct agw_exchange *x)
     enum agw_step_result r = AGW_STEP_MORE;
     if (x->running)
         return;
+    bool trace = agw_log_enabled(AGW_LOG_DEBUG);
     x->running = true;
     for (unsigned moves = 0; r == AGW_STEP_MORE; moves++) {
         check_invariants(x);
         agw_check(moves < MAX_MOVES);
+        if (trace)
+            agw_debug("exchange", "%p %s", (void *)x, agw_step_name(x->step));
         r = steps[x->step].run(x);
     }
     x->running = false;

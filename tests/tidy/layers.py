@@ -32,7 +32,8 @@ def folder_of(path, layers):
         room = parent[len("tests/unit/"):]
         return room if room in layers else "lib/" + room
     if parent == "tests/fuzz" and "_" in path.stem:
-        return "lib/" + path.stem.split("_")[0]
+        room = path.stem.split("_")[0]
+        return "xds/" + room if "xds/" + room in layers else "lib/" + room
     return None
 
 

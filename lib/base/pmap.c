@@ -364,3 +364,72 @@ int agw_pmap_each(const struct agw_pmap *m, int (*fn)(void *ctx, void *value), v
 {
     return m->root ? each(m->root, fn, ctx) : 0;
 }
+
+/* --- difference --- */
+struct diff {
+    const struct agw_pmap *a, *b;
+    int (*fn)(void *ctx, void *in_a, void *in_b);
+    void *ctx;
+};
+
+/* One side has a leaf or a list where the other has something else: each key is looked up. */
+static int diff_leaf(const struct diff *d, const struct slot *s, bool of_a)
+{
+    void *other = agw_pmap_get(of_a ? d->b : d->a, s->hash, key_of(d->a, s->p));
+    if (other == s->p || (other && !of_a)) /* a key in both is told from |a|'s side */
+        return 0;
+    return of_a ? d->fn(d->ctx, s->p, other) : d->fn(d->ctx, NULL, s->p);
+}
+
+static int diff_all(const struct diff *d, const struct slot *s, bool leaf, bool of_a)
+{
+    if (leaf)
+        return diff_leaf(d, s, of_a);
+    const struct agw_pmap_node *n = s->p;
+    int code = 0;
+    for (uint32_t i = 0, count = slot_count(n); !code && i < count; i++)
+        code = diff_all(d, &n->slots[i], is_leaf(n, i), of_a);
+    return code;
+}
+
+static int diff_nodes(const struct diff *d, const struct agw_pmap_node *a, const struct agw_pmap_node *b);
+
+static int diff_slots(const struct diff *d, const struct agw_pmap_node *a, const struct agw_pmap_node *b,
+                      uint32_t bit)
+{
+    const struct slot *as = a->used & bit ? &a->slots[index_of(a, bit)] : NULL;
+    const struct slot *bs = b->used & bit ? &b->slots[index_of(b, bit)] : NULL;
+    int code = 0;
+    if (as && bs && as->p == bs->p)
+        return 0;
+    if (as && bs && !(a->leaves & bit) && !(b->leaves & bit))
+        return diff_nodes(d, as->p, bs->p);
+    if (as)
+        code = diff_all(d, as, a->leaves & bit, true);
+    return !code && bs ? diff_all(d, bs, b->leaves & bit, false) : code;
+}
+
+static int diff_nodes(const struct diff *d, const struct agw_pmap_node *a, const struct agw_pmap_node *b)
+{
+    int code = 0;
+    if (!a->used || !b->used) {
+        const struct slot as = {0, (void *)a}, bs = {0, (void *)b};
+        code = diff_all(d, &as, false, true);
+        return code ? code : diff_all(d, &bs, false, false);
+    }
+    for (uint32_t rest = a->used | b->used; !code && rest; rest &= rest - 1)
+        code = diff_slots(d, a, b, rest & -rest);
+    return code;
+}
+
+int agw_pmap_diff(const struct agw_pmap *a, const struct agw_pmap *b,
+                  int (*fn)(void *ctx, void *in_a, void *in_b), void *ctx)
+{
+    struct diff d = {a, b, fn, ctx};
+    const struct slot as = {0, a->root}, bs = {0, b->root};
+    if (a->root == b->root)
+        return 0;
+    if (a->root && b->root)
+        return diff_nodes(&d, a->root, b->root);
+    return a->root ? diff_all(&d, &as, false, true) : diff_all(&d, &bs, false, false);
+}

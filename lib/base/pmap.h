@@ -35,5 +35,10 @@ int agw_pmap_remove(struct agw_pmap *m, uint64_t hash, struct agw_str key);
 /* Calls |fn| for each value, in no order, until one answers non-zero, which is returned. The map may not be
  * changed meanwhile. */
 int agw_pmap_each(const struct agw_pmap *m, int (*fn)(void *ctx, void *value), void *ctx);
+/* Calls |fn| for each key that has different values (objects) in |a| and |b|; NULL stands for absent. What
+ * both maps share is skipped unseen, so that comparing a map with a changed copy costs what the change cost.
+ * Stops as agw_pmap_each does. */
+int agw_pmap_diff(const struct agw_pmap *a, const struct agw_pmap *b,
+                  int (*fn)(void *ctx, void *in_a, void *in_b), void *ctx);
 
 #endif

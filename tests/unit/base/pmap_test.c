@@ -19,6 +19,8 @@ struct item {
     char text[24];
 };
 
+#define KEYS 300
+
 static int alive;
 
 static void item_free(struct agw_shared *s)
@@ -68,9 +70,41 @@ static int take(struct agw_pmap *m, unsigned bits, int key)
     return agw_pmap_remove(m, hash_of(k, bits), k);
 }
 
+static int atoi_key(struct agw_str key)
+{
+    uint64_t n;
+    assert_int_equal(agw_str_u64(agw_str_from(key, 1), &n), 0);
+    return (int)n;
+}
+
 static int sum(void *ctx, void *value)
 {
     *(long *)ctx += ((struct item *)value)->number;
+    return 0;
+}
+
+/* Writes what was into |was| and what is into |is|, as a diff tells them. */
+struct told {
+    int was[KEYS], is[KEYS];
+    int calls;
+};
+
+static int note_difference(void *ctx, void *in_a, void *in_b)
+{
+    struct told *t = ctx;
+    const struct item *a = in_a, *b = in_b;
+    assert_true(a || b);
+    assert_ptr_not_equal(a, b);
+    int key = atoi_key((a ? a : b)->key);
+    t->was[key] = a ? a->number : -1;
+    t->is[key] = b ? b->number : -1;
+    t->calls++;
+    return 0;
+}
+
+static int count_change(void *ctx, void *in_a, void *in_b)
+{
+    (*(int *)ctx)++;
     return 0;
 }
 
@@ -80,7 +114,21 @@ static int stop_at_first(void *ctx, void *value)
     return 7;
 }
 
-#define KEYS 300
+/* Each key that differs is told once, with both sides; values put twice may be told though they are equal. */
+static void check_diff(const struct agw_pmap *a, const struct agw_pmap *b, const int *was, const int *is)
+{
+    struct told t = {.calls = 0};
+    for (int i = 0; i < KEYS; i++)
+        t.was[i] = t.is[i] = -2;
+    assert_int_equal(agw_pmap_diff(a, b, note_difference, &t), 0);
+    int differ = 0;
+    for (int i = 0; i < KEYS; i++) {
+        differ += was[i] != is[i];
+        assert_int_equal(t.was[i] == -2 ? is[i] : t.was[i], was[i]);
+        assert_int_equal(t.is[i] == -2 ? was[i] : t.is[i], is[i]);
+    }
+    assert_int_equal(t.calls, differ);
+}
 
 /* Random changes beside a plain array; copies made on the way must keep what they had. */
 static void compare_with_array(unsigned bits)
@@ -102,6 +150,8 @@ static void compare_with_array(unsigned bits)
             assert_int_equal(take(&m, bits, key), 0);
             model[key] = -1;
         }
+        if (turn % 500 == 499)
+            check_diff(&copy, &m, kept, model);
         if (turn % 500 == 0) {
             agw_pmap_free(&copy);
             agw_pmap_copy(&copy, &m);
@@ -149,6 +199,9 @@ static void test_copies_are_independent(void **state)
     assert_int_equal(get(&b, 64, 5), 50);
     assert_int_equal(get(&b, 64, 6), -1);
     assert_int_equal(get(&b, 64, 2000), -1);
+    int changes = 0;
+    assert_int_equal(agw_pmap_diff(&a, &b, count_change, &changes), 0);
+    assert_int_equal(changes, 3);
     assert_int_equal(a.count, 1001);
     assert_int_equal(b.count, 999);
     agw_pmap_free(&a);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "config/compile.h"
+#include "config/compile/compile.h"
 #include "gwapi/gwapi.h"
 #include "policy/table.h"
 #include "cmd/agentgateway/source.h"
@@ -66,7 +66,7 @@ static int compile(struct agw_compiler *c, const struct agw_store *store, struct
     struct agw_notes notes;
     struct agw_snapshot *snap;
     agw_notes_init(&notes);
-    int rc = agw_compiler_run(c, store, &snap, &notes);
+    int rc = agw_compiler_run(c, store, agw_clock_ns(), &snap, &notes);
     print_notes(&notes);
     if (rc == 0 && notes.errors > 0) {
         agw_snapshot_free(snap);

@@ -1,8 +1,9 @@
 #include "config/dump.h"
 
+#include <stdlib.h>
 #include "base/check.h"
 #include "base/clock.h"
-#include "config/snapshot_int.h"
+#include "config/snapshot_build.h"
 #include "json/writer.h"
 
 /* --- messages --- */
@@ -194,15 +195,59 @@ static const char *const backend_kinds[] = {
     [AGW_BACKEND_INVALID] = "invalid",
 };
 
-static void dump_resources(struct agw_json_writer *w, const struct agw_snapshot *s)
+/* What is dumped of one kind, sorted: the maps have no order. */
+struct list {
+    const void **v;
+    uint32_t count, cap;
+    enum agw_resource_kind kind;
+    bool failed;
+};
+
+static void list_add(struct list *l, const void *item)
 {
-    for (unsigned kind = 0; kind < AGW_RESOURCE_KINDS; kind++) {
-        agw_json_key(w, agw_str_c(list_names[kind]));
+    if (l->count == l->cap) {
+        uint32_t cap = l->cap ? l->cap * 2 : 64;
+        const void **v = reallocarray(l->v, cap, sizeof(*v));
+        if (!v) {
+            l->failed = true;
+            return;
+        }
+        l->v = v;
+        l->cap = cap;
+    }
+    l->v[l->count++] = item;
+}
+
+static int collect_resource(void *ctx, struct agw_resource *r)
+{
+    struct list *l = ctx;
+    if (r->kind == l->kind)
+        list_add(l, r);
+    return 0;
+}
+
+static int resource_order(const void *a, const void *b)
+{
+    return agw_str_cmp((*(const struct agw_resource *const *)a)->key,
+                       (*(const struct agw_resource *const *)b)->key);
+}
+
+static int dump_resources(struct agw_json_writer *w, const struct agw_snapshot *s)
+{
+    struct list l = {0};
+    for (l.kind = 0; s->private->store && !l.failed && l.kind < AGW_RESOURCE_KINDS; l.kind++) {
+        l.count = 0;
+        agw_store_each(s->private->store, collect_resource, &l);
+        if (l.count)
+            qsort(l.v, l.count, sizeof(*l.v), resource_order);
+        agw_json_key(w, agw_str_c(list_names[l.kind]));
         agw_json_begin_array(w);
-        for (uint32_t i = 0; i < s->private->resource_count[kind]; i++)
-            dump_message(w, s->private->resources[kind][i]->message);
+        for (uint32_t i = 0; i < l.count; i++)
+            dump_message(w, ((const struct agw_resource *)l.v[i])->message);
         agw_json_end_array(w);
     }
+    free(l.v);
+    return l.failed ? AGW_ENOMEM : 0;
 }
 
 static void dump_endpoints(struct agw_json_writer *w, const struct agw_backend *b)
@@ -244,15 +289,44 @@ static void dump_binds(struct agw_json_writer *w, const struct agw_snapshot *s)
     agw_json_key(w, AGW_STR("addresses"));
     agw_json_begin_array(w);
     for (uint32_t i = 0; i < s->bind_count; i++) {
-        for (uint32_t k = 0; k < s->binds[i].addr_count; k++) {
+        for (uint32_t k = 0; k < s->binds[i]->addr_count; k++) {
             char text[AGW_ADDR_TEXT];
             agw_json_begin_object(w);
-            agw_json_put_string(w, "bind", s->binds[i].key);
-            agw_json_put_string(w, "address", agw_str(text, agw_addr_format(&s->binds[i].addrs[k], text)));
+            agw_json_put_string(w, "bind", s->binds[i]->key);
+            agw_json_put_string(w, "address", agw_str(text, agw_addr_format(&s->binds[i]->addrs[k], text)));
             agw_json_end_object(w);
         }
     }
     agw_json_end_array(w);
+}
+
+static int collect_backend(void *ctx, void *value)
+{
+    list_add(ctx, value);
+    return 0;
+}
+
+static int backend_order(const void *a, const void *b)
+{
+    const struct agw_backend *x = *(const struct agw_backend *const *)a;
+    const struct agw_backend *y = *(const struct agw_backend *const *)b;
+    int order = agw_str_cmp(x->key, y->key);
+    return order ? order : (x->id > y->id) - (x->id < y->id);
+}
+
+static int dump_backends(struct agw_json_writer *w, const struct agw_snapshot *s)
+{
+    struct list l = {0};
+    agw_pmap_each(&s->backends, collect_backend, &l);
+    if (l.count)
+        qsort(l.v, l.count, sizeof(*l.v), backend_order);
+    agw_json_key(w, AGW_STR("resolvedBackends"));
+    agw_json_begin_array(w);
+    for (uint32_t i = 0; i < l.count; i++)
+        dump_backend(w, l.v[i]);
+    agw_json_end_array(w);
+    free(l.v);
+    return l.failed ? AGW_ENOMEM : 0;
 }
 
 int agw_snapshot_dump(const struct agw_snapshot *s, struct agw_chain *out, struct agw_block_pool *pool)
@@ -264,15 +338,12 @@ int agw_snapshot_dump(const struct agw_snapshot *s, struct agw_chain *out, struc
     agw_json_begin_object(&w);
     agw_json_put_uint(&w, "generation", s->generation);
     agw_json_put_string(&w, "made", agw_str_c(made));
-    dump_resources(&w, s);
+    int code = dump_resources(&w, s);
     dump_binds(&w, s);
-    agw_json_key(&w, AGW_STR("resolvedBackends"));
-    agw_json_begin_array(&w);
-    for (uint32_t i = 0; i < s->backend_count; i++)
-        dump_backend(&w, s->backends[i]);
-    agw_json_end_array(&w);
+    if (!code)
+        code = dump_backends(&w, s);
     agw_json_end_object(&w);
-    int code = agw_json_writer_end(&w);
+    int end = agw_json_writer_end(&w);
     agw_json_writer_free(&w);
-    return code;
+    return code ? code : end;
 }

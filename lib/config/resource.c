@@ -64,6 +64,12 @@ static int set_id(struct agw_resource *r, struct agw_error *err)
     return 0;
 }
 
+static void resource_free(struct agw_shared *shared)
+{
+    struct agw_arena arena = agw_container_of(shared, struct agw_resource, shared)->arena; /* it holds all */
+    agw_arena_free(&arena);
+}
+
 static struct agw_resource *resource_new(size_t bytes)
 {
     struct agw_arena arena;
@@ -73,16 +79,10 @@ static struct agw_resource *resource_new(size_t bytes)
         agw_arena_free(&arena);
         return NULL;
     }
-    r->refs = 1;
+    agw_shared_init(&r->shared, resource_free);
     r->arena = arena;
     r->bytes = (uint32_t)bytes;
     return r;
-}
-
-static void resource_free(struct agw_resource *r)
-{
-    struct agw_arena arena = r->arena; /* it holds |r| too */
-    agw_arena_free(&arena);
 }
 
 static int check_size(size_t n, struct agw_error *err)
@@ -146,7 +146,7 @@ static int decode(const ProtobufCMessageDescriptor *type, const void *data, size
     if (!code)
         code = set_id(r, err);
     if (code) {
-        resource_free(r);
+        agw_resource_unref(r);
         return code;
     }
     r->hash = agw_hash(agw_str(data, n));
@@ -193,7 +193,7 @@ int agw_resource_make(enum agw_resource_kind kind, const void *message, const st
         agw_error_set(err, code, "%s: out of memory", r->id.p);
 out:
     if (code)
-        resource_free(r);
+        agw_resource_unref(r);
     else
         *ret_resource = r;
     return code;
@@ -201,14 +201,12 @@ out:
 
 struct agw_resource *agw_resource_ref(struct agw_resource *r)
 {
-    r->refs++;
-    return r;
+    return agw_shared_ref(r);
 }
 
 void agw_resource_unref(struct agw_resource *r)
 {
-    if (r && --r->refs == 0)
-        resource_free(r);
+    agw_shared_unref(r);
 }
 
 bool agw_resource_same(const struct agw_resource *a, const struct agw_resource *b)

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/map.h"
+#include "base/shared.h"
 #include "net/addr.h"
 #include "proto/resource.pb-c.h"
 #include "proto/workload.pb-c.h"
@@ -55,7 +56,7 @@ struct agw_side {
 };
 
 struct agw_resource {
-    uint32_t refs;
+    struct agw_shared shared;
     enum agw_resource_kind kind;
     struct agw_str id;  /* "<kind>/<key>", NUL-terminated; the store's key */
     struct agw_str key; /* the part behind the first '/' of |id| */

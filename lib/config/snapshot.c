@@ -1,4 +1,4 @@
-#include "config/snapshot_int.h"
+#include "config/snapshot_build.h"
 
 #include <stdlib.h>
 #include "config/rcu.h"
@@ -6,23 +6,31 @@
 static struct agw_snapshot *current; /* read by workers */
 static struct agw_snapshot *retired; /* config thread: not current any more */
 static uint64_t generation;          /* config thread */
+static unsigned workers = AGW_MAX_WORKERS;
+
+void agw_snapshot_workers(unsigned count)
+{
+    agw_check(count > 0 && count <= AGW_MAX_WORKERS);
+    workers = count;
+}
 
 struct agw_snapshot *agw_snapshot_new(void)
 {
     struct agw_snapshot *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
-    agw_arena_init(&s->arena, 16384, 0);
-    agw_map_init(&s->binds_by_key);
+    agw_arena_init(&s->arena, 256, 0);
+    agw_pmap_init(&s->backends, offsetof(struct agw_backend, id_text));
     s->private = agw_arena_zalloc(&s->arena, sizeof(*s->private));
     if (s->private)
-        s->private->pins = aligned_alloc(AGW_CACHE_LINE, AGW_MAX_WORKERS * sizeof(struct agw_pin));
+        s->private->pins = aligned_alloc(AGW_CACHE_LINE, workers * sizeof(struct agw_pin));
     if (!s->private || !s->private->pins) {
         agw_arena_free(&s->arena);
         free(s);
         return NULL;
     }
-    memset(s->private->pins, 0, AGW_MAX_WORKERS * sizeof(struct agw_pin));
+    s->private->pin_count = workers;
+    memset(s->private->pins, 0, workers * sizeof(struct agw_pin));
     return s;
 }
 
@@ -44,10 +52,8 @@ void agw_snapshot_free(struct agw_snapshot *s)
         return;
     for (struct agw_release *r = s->private->release; r; r = r->next)
         r->fn(r->object);
-    for (unsigned kind = 0; kind < AGW_RESOURCE_KINDS; kind++)
-        for (uint32_t i = 0; i < s->private->resource_count[kind]; i++)
-            agw_resource_unref(s->private->resources[kind][i]);
-    agw_map_free(&s->binds_by_key);
+    agw_pmap_free(&s->backends);
+    agw_store_free(s->private->store);
     free(s->private->pins);
     agw_arena_free(&s->arena);
     free(s);
@@ -58,11 +64,34 @@ struct agw_snapshot *agw_snapshot_current(void)
     return __atomic_load_n(&current, __ATOMIC_ACQUIRE);
 }
 
+const struct agw_backend *agw_snapshot_backend(const struct agw_snapshot *s, uint32_t id)
+{
+    const struct agw_backend *b = agw_pmap_get(&s->backends, id, AGW_STR(""));
+    agw_check(b);
+    return b;
+}
+
+const struct agw_bind *agw_snapshot_bind(const struct agw_snapshot *s, struct agw_str key)
+{
+    uint32_t low = 0, high = s->bind_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = agw_str_cmp(key, s->binds[middle]->key);
+        if (order == 0)
+            return s->binds[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
 /* The count has one writer, so plain adding is enough; the order makes what the worker read happen before the
  * free. */
 static void pin_add(struct agw_snapshot *s, unsigned worker, int by)
 {
-    agw_check(worker < AGW_MAX_WORKERS);
+    agw_check(worker < s->private->pin_count);
     uint32_t *count = &s->private->pins[worker].count;
     __atomic_store_n(count, __atomic_load_n(count, __ATOMIC_RELAXED) + (uint32_t)by, __ATOMIC_RELEASE);
 }
@@ -90,7 +119,7 @@ void agw_snapshot_publish(struct agw_snapshot *s)
 
 static bool pinned(const struct agw_snapshot *s)
 {
-    for (unsigned i = 0; i < AGW_MAX_WORKERS; i++)
+    for (unsigned i = 0; i < s->private->pin_count; i++)
         if (__atomic_load_n(&s->private->pins[i].count, __ATOMIC_ACQUIRE))
             return true;
     return false;

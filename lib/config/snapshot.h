@@ -1,14 +1,16 @@
 /* The compiled configuration: immutable, fully resolved, read by all workers.
  *
- * The compiler (config/compile.h) makes a snapshot from the store; agw_snapshot_publish makes it current.
- * Everything in it lives in its arena and is freed with it, after a grace period and once no worker pins it.
- * Threads: made on the config thread; read on any. Workers pin with their own index only. */
+ * The compiler (config/compile/compile.h) makes a snapshot from the store; agw_snapshot_publish makes it
+ * current. Snapshots share what is equal in them: every part is counted (base/shared.h) and goes with the
+ * last snapshot that has it, after a grace period and once no worker pins one. Threads: made, counted and
+ * freed on the config thread; read on any. Workers pin with their own index only. */
 #ifndef AGW_CONFIG_SNAPSHOT_H
 #define AGW_CONFIG_SNAPSHOT_H
 
 #include <stdint.h>
 #include "base/arena.h"
 #include "base/map.h"
+#include "base/pmap.h"
 #include "client/client.h"
 #include "config/policy.h"
 #include "http/msg.h"
@@ -47,6 +49,7 @@ struct agw_mcp_backend {
 };
 
 struct agw_backend {
+    struct agw_shared shared;
     struct agw_str key;  /* "ns/name", "service/ns/host:port" */
     struct agw_str name; /* for metrics and logs: "ns/name" or "host:port" */
     enum agw_backend_kind kind;
@@ -58,15 +61,16 @@ struct agw_backend {
     const struct agw_mcp_backend *mcp;
     /* Backend phase: all levels merged, but for the kinds that the backendRef itself sets. */
     struct agw_policy_set policies;
-    uint32_t id; /* dense within the snapshot */
+    struct agw_str id_text; /* the key in the snapshot's map, which goes by number alone: empty */
+    uint32_t id;            /* for agw_snapshot_backend */
 };
 
-/* One backend may stand for several struct agw_backend (same key, other id) where routes reach it by
- * different policies. */
+/* By number, not by pointer: what becomes of a backend does not touch the routes to it. One backend may stand
+ * for several struct agw_backend (same key, other id) where routes reach it by different policies. */
 struct agw_backend_ref {
     uint32_t weight;
-    const struct agw_backend *backend; /* never NULL: INVALID stands for what does not resolve */
-    struct agw_policy_set policies;    /* the backendRef's own; no kind that |backend->policies| has too */
+    uint32_t backend;               /* INVALID ones stand for what does not resolve */
+    struct agw_policy_set policies; /* the backendRef's own; no kind that the backend has too */
 };
 
 /* --- routes --- */
@@ -78,8 +82,7 @@ struct agw_value_match { /* header or query parameter */
     struct agw_regex *regex; /* NULL: exact */
 };
 
-/* One match of one route rule; a route with three matches gives three. Sorted by precedence within its
- * bucket. */
+/* One match of one route rule; a route with three matches gives three. */
 struct agw_match {
     enum agw_path_kind path_kind;
     struct agw_str path; /* PREFIX: without trailing slash */
@@ -87,13 +90,16 @@ struct agw_match {
     struct agw_str method; /* empty: any */
     const struct agw_value_match *headers, *query;
     uint32_t header_count, query_count;
+    uint32_t order; /* within the route */
     const struct agw_route *route;
 };
 
-struct agw_route {      /* one rule of an HTTPRoute */
+struct agw_route { /* one rule of an HTTPRoute */
+    struct agw_shared shared;
     struct agw_str key; /* as on the wire */
     struct agw_str ns, name, rule;
     struct agw_str label; /* "ns/name" for metrics */
+    uint64_t created_ns;  /* 0: unknown */
     const struct agw_backend_ref *backends;
     uint32_t backend_count;
     uint32_t weight_total;
@@ -101,23 +107,17 @@ struct agw_route {      /* one rule of an HTTPRoute */
     uint32_t request_timeout_ms, backend_timeout_ms; /* 0: none */
 };
 
-/* Matches of one path, in order. */
-struct agw_path_group {
-    uint64_t hash; /* agw_path_hash of |path| */
+/* Matches of one path (or all regular expressions of a host), in order of precedence. Holds their routes. */
+struct agw_match_group {
+    struct agw_shared shared;
     struct agw_str path;
-    const struct agw_match **matches; /* NULL: an empty slot */
     uint32_t count;
+    const struct agw_match *matches[];
 };
 
-#define AGW_PATH_DEPTH 64 /* most '/' in an indexed prefix: bounds what one look-up probes */
-
-/* Hash tables over the paths of a bucket with many matches; sizes are powers of two. */
-struct agw_path_index {
-    struct agw_path_group *exact, *prefix;
-    uint32_t exact_mask, prefix_mask;
-    uint32_t prefix_longest, prefix_deepest; /* bytes and '/' of the longest and deepest prefix */
-    uint32_t regex_first;                    /* matches from here on are of kind REGEX */
-};
+/* Most '/' in a prefix: what Gateway API's 1,024 characters of a path can hold. Bounds what one look-up
+ * probes. */
+#define AGW_PATH_DEPTH 512
 
 /* FNV-1a, continued from |hash| (AGW_PATH_HASH to begin): one pass over a request's path gives all its
  * prefixes' hashes. */
@@ -129,27 +129,32 @@ static inline uint64_t agw_path_hash(uint64_t hash, const char *p, size_t n)
     return hash;
 }
 
+/* What one hostname's requests are matched against: exact paths, then prefixes from the longest, then the
+ * regular expressions. */
 struct agw_host_bucket {
-    struct agw_str host; /* "a.b", or ".b" for "*.b", empty: any */
-    const struct agw_match **matches;
-    uint32_t count;
-    const struct agw_path_index *index; /* NULL: few matches, or prefixes too deep to index */
+    struct agw_shared shared;
+    struct agw_str host;                     /* "a.b", or ".b" for "*.b", empty: any */
+    struct agw_pmap exact, prefix;           /* path, by agw_path_hash -> struct agw_match_group */
+    struct agw_match_group *regex;           /* NULL: none */
+    uint32_t prefix_longest, prefix_deepest; /* bytes and '/' of the longest and deepest prefix, or more */
 };
 
 /* --- binds --- */
 struct agw_listener {
+    struct agw_shared shared;
     struct agw_str key, name, gateway; /* gateway: "ns/name" */
     struct agw_str label;              /* "ns/gateway/listener" for metrics */
     struct agw_str hostname;           /* lower case; "*.x" or empty */
     bool tls;
     struct agw_tls_server *tls_server; /* HTTPS; NULL when its certificate is bad: handshakes are refused */
-    struct agw_map hosts;              /* exact and ".suffix" keys -> struct agw_host_bucket */
+    struct agw_pmap hosts; /* exact and ".suffix" keys, "" for any, by agw_hash -> struct agw_host_bucket */
     const struct agw_host_bucket *any; /* routes without hostname, or NULL */
-    bool wildcards;                    /* |hosts| has suffix keys */
+    bool names, wildcards;             /* |hosts| has other keys than "", and suffixes */
     uint16_t port;
 };
 
 struct agw_bind {
+    struct agw_shared shared;
     struct agw_str key;
     enum agw_bind_protocol protocol;
     struct agw_addr *addrs; /* to listen on */
@@ -165,11 +170,9 @@ struct agw_snapshot {
     struct agw_arena arena;
     uint64_t generation; /* 1, 2, ... */
     uint64_t made_wall_ns;
-    struct agw_bind *binds;
+    const struct agw_bind **binds; /* sorted by key */
     uint32_t bind_count;
-    struct agw_backend **backends;
-    uint32_t backend_count;
-    struct agw_map binds_by_key; /* -> struct agw_bind */
+    struct agw_pmap backends; /* by id -> struct agw_backend */
     uint32_t route_count, listener_count;
     struct agw_snapshot_private *private; /* pins, resources to release, dump source */
 };
@@ -181,8 +184,13 @@ struct agw_snapshot *agw_snapshot_current(void);
 /* Keeps |s| alive beyond the turn. |worker| is the caller's own index. */
 void agw_snapshot_pin(struct agw_snapshot *s, unsigned worker);
 void agw_snapshot_unpin(struct agw_snapshot *s, unsigned worker);
+/* The backend that a reference names. Never NULL. */
+const struct agw_backend *agw_snapshot_backend(const struct agw_snapshot *s, uint32_t id);
+const struct agw_bind *agw_snapshot_bind(const struct agw_snapshot *s, struct agw_str key); /* NULL: none */
 
 /* --- writing: the config thread alone --- */
+/* How many workers there are, before the first snapshot is made (AGW_MAX_WORKERS without). */
+void agw_snapshot_workers(unsigned count);
 /* Makes |s| current. Older ones are freed by agw_snapshot_reclaim when nobody uses them. */
 void agw_snapshot_publish(struct agw_snapshot *s);
 /* Waits a grace period and frees old snapshots that no worker pins. Returns how many are still held. */

@@ -1,4 +1,4 @@
-/* All policies of this build, for the compiler (config/compile.h). */
+/* All policies of this build, for the compiler (config/compile/compile.h). */
 #ifndef AGW_POLICY_TABLE_H
 #define AGW_POLICY_TABLE_H
 

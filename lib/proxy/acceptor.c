@@ -211,7 +211,7 @@ const struct agw_bind *agw_acceptor_bind(struct agw_acceptor *a, const struct ag
 {
     if (a->generation != snap->generation) {
         a->generation = snap->generation;
-        a->bind = agw_map_get(&snap->binds_by_key, a->bind_key);
+        a->bind = agw_snapshot_bind(snap, a->bind_key);
     }
     return a->bind;
 }
@@ -291,7 +291,7 @@ static bool open_missing(struct agw_worker *w, const struct agw_snapshot *snap)
 {
     bool all = true;
     for (uint32_t i = 0; i < snap->bind_count; i++) {
-        const struct agw_bind *bind = &snap->binds[i];
+        const struct agw_bind *bind = snap->binds[i];
         for (uint32_t k = 0; k < bind->addr_count; k++) {
             if (!find_open(w, bind->key, &bind->addrs[k]))
                 all &= acceptor_open(w, bind, &bind->addrs[k]);

@@ -117,7 +117,7 @@ enum agw_step_result agw_step_backend(struct agw_exchange *x)
     x->ref = agw_balance_backend(x->ctx.route, &x->worker->loop.rng);
     if (!x->ref)
         return agw_exchange_fail(x, 500, "the route has no backend");
-    const struct agw_backend *b = x->ref->backend;
+    const struct agw_backend *b = agw_snapshot_backend(x->snap, x->ref->backend);
     x->ctx.backend = b;
     if (b->kind == AGW_BACKEND_INVALID)
         return agw_exchange_fail(x, 500, b->reason);
@@ -251,7 +251,7 @@ enum agw_step_result agw_step_reply(struct agw_exchange *x)
         agw_policy_response(&x->ctx.route->policies, &x->ctx);
     if (x->ref) {
         agw_policy_response(&x->ref->policies, &x->ctx);
-        agw_policy_response(&x->ref->backend->policies, &x->ctx);
+        agw_policy_response(&x->ctx.backend->policies, &x->ctx);
     }
     agw_headers_add_date(&m->headers, x->worker->loop.wall_ns); /* without memory the answer goes out bare */
     m->length = (int64_t)body.n;

@@ -44,6 +44,7 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
     }
     g->options = *options;
     g->count = count;
+    agw_snapshot_workers(count);
     sem_init(&g->synced, 0, 0);
     if (start_workers(g, err)) {
         agw_gateway_free(g);

@@ -110,45 +110,34 @@ static bool rest_ok(const struct agw_match *m, const struct subject *s)
            query_ok(m, s);
 }
 
-static bool path_ok(const struct agw_match *m, struct agw_str path)
+/* The first of a path's matches. */
+static const struct agw_match *match_group(const struct agw_match_group *g, const struct subject *s)
 {
-    switch (m->path_kind) {
-    case AGW_PATH_EXACT:
-        return agw_str_eq(m->path, path);
-    case AGW_PATH_PREFIX:
-        return agw_str_starts(path, m->path) && (path.n == m->path.n || path.p[m->path.n] == '/');
-    default:
-        return agw_regex_full(m->path_regex, path);
-    }
-}
-
-static const struct agw_match *match_in_row(const struct agw_match *const *v, uint32_t count,
-                                            const struct subject *s)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (path_ok(v[i], s->path) && rest_ok(v[i], s))
-            return v[i];
+    for (uint32_t i = 0; g && i < g->count; i++)
+        if (rest_ok(g->matches[i], s))
+            return g->matches[i];
     return NULL;
 }
 
-/* All matches in the table for this path, in order. */
-static const struct agw_match *match_group(const struct agw_path_group *table, uint32_t mask, uint64_t hash,
-                                           struct agw_str path, const struct subject *s)
+static const struct agw_match *match_exact(const struct agw_pmap *paths, const struct subject *s)
 {
-    for (uint32_t at = (uint32_t)hash & mask; table[at].matches; at = (at + 1) & mask) {
-        if (table[at].hash != hash || !agw_str_eq(table[at].path, path))
-            continue;
-        for (uint32_t i = 0; i < table[at].count; i++)
-            if (rest_ok(table[at].matches[i], s))
-                return table[at].matches[i];
+    if (paths->count == 0)
         return NULL;
-    }
+    uint64_t hash = agw_path_hash(AGW_PATH_HASH, s->path.p, s->path.n);
+    return match_group(agw_pmap_get(paths, hash, s->path), s);
+}
+
+static const struct agw_match *match_regex(const struct agw_match_group *g, const struct subject *s)
+{
+    for (uint32_t i = 0; g && i < g->count; i++)
+        if (agw_regex_full(g->matches[i]->path_regex, s->path) && rest_ok(g->matches[i], s))
+            return g->matches[i];
     return NULL;
 }
 
 /* Prefixes end before a '/' or at the path's end: their hashes come from one pass, then the longest is tried
  * first. */
-static const struct agw_match *match_prefix(const struct agw_path_index *x, const struct subject *s)
+static const struct agw_match *match_prefix(const struct agw_host_bucket *b, const struct subject *s)
 {
     struct {
         uint64_t hash;
@@ -156,20 +145,22 @@ static const struct agw_match *match_prefix(const struct agw_path_index *x, cons
     } ends[AGW_PATH_DEPTH + 2];
     size_t count = 0, from = 0, n = 0;
     uint64_t hash = AGW_PATH_HASH;
-    for (; n < s->path.n && n <= x->prefix_longest && count <= x->prefix_deepest; n++) {
+    if (b->prefix.count == 0)
+        return NULL;
+    for (; n < s->path.n && n <= b->prefix_longest && count <= b->prefix_deepest; n++) {
         if (s->path.p[n] != '/')
             continue;
         hash = agw_path_hash(hash, s->path.p + from, n - from);
         ends[count].hash = hash;
         ends[count++].n = from = n;
     }
-    if (n == s->path.n && n <= x->prefix_longest && count <= x->prefix_deepest) {
+    if (n == s->path.n && n <= b->prefix_longest && count <= b->prefix_deepest) {
         ends[count].hash = agw_path_hash(hash, s->path.p + from, n - from);
         ends[count++].n = n;
     }
     while (count-- > 0) {
         const struct agw_match *m =
-            match_group(x->prefix, x->prefix_mask, ends[count].hash, agw_str(s->path.p, ends[count].n), s);
+            match_group(agw_pmap_get(&b->prefix, ends[count].hash, agw_str(s->path.p, ends[count].n)), s);
         if (m)
             return m;
     }
@@ -178,14 +169,15 @@ static const struct agw_match *match_prefix(const struct agw_path_index *x, cons
 
 static const struct agw_match *match_bucket(const struct agw_host_bucket *b, const struct subject *s)
 {
-    const struct agw_path_index *x = b->index;
-    if (!x)
-        return match_in_row(b->matches, b->count, s);
-    uint64_t hash = agw_path_hash(AGW_PATH_HASH, s->path.p, s->path.n);
-    const struct agw_match *m = match_group(x->exact, x->exact_mask, hash, s->path, s);
+    const struct agw_match *m = match_exact(&b->exact, s);
     if (!m)
-        m = match_prefix(x, s);
-    return m ? m : match_in_row(b->matches + x->regex_first, b->count - x->regex_first, s);
+        m = match_prefix(b, s);
+    return m ? m : match_regex(b->regex, s);
+}
+
+static const struct agw_host_bucket *bucket_of(const struct agw_listener *l, struct agw_str host)
+{
+    return agw_pmap_get(&l->hosts, agw_hash(host), host);
 }
 
 /* The buckets that |host| is in, from the most specific: its own, then each parent's from the longest: of
@@ -195,11 +187,10 @@ static const struct agw_match *match_host(const struct agw_listener *l, struct a
 {
     const struct agw_host_bucket *b;
     const struct agw_match *m;
-    if (host.n && (b = agw_map_get(&l->hosts, host)) && (m = match_bucket(b, s)))
+    if (host.n && (b = bucket_of(l, host)) && (m = match_bucket(b, s)))
         return m;
     for (size_t i = 1; l->wildcards && i < host.n; i++)
-        if (host.p[i] == '.' && (b = agw_map_get(&l->hosts, agw_str_from(host, i))) &&
-            (m = match_bucket(b, s)))
+        if (host.p[i] == '.' && (b = bucket_of(l, agw_str_from(host, i))) && (m = match_bucket(b, s)))
             return m;
     return NULL;
 }
@@ -212,11 +203,11 @@ const struct agw_match *agw_route_match(const struct agw_listener *l, const stru
     struct subject s = {.req = req, .arena = arena};
     struct agw_str host = {0};
     agw_path_split(req->path, &s.path, &s.query, &has_query);
-    if (l->hosts.count || l->tls)
+    if (l->names || l->tls)
         host = host_of(req->authority, buf);
     if (l->tls && !fit(l->hostname, host)) /* the handshake chose the listener, not the host */
         return NULL;
-    const struct agw_match *m = l->hosts.count ? match_host(l, host, &s) : NULL;
+    const struct agw_match *m = l->names ? match_host(l, host, &s) : NULL;
     if (m)
         return m;
     return l->any ? match_bucket(l->any, &s) : NULL;

@@ -7,9 +7,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include "config/fixture.h"
+#include "base/err.h"
 #include "config/rcu.h"
-#include "config/snapshot_int.h"
+#include "config/snapshot_build.h"
 
 #define READERS 3
 #define ROUNDS 300
@@ -29,7 +29,7 @@ static struct agw_snapshot *make(void)
     int *value = malloc(sizeof(*value));
     assert_non_null(s);
     *value = 42;
-    s->binds = (struct agw_bind *)(void *)value;
+    s->binds = (void *)value;
     assert_int_equal(agw_snapshot_on_free(s, count_freed, value), 0);
     return s;
 }

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 #include "base/check.h"
-#include "config/fixture.h"
+#include "config/compile/fixture.h"
 #include "failmalloc.h"
 #include "policy/table.h"
 
@@ -41,7 +41,7 @@ static enum agw_verdict request(struct exchange *x, const char *authority, const
     x->ctx.req = fx_request(&x->f, "GET", authority, path);
     x->ctx.listener = l;
     x->ctx.port = l->port;
-    x->ctx.match = l->any->matches[0];
+    x->ctx.match = fx_any_match(l);
     x->ctx.route = x->ctx.match->route;
     return agw_policy_request(&x->ctx.route->policies, &x->ctx);
 }
@@ -214,7 +214,7 @@ static void test_bad_specs_are_errors(void **state)
     traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_TIMEOUT, t);
     assert_int_equal(request(&x, "h", "/"), AGW_CONTINUE); /* nothing runs: the route is refused */
     assert_int_equal(x.f.notes.errors, 4);
-    assert_int_equal(x.ctx.route->backends[0].backend->kind, AGW_BACKEND_INVALID);
+    assert_int_equal(fx_backend(&x.f, &x.ctx.route->backends[0])->kind, AGW_BACKEND_INVALID);
     fx_free(&x.f);
 }
 
@@ -253,7 +253,7 @@ static void test_host_of_named_backends(void **state)
             traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_HOST_REWRITE,
                     fx_new(&x.f, &pb__traffic_policy_spec__host_rewrite__descriptor));
         assert_int_equal(request(&x, "client.example.com", "/"), AGW_CONTINUE);
-        x.ctx.backend = x.ctx.route->backends[0].backend;
+        x.ctx.backend = fx_backend(&x.f, &x.ctx.route->backends[0]);
         assert_int_equal(agw_policy_request(&x.ctx.backend->policies, &x.ctx), AGW_CONTINUE);
         assert_str(x.ctx.req->authority, kept ? "client.example.com" : "up.example.com");
         fx_free(&x.f);
@@ -271,7 +271,7 @@ static const struct agw_backend *with_backend_policy(struct exchange *x, Pb__Bac
     x->route = fx_route(&x->f, "l", "r", NULL, 'p', "/");
     fx_ref(&x->f, x->route, "ns/b", 1);
     assert_int_equal(request(x, "h", "/"), AGW_CONTINUE);
-    return x->ctx.backend = x->ctx.route->backends[0].backend;
+    return x->ctx.backend = fx_backend(&x->f, &x->ctx.route->backends[0]);
 }
 
 static void test_backend_http(void **state)

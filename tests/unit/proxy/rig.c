@@ -17,7 +17,20 @@ static struct agw_endpoint *make_endpoint(struct agw_arena *arena, const struct 
     return e;
 }
 
-static void make_route(struct agw_arena *a, const struct agw_addr *backend_addr)
+static void never_freed(struct agw_shared *shared)
+{
+    fail_msg("it lives in the snapshot's arena");
+}
+
+/* Gives |b| the next number. */
+static void add_backend(struct agw_snapshot *s, struct agw_backend *b)
+{
+    agw_shared_init(&b->shared, never_freed);
+    b->id = s->backends.count;
+    assert_int_equal(agw_pmap_put(&s->backends, b->id, b, NULL), 0);
+}
+
+static void make_route(struct agw_snapshot *s, struct agw_arena *a, const struct agw_addr *backend_addr)
 {
     struct agw_backend *b = agw_arena_zalloc(a, sizeof(*b));
     const struct agw_endpoint **list = agw_arena_zalloc(a, sizeof(*list));
@@ -28,7 +41,8 @@ static void make_route(struct agw_arena *a, const struct agw_addr *backend_addr)
     b->kind = AGW_BACKEND_STATIC;
     b->endpoints = list;
     b->endpoint_count = 1;
-    *ref = (struct agw_backend_ref){.weight = 1, .backend = b};
+    add_backend(s, b);
+    *ref = (struct agw_backend_ref){.weight = 1, .backend = b->id};
     r->key = r->label = AGW_STR("ns/route");
     r->backends = ref;
     r->backend_count = r->weight_total = 1;
@@ -36,17 +50,25 @@ static void make_route(struct agw_arena *a, const struct agw_addr *backend_addr)
     rig.backend = b;
 }
 
+static void free_paths(void *map)
+{
+    agw_pmap_free(map);
+}
+
 static const struct agw_listener *make_listener(struct agw_arena *a)
 {
     struct agw_listener *l = agw_arena_zalloc(a, sizeof(*l));
     struct agw_match *m = agw_arena_zalloc(a, sizeof(*m));
-    const struct agw_match **matches = agw_arena_zalloc(a, sizeof(*matches));
+    struct agw_match_group *group = agw_arena_zalloc(a, sizeof(*group) + sizeof(struct agw_match *));
     struct agw_host_bucket *any = agw_arena_zalloc(a, sizeof(*any));
     *m = (struct agw_match){.path_kind = AGW_PATH_PREFIX, .route = rig.route};
-    matches[0] = m;
-    *any = (struct agw_host_bucket){.matches = matches, .count = 1};
+    agw_shared_init(&group->shared, never_freed);
+    group->count = 1;
+    group->matches[0] = m;
+    agw_pmap_init(&any->prefix, offsetof(struct agw_match_group, path));
+    assert_int_equal(agw_pmap_put(&any->prefix, agw_path_hash(AGW_PATH_HASH, "", 0), group, NULL), 0);
+    assert_int_equal(agw_snapshot_on_free(rig.snap, free_paths, &any->prefix), 0);
     l->key = l->label = AGW_STR("ns/gw/http");
-    agw_map_init(&l->hosts);
     l->any = any;
     return l;
 }
@@ -62,7 +84,8 @@ void rig_make_mcp(void)
     *mcp = (struct agw_mcp_backend){.targets = target, .count = 1, .stateless = true};
     *b = (struct agw_backend){
         .key = AGW_STR("ns/mcp"), .name = AGW_STR("ns/mcp"), .kind = AGW_BACKEND_MCP, .mcp = mcp};
-    ((struct agw_backend_ref *)rig.route->backends)->backend = b;
+    add_backend(rig.snap, b);
+    ((struct agw_backend_ref *)rig.route->backends)->backend = b->id;
 }
 
 void rig_publish(bool with_bind)
@@ -76,16 +99,14 @@ void rig_publish(bool with_bind)
     socklen_t n = sizeof(sa);
     getsockname(rig.listener, (struct sockaddr *)&sa, &n);
     agw_addr_from(&sa, n, &backend);
-    make_route(&s->arena, &backend);
+    rig.snap = s;
+    make_route(s, &s->arena, &backend);
     listeners[0] = make_listener(&s->arena);
     agw_addr_ip(AGW_STR("127.0.0.1"), 0, addr);
     *b = (struct agw_bind){.key = AGW_STR("bind"), .addrs = addr, .addr_count = 1, .listeners = listeners};
     b->listener_count = 1;
-    s->binds = b;
+    s->binds = agw_arena_copy(&s->arena, &b, sizeof(struct agw_bind *));
     s->bind_count = with_bind;
-    if (with_bind)
-        assert_int_equal(agw_map_put(&s->binds_by_key, b->key, b, NULL), 0);
-    rig.snap = s;
     agw_snapshot_publish(s);
     agw_acceptors_sync(&rig.worker, s);
     agw_snapshot_reclaim();

@@ -4,7 +4,7 @@
 #ifndef TESTS_PROXY_RIG_H
 #define TESTS_PROXY_RIG_H
 
-#include "config/snapshot_int.h"
+#include "config/snapshot_build.h"
 #include "net/peer.h"
 #include "proxy/acceptor.h"
 #include "proxy/gateway.h"

@@ -2,7 +2,7 @@
 #include <setjmp.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "config/fixture.h"
+#include "config/compile/fixture.h"
 
 void fx_init(struct fixture *f, const struct agw_policy_ops *const *table, size_t count)
 {
@@ -253,16 +253,36 @@ void fx_compile(struct fixture *f)
     agw_snapshot_free(f->snap);
     f->snap = NULL;
     assert_int_equal(agw_store_replace(f->store, AGW_SOURCE_FILES, &f->set, &change), 0);
-    assert_int_equal(agw_compiler_run(f->compiler, f->store, &f->snap, &f->notes), 0);
+    assert_int_equal(agw_compiler_run(f->compiler, f->store, f->now_ns, &f->snap, &f->notes), 0);
 }
 
 const struct agw_listener *fx_out_listener(const struct fixture *f, const char *bind, const char *key)
 {
-    const struct agw_bind *b = agw_map_get(&f->snap->binds_by_key, agw_str_c(bind));
+    const struct agw_bind *b = agw_snapshot_bind(f->snap, agw_str_c(bind));
     for (uint32_t i = 0; b && i < b->listener_count; i++)
         if (agw_str_eq(b->listeners[i]->key, agw_str_c(key)))
             return b->listeners[i];
     return NULL;
+}
+
+const struct agw_backend *fx_backend(const struct fixture *f, const struct agw_backend_ref *ref)
+{
+    return agw_snapshot_backend(f->snap, ref->backend);
+}
+
+static int first_match(void *ctx, void *value)
+{
+    *(const struct agw_match **)ctx = ((const struct agw_match_group *)value)->matches[0];
+    return 1;
+}
+
+const struct agw_match *fx_any_match(const struct agw_listener *l)
+{
+    const struct agw_match *m = NULL;
+    assert_non_null(l->any);
+    if (!agw_pmap_each(&l->any->exact, first_match, &m) && !agw_pmap_each(&l->any->prefix, first_match, &m))
+        m = l->any->regex->matches[0];
+    return m;
 }
 
 const struct agw_note *fx_note(const struct fixture *f, const char *id, const char *text)

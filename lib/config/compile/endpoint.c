@@ -1,57 +1,123 @@
-#include "config/compile_int.h"
-
 #include <stdio.h>
+#include <stdlib.h>
+#include "config/compile/compile_int.h"
 
 /* A workload behind a service. */
 struct member {
-    struct member *next;
-    const struct agw_resource *workload;
+    struct agw_resource *workload; /* held */
     const Istio__PortList *ports;
 };
 
-struct members { /* in order of workload keys */
-    struct member *first, *last;
-    uint32_t count;
+struct members {
+    struct agw_str key; /* "ns/host", behind the struct */
+    struct member *v;   /* sorted by the workloads' keys */
+    uint32_t count, cap;
 };
 
-static int add_member(struct agw_compile *c, const struct agw_resource *workload,
+static struct members *members_new(struct agw_compiler *c, struct agw_str key)
+{
+    struct members *m = malloc(sizeof(*m) + key.n);
+    if (!m)
+        return NULL;
+    memcpy(m + 1, key.p, key.n);
+    *m = (struct members){.key = agw_str((const char *)(m + 1), key.n)};
+    if (agw_map_put(&c->members, m->key, m, NULL)) {
+        free(m);
+        return NULL;
+    }
+    return m;
+}
+
+static void members_free(struct members *m)
+{
+    for (uint32_t i = 0; i < m->count; i++)
+        agw_resource_unref(m->v[i].workload);
+    free(m->v);
+    free(m);
+}
+
+void agw_compile_members_free(struct agw_compiler *c)
+{
+    struct agw_map_slot *slot;
+    for (uint32_t cursor = 0; (slot = agw_map_next(&c->members, &cursor));)
+        members_free(slot->value);
+    agw_map_free(&c->members);
+}
+
+/* Where a workload of this key is, or belongs. */
+static uint32_t member_at(const struct members *m, struct agw_str key)
+{
+    uint32_t low = 0, high = m->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (agw_str_cmp(m->v[middle].workload->key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int add_member(struct agw_compile *c, struct agw_resource *workload,
                       const Istio__Workload__ServicesEntry *entry)
 {
-    struct agw_str key = agw_str_c(entry->key);
-    struct members *m = agw_map_get(&c->members, key);
-    struct member *one = agw_arena_zalloc(&c->scratch, sizeof(*one));
-    if (!one)
+    struct members *m = agw_map_get(&c->compiler->members, agw_str_c(entry->key));
+    if (!m && !(m = members_new(c->compiler, agw_str_c(entry->key))))
         return AGW_ENOMEM;
-    if (!m) {
-        m = agw_arena_zalloc(&c->scratch, sizeof(*m));
-        if (!m || agw_map_put(&c->members, key, m, NULL))
+    if (m->count == m->cap) {
+        uint32_t cap = m->cap ? m->cap * 2 : 2;
+        struct member *v = reallocarray(m->v, cap, sizeof(*v));
+        if (!v)
             return AGW_ENOMEM;
+        m->v = v;
+        m->cap = cap;
     }
-    one->workload = workload;
-    one->ports = entry->value;
-    *(m->last ? &m->last->next : &m->first) = one;
-    m->last = one;
+    uint32_t at = member_at(m, workload->key);
+    memmove(&m->v[at + 1], &m->v[at], (m->count - at) * sizeof(*m->v));
+    m->v[at] = (struct member){agw_resource_ref(workload), entry->value};
     m->count++;
     return 0;
 }
 
-int agw_compile_members(struct agw_compile *c)
+static void remove_member(struct agw_compile *c, struct agw_resource *workload, struct agw_str service)
 {
-    struct agw_resource *r;
-    uint32_t i;
-    int code = 0;
-    agw_compile_each(c, AGW_RESOURCE_WORKLOAD, i, r)
-    {
-        for (size_t k = 0; !code && k < r->workload->n_services; k++)
-            if (r->workload->services[k]->value)
-                code = add_member(c, r, r->workload->services[k]);
+    struct members *m = agw_map_get(&c->compiler->members, service);
+    uint32_t at = m ? member_at(m, workload->key) : 0;
+    if (!m || at == m->count || m->v[at].workload != workload)
+        return;
+    memmove(&m->v[at], &m->v[at + 1], (m->count - at - 1) * sizeof(*m->v));
+    agw_resource_unref(workload);
+    if (--m->count == 0) {
+        agw_map_take(&c->compiler->members, m->key);
+        members_free(m);
     }
-    return code;
 }
 
-static void free_tls_client(void *client)
+static int touch_service(struct agw_compile *c, struct agw_str key)
 {
-    agw_tls_client_unref(client);
+    struct agw_str id = agw_arena_printf(&c->scratch, "service/%.*s", AGW_STRF(key));
+    if (!id.p)
+        return AGW_ENOMEM;
+    agw_variants_touch(c, id);
+    return 0;
+}
+
+int agw_compile_workload_changed(struct agw_compile *c, struct agw_resource *was, struct agw_resource *now)
+{
+    int code = 0;
+    for (size_t i = 0; !code && was && i < was->workload->n_services; i++) {
+        struct agw_str key = agw_str_c(was->workload->services[i]->key);
+        remove_member(c, was, key);
+        code = touch_service(c, key);
+    }
+    for (size_t i = 0; !code && now && i < now->workload->n_services; i++) {
+        const Istio__Workload__ServicesEntry *entry = now->workload->services[i];
+        if (entry->value)
+            code = add_member(c, now, entry);
+        if (!code)
+            code = touch_service(c, agw_str_c(entry->key));
+    }
+    return code;
 }
 
 /* Sets protocol, TLS and key of an endpoint whose address is set. |h2|: what the port itself says
@@ -69,9 +135,10 @@ static int finish_endpoint(struct agw_compile *c, struct agw_endpoint *e, struct
             conf.alpn_h2 = !http1;
             conf.alpn_http1 = !http2;
         }
-        int code = agw_tls_cache_client(c->compiler->tls, &conf, &e->tls, &id, err);
+        void *hold;
+        int code = agw_tls_cache_client(c->compiler->tls, &conf, &e->tls, &hold, &id, err);
         if (!code)
-            code = agw_snapshot_on_free(c->snap, free_tls_client, e->tls);
+            code = agw_unit_hold(c, hold);
         if (code)
             return code;
         snprintf(identity, sizeof(identity), "tls%llu", (unsigned long long)id);
@@ -186,7 +253,10 @@ static int member_endpoint(struct agw_compile *c, const struct agw_resource *ser
     e->port = (uint16_t)number;
     if (!set_address(e, w))
         return agw_compile_warn(c, m->workload, "the workload has no usable address");
-    e->host = e->addr.n ? agw_str_c(service->service->hostname) : agw_str_c(w->hostname);
+    e->host = e->addr.n ? agw_str_c(service->service->hostname)
+                        : agw_arena_str(c->arena, agw_str_c(w->hostname)); /* the workload may go */
+    if (!e->host.p)
+        return AGW_ENOMEM;
     bool h2 =
         port->app_protocol == ISTIO__APP_PROTOCOL__HTTP2 || port->app_protocol == ISTIO__APP_PROTOCOL__GRPC;
     int code = finish_endpoint(c, e, t, h2, err);
@@ -201,7 +271,7 @@ int agw_compile_service_endpoints(struct agw_compile *c, struct agw_backend *b,
 {
     const Istio__Service *s = service->service;
     const Istio__Port *port = find_port(s->ports, s->n_ports, number);
-    const struct members *all = agw_map_get(&c->members, service->key);
+    const struct members *all = agw_map_get(&c->compiler->members, service->key);
     struct agw_error err = {0};
     if (!port || !all)
         return 0; /* no endpoints: 503 */
@@ -210,9 +280,9 @@ int agw_compile_service_endpoints(struct agw_compile *c, struct agw_backend *b,
         return AGW_ENOMEM;
     if (t->tls && port->app_protocol == ISTIO__APP_PROTOCOL__HTTP11)
         t->http1 = t->http1 || !t->http2;
-    for (const struct member *m = all->first; m; m = m->next) {
+    for (uint32_t i = 0; i < all->count; i++) {
         const struct agw_endpoint *e;
-        int code = member_endpoint(c, service, m, port, t, &err, &e);
+        int code = member_endpoint(c, service, &all->v[i], port, t, &err, &e);
         if (code == AGW_ENOMEM)
             return code;
         if (code)

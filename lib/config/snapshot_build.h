@@ -1,6 +1,7 @@
-/* The inside of a snapshot that readers do not see: pins, what must be released, where it came from. */
-#ifndef AGW_CONFIG_SNAPSHOT_INT_H
-#define AGW_CONFIG_SNAPSHOT_INT_H
+/* For who makes snapshots (the compiler): what readers do not see: pins, what goes with it, where it came
+ * from. */
+#ifndef AGW_CONFIG_SNAPSHOT_BUILD_H
+#define AGW_CONFIG_SNAPSHOT_BUILD_H
 
 #include "base/check.h"
 #include "config/snapshot.h"
@@ -19,12 +20,11 @@ struct agw_release {
 };
 
 struct agw_snapshot_private {
-    struct agw_pin *pins;        /* AGW_MAX_WORKERS, aligned */
+    struct agw_pin *pins; /* one a worker, aligned */
+    unsigned pin_count;
     struct agw_release *release; /* newest first */
     struct agw_snapshot *next;   /* retired list */
-    /* Resources the snapshot was made from, by kind, each list sorted by key; one reference each. */
-    struct agw_resource **resources[AGW_RESOURCE_KINDS];
-    uint32_t resource_count[AGW_RESOURCE_KINDS];
+    struct agw_store *store;     /* what the snapshot was made from; NULL: not known */
 };
 
 /* An empty snapshot; NULL: out of memory. Free one that was never published with agw_snapshot_free. */

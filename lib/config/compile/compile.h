@@ -2,11 +2,15 @@
  *
  * It never refuses the whole: a resource that cannot work is left out or made to fail safe, and a note says
  * which and why. The caller decides: files are refused when there is an error, xDS answers with the notes.
- * References to what is not there (yet) are no errors: they become backends of kind INVALID. Ownership: the
- * compiler keeps TLS contexts between runs, so that equal certificates share them and a reload is cheap;
- * snapshots hold their own references. Threads: the config thread. Errors: AGW_ENOMEM alone. */
-#ifndef AGW_CONFIG_COMPILE_H
-#define AGW_CONFIG_COMPILE_H
+ * References to what is not there (yet) are no errors: they become backends of kind INVALID.
+ *
+ * It remembers the store that it compiled last and what everything was made from: a run costs what changed
+ * since, and the new snapshot shares the rest with those before. A caller that does not publish a snapshot
+ * goes back by running the old store again. Ownership: the compiler holds references on what it made;
+ * snapshots hold their own. Threads: the config thread. Errors: AGW_ENOMEM alone; the next run then compiles
+ * everything anew. */
+#ifndef AGW_CONFIG_COMPILE_COMPILE_H
+#define AGW_CONFIG_COMPILE_COMPILE_H
 
 #include "config/snapshot.h"
 #include "config/store.h"
@@ -37,13 +41,21 @@ struct agw_compile_options {
     const struct agw_policy_ops *const *policies; /* the kinds that are implemented */
     size_t policy_count;
     bool ipv4_only; /* binds without addresses listen on 0.0.0.0 instead of [::] */
+    /* A route whose backend is not known or has no endpoint is not served until it has, or this long: what it
+     * needs may still be on its way. Its former version serves on, or 404. 0: served at once. */
+    uint32_t hold_ms;
 };
 
 struct agw_compiler;
 struct agw_compiler *agw_compiler_new(const struct agw_compile_options *options);
 void agw_compiler_free(struct agw_compiler *c);
-/* Compiles all of |store|. 0 with a new, unpublished snapshot, or AGW_ENOMEM. |notes| are added to. */
-int agw_compiler_run(struct agw_compiler *c, const struct agw_store *store,
+/* Compiles |store|. 0 with a new, unpublished snapshot, or AGW_ENOMEM. |now_ns|: agw_clock_ns(). |notes| are
+ * added to: what was found in what was compiled now. */
+int agw_compiler_run(struct agw_compiler *c, const struct agw_store *store, uint64_t now_ns,
                      struct agw_snapshot **ret_snapshot, struct agw_notes *notes);
+/* Routes that are held back, and when the first of them is to be served all the same (then run again);
+ * UINT64_MAX: none is. */
+uint32_t agw_compiler_held(const struct agw_compiler *c);
+uint64_t agw_compiler_due(const struct agw_compiler *c);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include "base/rng.h"
 #include "config/dump.h"
-#include "config/fixture.h"
+#include "config/compile/fixture.h"
 
 #define ROUTES 12
 
@@ -41,7 +41,7 @@ static char *picture(struct agw_compiler *c, const struct agw_store *store)
     struct agw_chain chain;
     agw_notes_init(&notes);
     agw_chain_init(&chain);
-    assert_int_equal(agw_compiler_run(c, store, &snap, &notes), 0);
+    assert_int_equal(agw_compiler_run(c, store, 0, &snap, &notes), 0);
     snap->made_wall_ns = 0;
     assert_int_equal(agw_snapshot_dump(snap, &chain, NULL), 0);
     size_t n = chain.bytes;
@@ -79,7 +79,7 @@ static void test_any_order_gives_the_same(void **state)
         for (uint32_t i = 0; i < count; i++) {
             assert_int_equal(agw_store_put(s, AGW_SOURCE_XDS, all[i], &change), 0);
             if (agw_rng_below(&rng, 4) == 0) { /* taken away and given again */
-                agw_store_remove(s, AGW_SOURCE_XDS, all[i]->id, &change);
+                assert_int_equal(agw_store_remove(s, AGW_SOURCE_XDS, all[i]->id, &change), 0);
                 assert_int_equal(agw_store_put(s, AGW_SOURCE_XDS, all[i], &change), 0);
             }
             if (agw_rng_below(&rng, 8) == 0) /* half a configuration compiles too */
@@ -146,7 +146,7 @@ static void test_clone_is_independent(void **state)
     assert_int_equal(agw_store_replace(f.store, AGW_SOURCE_FILES, &f.set, &change), 0);
     struct agw_store *copy = agw_store_clone(f.store);
     assert_non_null(copy);
-    agw_store_remove(copy, AGW_SOURCE_FILES, AGW_STR("backend/ns/b"), &change);
+    assert_int_equal(agw_store_remove(copy, AGW_SOURCE_FILES, AGW_STR("backend/ns/b"), &change), 0);
     assert_null(agw_store_get(copy, AGW_STR("backend/ns/b")));
     assert_non_null(agw_store_get(f.store, AGW_STR("backend/ns/b")));
     agw_store_free(copy);

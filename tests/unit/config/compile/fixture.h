@@ -2,7 +2,7 @@
 #ifndef TESTS_CONFIG_FIXTURE_H
 #define TESTS_CONFIG_FIXTURE_H
 
-#include "config/compile.h"
+#include "config/compile/compile.h"
 #include "proto/message.h"
 
 struct fixture {
@@ -12,6 +12,7 @@ struct fixture {
     struct agw_compiler *compiler;
     struct agw_notes notes;
     struct agw_snapshot *snap;
+    uint64_t now_ns; /* of the next compile */
 };
 
 /* A fixture with the policies of |table| (may be empty). */
@@ -49,6 +50,10 @@ Pb__HeaderModifier *fx_set_header(struct fixture *f, const char *name, const cha
 /* Puts the set into the store and compiles it; fx->snap is the result (unpublished). */
 void fx_compile(struct fixture *f);
 const struct agw_listener *fx_out_listener(const struct fixture *f, const char *bind, const char *key);
+/* The backend that a reference names. */
+const struct agw_backend *fx_backend(const struct fixture *f, const struct agw_backend_ref *ref);
+/* A match of a route without hostname: the first of any. */
+const struct agw_match *fx_any_match(const struct agw_listener *l);
 /* The first note about |id| that contains |text|, or NULL. */
 const struct agw_note *fx_note(const struct fixture *f, const char *id, const char *text);
 struct agw_msg *fx_request(struct fixture *f, const char *method, const char *authority, const char *path);

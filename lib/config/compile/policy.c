@@ -1,25 +1,29 @@
-#include "config/compile_int.h"
-
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include "config/compile/compile_int.h"
 
 /* Longest target text; longer ones match nothing that exists. */
 #define TARGET_MAX 1024
 
-struct policy_item {
+struct policy_item { /* in order of keys */
     struct policy_item *next;
-    const struct agw_resource *resource;
+    struct agw_resource *resource;
 };
 
-struct target { /* in order of keys */
-    struct policy_item *first, *last;
+struct target {
+    struct policy_item *first;
+    struct agw_str text; /* behind the struct */
 };
 
-struct memo { /* one policy message is compiled once, however many routes it reaches */
+/* One policy compiled once, however many routes it reaches. The units that use it hold it. */
+struct shared_conf {
+    struct agw_shared shared;
     struct {
         const void *message;
         uintptr_t kind;
     } key;
+    struct agw_resource *owner; /* held, so that |key.message| stays its own */
     const void *conf;
     const char *failed;
 };
@@ -193,21 +197,95 @@ static struct agw_str target_text(struct agw_compile *c, const Pb__PolicyTarget 
     }
 }
 
-static int file_policy(struct agw_compile *c, const struct agw_resource *r, struct agw_str text)
+static struct target *target_new(struct agw_compiler *c, struct agw_str text)
 {
-    struct policy_item *item = agw_arena_zalloc(&c->scratch, sizeof(*item));
-    struct target *t = agw_map_get(&c->targets, text);
-    if (!item)
-        return AGW_ENOMEM;
-    item->resource = r;
-    if (!t) {
-        t = agw_arena_zalloc(&c->scratch, sizeof(*t));
-        if (!t || agw_map_put(&c->targets, text, t, NULL))
-            return AGW_ENOMEM;
+    struct target *t = malloc(sizeof(*t) + text.n);
+    if (!t)
+        return NULL;
+    memcpy(t + 1, text.p, text.n);
+    *t = (struct target){NULL, agw_str((const char *)(t + 1), text.n)};
+    if (agw_map_put(&c->targets, t->text, t, NULL)) {
+        free(t);
+        return NULL;
     }
-    *(t->last ? &t->last->next : &t->first) = item;
-    t->last = item;
+    return t;
+}
+
+static int file_policy(struct agw_compile *c, struct agw_resource *r, struct agw_str text)
+{
+    struct target *t = agw_map_get(&c->compiler->targets, text);
+    struct policy_item *item = malloc(sizeof(*item));
+    if (!t)
+        t = target_new(c->compiler, text);
+    if (!item || !t) {
+        free(item);
+        return AGW_ENOMEM;
+    }
+    struct policy_item **at = &t->first;
+    while (*at && agw_str_cmp((*at)->resource->key, r->key) < 0)
+        at = &(*at)->next;
+    *item = (struct policy_item){*at, agw_resource_ref(r)};
+    *at = item;
     return 0;
+}
+
+static void target_free(struct target *t)
+{
+    for (struct policy_item *item; (item = t->first);) {
+        t->first = item->next;
+        agw_resource_unref(item->resource);
+        free(item);
+    }
+    free(t);
+}
+
+static void unfile_policy(struct agw_compile *c, struct agw_resource *r, struct agw_str text)
+{
+    struct target *t = agw_map_get(&c->compiler->targets, text);
+    struct policy_item **at = t ? &t->first : NULL;
+    while (at && *at && (*at)->resource != r)
+        at = &(*at)->next;
+    if (!at || !*at)
+        return;
+    struct policy_item *item = *at;
+    *at = item->next;
+    agw_resource_unref(item->resource);
+    free(item);
+    if (!t->first) {
+        agw_map_take(&c->compiler->targets, t->text);
+        target_free(t);
+    }
+}
+
+void agw_compile_policies_free(struct agw_compiler *c)
+{
+    struct agw_map_slot *slot;
+    for (uint32_t cursor = 0; (slot = agw_map_next(&c->targets, &cursor));)
+        target_free(slot->value);
+    agw_map_free(&c->targets);
+}
+
+/* The target without what is behind the named object: see agw_compile_touched. */
+static struct agw_str object_of(struct agw_str text)
+{
+    unsigned parts = agw_str_starts(text, AGW_STR("route/")) ? 4 : 3;
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] == '/' && --parts == 0)
+            return agw_str(text.p, i);
+    return text;
+}
+
+static int touch(struct agw_compile *c, struct agw_str text)
+{
+    struct agw_str object = object_of(text);
+    c->gateways_touched |=
+        agw_str_starts(text, AGW_STR("gateway/")) || agw_str_starts(text, AGW_STR("listener_set/"));
+    return agw_map_put(&c->touched, object, c, NULL); /* |text| lives in the scratch arena */
+}
+
+bool agw_compile_touched(const struct agw_compile *c, struct agw_str target)
+{
+    return agw_map_get(&c->touched, target) != NULL;
 }
 
 /* The first guard among the alternatives stands for the whole. */
@@ -247,36 +325,53 @@ static struct view policy_view(const Pb__Policy *p)
     return (struct view){NULL, NULL, "?"};
 }
 
-int agw_compile_policies(struct agw_compile *c)
+/* Empty text: a target that this version does not know. */
+static int target_of(struct agw_compile *c, const struct agw_resource *r, struct agw_str *ret_text)
 {
-    struct agw_resource *r;
-    uint32_t i;
-    agw_compile_each(c, AGW_RESOURCE_POLICY, i, r)
-    {
-        struct view v = policy_view(r->policy);
-        int code = note_unsupported(c, r, &v);
-        struct agw_str text = r->policy->target ? target_text(c, r->policy->target) : AGW_STR("");
-        if (!code && !text.p)
-            code = AGW_ENOMEM;
-        if (!code && text.n == 0)
-            code = agw_compile_error(c, r, "the policy has no target that this version knows");
-        else if (!code)
-            code = file_policy(c, r, text);
-        if (code)
-            return code;
-    }
-    return 0;
+    *ret_text = r->policy->target ? target_text(c, r->policy->target) : AGW_STR("");
+    return ret_text->p ? 0 : AGW_ENOMEM;
+}
+
+static int policy_came(struct agw_compile *c, struct agw_resource *r)
+{
+    struct view v = policy_view(r->policy);
+    struct agw_str text;
+    int code = note_unsupported(c, r, &v);
+    if (!code)
+        code = target_of(c, r, &text);
+    if (code)
+        return code;
+    if (text.n == 0)
+        return agw_compile_error(c, r, "the policy has no target that this version knows");
+    code = file_policy(c, r, text);
+    return code ? code : touch(c, text);
+}
+
+static int policy_went(struct agw_compile *c, struct agw_resource *r)
+{
+    struct agw_str text;
+    int code = target_of(c, r, &text);
+    if (code || text.n == 0)
+        return code;
+    unfile_policy(c, r, text);
+    return touch(c, text);
+}
+
+int agw_compile_policy_changed(struct agw_compile *c, struct agw_resource *was, struct agw_resource *now)
+{
+    int code = was ? policy_went(c, was) : 0;
+    return !code && now ? policy_came(c, now) : code;
 }
 
 static struct target *find_target(struct agw_compile *c, const char *format, va_list args)
 {
     char text[TARGET_MAX];
     int n = vsnprintf(text, sizeof(text), format, args);
-    return n > 0 && n < TARGET_MAX ? agw_map_get(&c->targets, agw_str(text, (size_t)n)) : NULL;
+    return n > 0 && n < TARGET_MAX ? agw_map_get(&c->compiler->targets, agw_str(text, (size_t)n)) : NULL;
 }
 
 /* --- merging --- */
-static void traffic_set(struct agw_compile *c, struct agw_specs *s, const struct agw_resource *owner,
+static void traffic_set(struct agw_compile *c, struct agw_specs *s, struct agw_resource *owner,
                         const struct view *v, bool lock)
 {
     if (must_refuse(c, v)) {
@@ -290,7 +385,7 @@ static void traffic_set(struct agw_compile *c, struct agw_specs *s, const struct
         *spec = (struct agw_spec){v->message, owner, lock};
 }
 
-static void backend_set(struct agw_compile *c, struct agw_specs *s, const struct agw_resource *owner,
+static void backend_set(struct agw_compile *c, struct agw_specs *s, struct agw_resource *owner,
                         const struct view *v)
 {
     if (must_refuse(c, v)) {
@@ -356,7 +451,7 @@ int agw_compile_check_backend(struct agw_compile *c, const struct agw_resource *
     return code;
 }
 
-void agw_compile_inline_traffic(struct agw_compile *c, struct agw_specs *s, const struct agw_resource *owner,
+void agw_compile_inline_traffic(struct agw_compile *c, struct agw_specs *s, struct agw_resource *owner,
                                 Pb__TrafficPolicySpec *const *specs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -365,7 +460,7 @@ void agw_compile_inline_traffic(struct agw_compile *c, struct agw_specs *s, cons
     }
 }
 
-void agw_compile_inline_backend(struct agw_compile *c, struct agw_specs *s, const struct agw_resource *owner,
+void agw_compile_inline_backend(struct agw_compile *c, struct agw_specs *s, struct agw_resource *owner,
                                 Pb__BackendPolicySpec *const *specs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -383,33 +478,90 @@ void agw_compile_inherit(struct agw_specs *s, const struct agw_specs *from)
         s->refuse = from->refuse;
 }
 
-/* --- compiling --- */
-static int compile_conf(struct agw_compile *c, enum agw_policy_kind kind, const struct agw_spec *spec,
-                        const struct memo **ret_memo)
+bool agw_specs_equal(const struct agw_specs *a, const struct agw_specs *b)
 {
-    struct memo *m = agw_arena_zalloc(&c->scratch, sizeof(*m));
-    if (!m)
-        return AGW_ENOMEM;
-    m->key.message = spec->message;
-    m->key.kind = kind;
-    struct agw_str key = {(const char *)&m->key, sizeof(m->key)};
-    if ((*ret_memo = agw_map_get(&c->confs, key)))
-        return 0;
+    for (unsigned kind = 0; kind < AGW_POLICY_COUNT; kind++)
+        if (a->v[kind].message != b->v[kind].message || a->v[kind].locked != b->v[kind].locked)
+            return false;
+    return a->refuse == b->refuse || (a->refuse && b->refuse && strcmp(a->refuse, b->refuse) == 0);
+}
+
+/* --- compiling --- */
+/* Into c->arena. *ret_failed is set when the policy is wrong. */
+static int compile_conf(struct agw_compile *c, enum agw_policy_kind kind, const struct agw_spec *spec,
+                        const void **ret_conf, const char **ret_failed)
+{
     const struct agw_policy_ops *ops = c->compiler->policies[kind];
     struct agw_error err = {0};
-    m->conf = spec->message;
-    int code = ops->compile ? ops->compile(spec->message, c->arena, &m->conf, &err) : 0;
-    if (code == AGW_ENOMEM)
+    *ret_conf = spec->message;
+    int code = ops->compile ? ops->compile(spec->message, c->arena, ret_conf, &err) : 0;
+    if (code == 0 || code == AGW_ENOMEM)
         return code;
-    if (code) {
-        code = agw_compile_error(c, spec->owner, "policy %s: %s", policy_name(kind), err.text);
-        m->failed =
-            agw_arena_printf(c->arena, "policy %s of %s is invalid", policy_name(kind), spec->owner->id.p).p;
-        if (code || !m->failed)
-            return AGW_ENOMEM;
+    if (agw_compile_error(c, spec->owner, "policy %s: %s", policy_name(kind), err.text))
+        return AGW_ENOMEM;
+    *ret_failed =
+        agw_arena_printf(c->arena, "policy %s of %s is invalid", policy_name(kind), spec->owner->id.p).p;
+    return *ret_failed ? 0 : AGW_ENOMEM;
+}
+
+static struct agw_str conf_key(const struct shared_conf *s)
+{
+    return agw_str((const char *)&s->key, sizeof(s->key));
+}
+
+static int share_conf(struct agw_compile *c, enum agw_policy_kind kind, const struct agw_spec *spec)
+{
+    struct agw_arena *outer;
+    struct shared_conf *s = agw_unit_begin(c, sizeof(*s), &outer);
+    if (!s)
+        return AGW_ENOMEM;
+    s->key.message = spec->message;
+    s->key.kind = kind;
+    s->owner = spec->owner;
+    int code = agw_unit_hold(c, spec->owner);
+    if (!code)
+        code = compile_conf(c, kind, spec, &s->conf, &s->failed);
+    agw_unit_end(c, outer);
+    if (!code)
+        code = agw_map_put(&c->compiler->confs, conf_key(s), s, NULL);
+    if (code)
+        agw_shared_unref(s);
+    return code;
+}
+
+/* Drops those that nothing uses any more. */
+void agw_compile_confs_sweep(struct agw_compiler *c, bool all)
+{
+    struct agw_map_slot *slot;
+    for (uint32_t cursor = 0; (slot = agw_map_next(&c->confs, &cursor));) {
+        struct shared_conf *s = slot->value;
+        if (all || s->shared.refs == 1) {
+            agw_map_take(&c->confs, slot->key);
+            agw_shared_unref(s);
+        }
     }
-    *ret_memo = m;
-    return agw_map_put(&c->confs, key, m, NULL);
+    if (all)
+        agw_map_free(&c->confs);
+}
+
+/* Policies of their own are shared by all that they reach; those inside a resource reach it alone. */
+static int find_conf(struct agw_compile *c, enum agw_policy_kind kind, const struct agw_spec *spec,
+                     const void **ret_conf, const char **ret_failed)
+{
+    struct shared_conf probe = {.key = {spec->message, kind}}, *s;
+    if (spec->owner->kind != AGW_RESOURCE_POLICY) {
+        int code = compile_conf(c, kind, spec, ret_conf, ret_failed);
+        return code ? code : agw_unit_hold(c, spec->owner);
+    }
+    if (!agw_map_get(&c->compiler->confs, conf_key(&probe))) {
+        int code = share_conf(c, kind, spec);
+        if (code)
+            return code;
+    }
+    s = agw_map_get(&c->compiler->confs, conf_key(&probe));
+    *ret_conf = s->conf;
+    *ret_failed = s->failed;
+    return agw_unit_hold(c, s);
 }
 
 int agw_compile_set(struct agw_compile *c, struct agw_specs *s, struct agw_policy_set *ret_set)
@@ -417,16 +569,18 @@ int agw_compile_set(struct agw_compile *c, struct agw_specs *s, struct agw_polic
     struct agw_policy_use uses[AGW_POLICY_COUNT];
     uint32_t count = 0;
     for (unsigned kind = 0; kind < AGW_POLICY_COUNT; kind++) {
-        const struct memo *memo;
+        const struct agw_policy_ops *ops = c->compiler->policies[kind];
+        const void *conf;
+        const char *failed = NULL;
         if (!s->v[kind].message)
             continue;
-        int code = compile_conf(c, kind, &s->v[kind], &memo);
+        int code = find_conf(c, kind, &s->v[kind], &conf, &failed);
         if (code)
             return code;
-        if (memo->failed)
-            s->refuse = memo->failed;
-        else if (c->compiler->policies[kind]->request || c->compiler->policies[kind]->response)
-            uses[count++] = (struct agw_policy_use){c->compiler->policies[kind], memo->conf};
+        if (failed)
+            s->refuse = failed;
+        else if (ops->request || ops->response)
+            uses[count++] = (struct agw_policy_use){ops, conf};
     }
     struct agw_policy_use *v = NULL;
     if (count && !(v = agw_arena_copy(c->arena, uses, count * sizeof(*uses))))

@@ -1,10 +1,11 @@
 /* TLS contexts by content, kept from one compile to the next: parsing certificates and loading the system's
  * roots cost milliseconds each, and a context that lives on keeps its sessions resumable. */
 #include <stdlib.h>
-#include "config/compile_int.h"
+#include "config/compile/compile_int.h"
 
 struct entry {
-    struct agw_str key; /* all that the context was made from */
+    struct agw_shared shared; /* the cache's reference, and those of the units that use it */
+    struct agw_str key;       /* all that the context was made from */
     uint64_t id;
     uint64_t run; /* last run that asked for it */
     struct agw_tls_server *server;
@@ -22,8 +23,9 @@ struct agw_tls_cache *agw_tls_cache_new(void)
     return calloc(1, sizeof(struct agw_tls_cache));
 }
 
-static void entry_free(struct entry *e)
+static void entry_free(struct agw_shared *shared)
 {
+    struct entry *e = agw_container_of(shared, struct entry, shared);
     if (e->server)
         agw_tls_server_unref(e->server);
     if (e->client)
@@ -32,14 +34,14 @@ static void entry_free(struct entry *e)
     free(e);
 }
 
-static void sweep(struct agw_tls_cache *cache, uint64_t run)
+static void sweep(struct agw_tls_cache *cache, bool all)
 {
     struct agw_map_slot *slot;
     for (uint32_t cursor = 0; (slot = agw_map_next(&cache->by_content, &cursor));) {
         struct entry *e = slot->value;
-        if (e->run < run) {
+        if (all || (e->run < cache->run && e->shared.refs == 1)) {
             agw_map_take(&cache->by_content, e->key);
-            entry_free(e);
+            agw_shared_unref(e);
         }
     }
 }
@@ -51,14 +53,14 @@ void agw_tls_cache_begin(struct agw_tls_cache *cache)
 
 void agw_tls_cache_sweep(struct agw_tls_cache *cache)
 {
-    sweep(cache, cache->run);
+    sweep(cache, false);
 }
 
 void agw_tls_cache_free(struct agw_tls_cache *cache)
 {
     if (!cache)
         return;
-    sweep(cache, UINT64_MAX);
+    sweep(cache, true);
     agw_map_free(&cache->by_content);
     free(cache);
 }
@@ -72,6 +74,7 @@ static struct entry *entry_new(const struct agw_str *parts, size_t count)
     struct entry *e = calloc(1, sizeof(*e) + n);
     if (!e)
         return NULL;
+    agw_shared_init(&e->shared, entry_free);
     for (size_t i = 0; i < count; i++) {
         memcpy(e->text + at, &parts[i].n, sizeof(parts[i].n));
         at += sizeof(parts[i].n);
@@ -89,7 +92,7 @@ static struct entry *take_kept(struct agw_tls_cache *cache, struct entry *e)
     struct entry *kept = agw_map_get(&cache->by_content, e->key);
     if (!kept)
         return NULL;
-    entry_free(e);
+    agw_shared_unref(e);
     kept->run = cache->run;
     return kept;
 }
@@ -100,12 +103,12 @@ static int keep(struct agw_tls_cache *cache, struct entry *e)
     e->id = ++cache->last_id;
     int code = agw_map_put(&cache->by_content, e->key, e, NULL);
     if (code)
-        entry_free(e);
+        agw_shared_unref(e);
     return code;
 }
 
 int agw_tls_cache_server(struct agw_tls_cache *cache, struct agw_str cert, struct agw_str key,
-                         struct agw_tls_server **ret_server, struct agw_error *err)
+                         struct agw_tls_server **ret_server, void **ret_hold, struct agw_error *err)
 {
     struct agw_str parts[] = {AGW_STR("server"), cert, key};
     struct entry *e = entry_new(parts, AGW_ARRAY_LEN(parts)), *kept;
@@ -116,19 +119,21 @@ int agw_tls_cache_server(struct agw_tls_cache *cache, struct agw_str cert, struc
         struct agw_tls_cert_pem pem = {cert, key};
         e->server = agw_tls_server_new(&pem, 1, err);
         if (!e->server) {
-            entry_free(e);
+            agw_shared_unref(e);
             return err->code ? err->code : AGW_ETLS;
         }
         if (keep(cache, e))
             return AGW_ENOMEM;
         kept = e;
     }
-    *ret_server = agw_tls_server_ref(kept->server);
+    *ret_server = kept->server;
+    *ret_hold = kept;
     return 0;
 }
 
 int agw_tls_cache_client(struct agw_tls_cache *cache, const struct agw_tls_client_conf *conf,
-                         struct agw_tls_client **ret_client, uint64_t *ret_id, struct agw_error *err)
+                         struct agw_tls_client **ret_client, void **ret_hold, uint64_t *ret_id,
+                         struct agw_error *err)
 {
     char flags[] = {conf->insecure, conf->alpn_h2, conf->alpn_http1};
     struct agw_str parts[] = {AGW_STR("client"),
@@ -145,14 +150,15 @@ int agw_tls_cache_client(struct agw_tls_cache *cache, const struct agw_tls_clien
     if (!kept) {
         e->client = agw_tls_client_new(conf, err);
         if (!e->client) {
-            entry_free(e);
+            agw_shared_unref(e);
             return err->code ? err->code : AGW_ETLS;
         }
         if (keep(cache, e))
             return AGW_ENOMEM;
         kept = e;
     }
-    *ret_client = agw_tls_client_ref(kept->client);
+    *ret_client = kept->client;
+    *ret_hold = kept;
     *ret_id = kept->id;
     return 0;
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
-#include "config/fixture.h"
+#include "config/compile/fixture.h"
 #include "failmalloc.h"
 
 /* A policy whose configuration is its message, to see which one won. */
@@ -63,7 +63,7 @@ static const struct agw_route *compiled(struct fixture *f, Pb__Route *r)
 {
     fx_add(f, AGW_RESOURCE_ROUTE, r, NULL);
     fx_compile(f);
-    return fx_out_listener(f, "b", "l")->any->matches[0]->route;
+    return fx_any_match(fx_out_listener(f, "b", "l"))->route;
 }
 
 static Pb__Policy *policy(struct fixture *f, const char *key)
@@ -178,7 +178,7 @@ static void test_unsupported_policies(void **state)
     const struct agw_route *out = compiled(&f, r);
     assert_non_null(fx_note(&f, "route/r", "retry"));
     assert_int_equal(f.notes.errors, 0);
-    assert_int_equal(out->backends[0].backend->kind, AGW_BACKEND_STATIC);
+    assert_int_equal(fx_backend(&f, &out->backends[0])->kind, AGW_BACKEND_STATIC);
     fx_free(&f);
 }
 
@@ -201,8 +201,8 @@ static void test_a_missing_guard_refuses(void **state)
     const struct agw_route *out = compiled(&f, r);
     assert_non_null(fx_note(&f, "policy/needs-jwt", "jwt"));
     assert_int_equal(out->policies.count, 0);
-    assert_int_equal(out->backends[0].backend->kind, AGW_BACKEND_INVALID);
-    assert_non_null(strstr(out->backends[0].backend->reason, "needs-jwt"));
+    assert_int_equal(fx_backend(&f, &out->backends[0])->kind, AGW_BACKEND_INVALID);
+    assert_non_null(strstr(fx_backend(&f, &out->backends[0])->reason, "needs-jwt"));
     fx_free(&f);
 }
 
@@ -219,7 +219,7 @@ static void test_a_bad_policy_is_an_error(void **state)
     assert_non_null(fx_note(&f, "route/r", "urlRewrite: host: bad"));
     assert_non_null(fx_note(&f, "route/r", "unknown to this version"));
     assert_int_equal(f.notes.errors, 2);
-    assert_int_equal(out->backends[0].backend->kind, AGW_BACKEND_INVALID);
+    assert_int_equal(fx_backend(&f, &out->backends[0])->kind, AGW_BACKEND_INVALID);
     fx_free(&f);
 }
 
@@ -234,10 +234,10 @@ static void test_references_that_do_not_resolve(void **state)
     const struct agw_route *out = compiled(&f, r);
     assert_int_equal(out->backend_count, 3);
     assert_int_equal(out->weight_total, 3);
-    assert_string_equal(out->backends[0].backend->reason, "backend ns/gone does not exist");
-    assert_string_equal(out->backends[1].backend->reason, "service ns/gone.svc does not exist");
+    assert_string_equal(fx_backend(&f, &out->backends[0])->reason, "backend ns/gone does not exist");
+    assert_string_equal(fx_backend(&f, &out->backends[1])->reason, "service ns/gone.svc does not exist");
     for (int i = 0; i < 3; i++)
-        assert_int_equal(out->backends[i].backend->kind, AGW_BACKEND_INVALID);
+        assert_int_equal(fx_backend(&f, &out->backends[i])->kind, AGW_BACKEND_INVALID);
     assert_int_equal(f.notes.errors, 0);
     fx_free(&f);
 }
@@ -267,15 +267,15 @@ static void test_service_endpoints(void **state)
     fx_ref_service(&f, r, "ns", "s", 80, 1);
     fx_ref_service(&f, r, "ns", "s", 81, 1); /* no such port */
     const struct agw_route *out = compiled(&f, r);
-    const struct agw_backend *b = out->backends[0].backend;
+    const struct agw_backend *b = fx_backend(&f, &out->backends[0]);
     assert_int_equal(b->kind, AGW_BACKEND_SERVICE);
     assert_int_equal(b->endpoint_count, 2);
     agw_addr_format(&b->endpoints[0]->addr, text);
     assert_string_equal(text, "127.0.0.1:8080");
     agw_addr_format(&b->endpoints[1]->addr, text);
     assert_string_equal(text, "127.0.0.3:9090");
-    assert_int_equal(out->backends[1].backend->kind, AGW_BACKEND_SERVICE);
-    assert_int_equal(out->backends[1].backend->endpoint_count, 0);
+    assert_int_equal(fx_backend(&f, &out->backends[1])->kind, AGW_BACKEND_SERVICE);
+    assert_int_equal(fx_backend(&f, &out->backends[1])->endpoint_count, 0);
     fx_free(&f);
 }
 
@@ -304,11 +304,12 @@ static void test_transport_policies(void **state)
     special->n_backend_policies = 2;
     fx_ref_service(&f, r, "ns", "s", 80, 1);
     const struct agw_route *out = compiled(&f, r);
-    const struct agw_backend *plain = out->backends[0].backend, *h2 = out->backends[1].backend;
+    const struct agw_backend *plain = fx_backend(&f, &out->backends[0]),
+                             *h2 = fx_backend(&f, &out->backends[1]);
     assert_true(plain->is_a2a);
     assert_true(h2->is_a2a);
     assert_ptr_not_equal(plain, h2);
-    assert_ptr_equal(plain, out->backends[2].backend);
+    assert_ptr_equal(plain, fx_backend(&f, &out->backends[2]));
     assert_int_equal(plain->endpoints[0]->http, AGW_UPSTREAM_HTTP1);
     assert_int_equal(h2->endpoints[0]->http, AGW_UPSTREAM_HTTP2);
     assert_string_equal(winner(&out->backends[1].policies), "ref");
@@ -336,11 +337,11 @@ static void test_reference_replaces_backend_policy(void **state)
     special->n_backend_policies = 1;
     const struct agw_route *out = compiled(&f, r);
     assert_string_equal(winner(&out->backends[0].policies), "none");
-    assert_string_equal(winner(&out->backends[0].backend->policies), "backend");
+    assert_string_equal(winner(&fx_backend(&f, &out->backends[0])->policies), "backend");
     assert_string_equal(winner(&out->backends[1].policies), "ref");
-    assert_string_equal(winner(&out->backends[1].backend->policies), "none");
-    assert_true(agw_str_eq(out->backends[0].backend->auto_host, AGW_STR("example.com:8080")));
-    assert_int_equal(out->backends[0].backend->endpoints[0]->addr.n, 0);
+    assert_string_equal(winner(&fx_backend(&f, &out->backends[1])->policies), "none");
+    assert_true(agw_str_eq(fx_backend(&f, &out->backends[0])->auto_host, AGW_STR("example.com:8080")));
+    assert_int_equal(fx_backend(&f, &out->backends[0])->endpoints[0]->addr.n, 0);
     fx_free(&f);
 }
 
@@ -376,7 +377,7 @@ static void test_mcp(void **state)
     fx_add(&f, AGW_RESOURCE_BACKEND, fx_static(&f, "ns", "b", "127.0.0.1", 3001), NULL);
     Pb__Route *r = route(&f);
     fx_ref(&f, r, "ns/mcp", 1);
-    const struct agw_backend *out = compiled(&f, r)->backends[0].backend;
+    const struct agw_backend *out = fx_backend(&f, &compiled(&f, r)->backends[0]);
     assert_int_equal(out->kind, AGW_BACKEND_MCP);
     assert_int_equal(out->mcp->count, 2);
     assert_int_equal(out->mcp->prefix, AGW_MCP_PREFIX_ALWAYS);
@@ -396,7 +397,7 @@ static void test_mcp_of_mcp_is_refused(void **state)
     fx_add(&f, AGW_RESOURCE_BACKEND, mcp_backend(&f, targets, 1), NULL);
     Pb__Route *r = route(&f);
     fx_ref(&f, r, "ns/mcp", 1);
-    assert_int_equal(compiled(&f, r)->backends[0].backend->kind, AGW_BACKEND_INVALID);
+    assert_int_equal(fx_backend(&f, &compiled(&f, r)->backends[0])->kind, AGW_BACKEND_INVALID);
     assert_int_equal(f.notes.errors, 1);
     fx_free(&f);
 }
@@ -474,9 +475,9 @@ static void test_addresses(void **state)
         fx_add(&f, AGW_RESOURCE_BIND, b, &side);
     }
     fx_compile(&f);
-    const struct agw_bind *all = agw_map_get(&f.snap->binds_by_key, AGW_STR("all"));
-    const struct agw_bind *one = agw_map_get(&f.snap->binds_by_key, AGW_STR("one"));
-    const struct agw_bind *two = agw_map_get(&f.snap->binds_by_key, AGW_STR("two"));
+    const struct agw_bind *all = agw_snapshot_bind(f.snap, AGW_STR("all"));
+    const struct agw_bind *one = agw_snapshot_bind(f.snap, AGW_STR("one"));
+    const struct agw_bind *two = agw_snapshot_bind(f.snap, AGW_STR("two"));
     agw_addr_format(&all->addrs[0], text);
     assert_string_equal(text, "[::]:81");
     assert_int_equal(one->addr_count, 1);
@@ -529,7 +530,7 @@ static void test_out_of_memory(void **state)
     for (long at = 1;; at++) {
         struct agw_snapshot *snap = NULL;
         failmalloc_at(at);
-        int code = agw_compiler_run(f.compiler, f.store, &snap, &f.notes);
+        int code = agw_compiler_run(f.compiler, f.store, 0, &snap, &f.notes);
         bool reached = failmalloc_count() >= at;
         failmalloc_at(0);
         assert_true(code == 0 || code == AGW_ENOMEM);

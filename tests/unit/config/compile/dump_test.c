@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 #include "config/dump.h"
-#include "config/fixture.h"
+#include "config/compile/fixture.h"
 
 static void test_secrets_are_hidden(void **state)
 {

@@ -1,0 +1,292 @@
+#include <stdlib.h>
+#include "config/compile/compile_int.h"
+
+bool agw_compile_is_transport(enum agw_policy_kind kind)
+{
+    return kind == AGW_POLICY_BACKEND_TLS || kind == AGW_POLICY_BACKEND_HTTP || kind == AGW_POLICY_A2A;
+}
+
+static void set_invalid(struct agw_backend *b, const char *reason)
+{
+    b->kind = AGW_BACKEND_INVALID;
+    b->reason = reason;
+    b->endpoints = NULL;
+    b->endpoint_count = 0;
+    b->mcp = NULL;
+}
+
+int agw_compile_own(struct agw_compile *c, const struct agw_specs *own, struct agw_policy_set *ret_set)
+{
+    struct agw_specs s = *own;
+    for (unsigned kind = 0; kind < AGW_POLICY_COUNT; kind++)
+        if (agw_compile_is_transport(kind))
+            s.v[kind].message = NULL;
+    return agw_compile_set(c, &s, ret_set);
+}
+
+/* --- policies --- */
+/* Policies of the backend itself: aimed at the port before the whole. */
+static void add_targeted(struct agw_compile *c, struct agw_specs *s, const struct agw_resource *r,
+                         uint32_t port)
+{
+    if (r->kind == AGW_RESOURCE_SERVICE) {
+        const Istio__Service *svc = r->service;
+        agw_compile_backend_at(c, s, "service/%s/%s/%u", svc->namespace_, svc->hostname, port);
+        agw_compile_backend_at(c, s, "service/%s/%s", svc->namespace_, svc->hostname);
+        return;
+    }
+    const Pb__ResourceName *name = r->backend->name;
+    if (name)
+        agw_compile_backend_at(c, s, "backend/%s/%s", name->namespace_, name->name);
+}
+
+static void merge_levels(struct agw_compile *c, const struct agw_variant *v, struct agw_resource *r,
+                         struct agw_specs *merged)
+{
+    struct agw_specs own, level;
+    agw_variant_specs(v, AGW_LEVEL_OWN, &own);
+    *merged = own;
+    if (r->kind == AGW_RESOURCE_BACKEND) {
+        const Pb__Backend *b = r->backend;
+        agw_compile_inline_backend(c, merged, r, b->inline_policies, b->n_inline_policies);
+    }
+    agw_variant_specs(v, AGW_LEVEL_ROUTE, &level);
+    agw_compile_inherit(merged, &level);
+    add_targeted(c, merged, r, v->port);
+    agw_variant_specs(v, AGW_LEVEL_LISTENER, &level);
+    agw_compile_inherit(merged, &level);
+    for (unsigned kind = 0; kind < AGW_POLICY_COUNT; kind++)
+        if (!agw_compile_is_transport(kind) && own.v[kind].message)
+            merged->v[kind].message = NULL; /* the reference runs it */
+}
+
+int agw_compile_check_backend_kind(struct agw_compile *c, const struct agw_resource *r)
+{
+    const Pb__Backend *b = r->backend;
+    const ProtobufCFieldDescriptor *field =
+        b->kind_case ? protobuf_c_message_descriptor_get_field(b->base.descriptor, b->kind_case) : NULL;
+    int code = agw_compile_check_backend(c, r, b->inline_policies, b->n_inline_policies);
+    if (!code && !field)
+        code = agw_compile_error(c, r, "a backend of a kind unknown to this version");
+    else if (!code && b->kind_case != PB__BACKEND__KIND_STATIC && b->kind_case != PB__BACKEND__KIND_MCP)
+        code = agw_compile_warn(c, r, "backends of kind %s are not supported: requests are refused",
+                                field->name);
+    return code;
+}
+
+/* What the winning policies say about the connection. A bad one makes an error note and |*ret_reason|: never
+ * fall back to a plain connection where TLS was asked for. */
+static int gather_transport(struct agw_compile *c, const struct agw_specs *s, struct agw_transport *t,
+                            const char **ret_reason)
+{
+    for (unsigned kind = 0; kind < AGW_POLICY_COUNT; kind++) {
+        const struct agw_policy_ops *ops = c->compiler->policies[kind];
+        const struct agw_spec *spec = &s->v[kind];
+        struct agw_error err = {0};
+        if (!spec->message || !ops->transport)
+            continue;
+        int code = ops->transport(spec->message, c->arena, t, &err);
+        if (code == AGW_ENOMEM)
+            return code;
+        if (!code)
+            continue;
+        *ret_reason = agw_arena_printf(c->arena, "%s: %s", spec->owner->id.p, err.text).p;
+        if (!*ret_reason || agw_compile_error(c, spec->owner, "%s", err.text))
+            return AGW_ENOMEM;
+    }
+    return 0;
+}
+
+/* --- kinds --- */
+/* |v| gets one more child. */
+static int fill_target(struct agw_compile *c, struct agw_variant *v, const struct agw_resource *owner,
+                       const Pb__MCPTarget *in, struct agw_mcp_target *out)
+{
+    static const struct agw_specs none;
+    struct agw_specs section = {0};
+    const Pb__ResourceName *name = owner->backend->name;
+    if (name)
+        agw_compile_backend_at(c, &section, "backend/%s/%s/%s", name->namespace_, name->name, in->name);
+    struct agw_backend_levels levels = {&none, &section, &none};
+    struct agw_variant *child;
+    int code = agw_variant_get(c, in->backend, &levels, &child);
+    if (code)
+        return code;
+    v->children[v->child_count++] = child;
+    child->is_target = true;
+    code = agw_variant_backend(c, child, &out->backend);
+    if (!code)
+        code = agw_unit_hold(c, out->backend);
+    if (code)
+        return code;
+    v->cold |= child->cold;
+    out->sse = in->protocol == PB__MCPTARGET__PROTOCOL__SSE;
+    out->name = agw_str_c(in->name);
+    out->path = *in->path ? agw_str_c(in->path) : out->sse ? AGW_STR("/sse") : AGW_STR("/mcp");
+    if (out->path.p[0] != '/')
+        out->path = agw_arena_printf(c->arena, "/%s", in->path);
+    return out->path.p ? 0 : AGW_ENOMEM;
+}
+
+static bool is_mcp(struct agw_compile *c, const Pb__BackendReference *ref)
+{
+    const struct agw_resource *r = NULL;
+    if (ref && ref->kind_case == PB__BACKEND_REFERENCE__KIND_BACKEND)
+        r = agw_compile_find(c, AGW_RESOURCE_BACKEND, agw_str_c(ref->backend));
+    return r && r->backend->kind_case == PB__BACKEND__KIND_MCP;
+}
+
+static enum agw_mcp_prefix prefix_mode(Pb__MCPBackend__PrefixMode mode)
+{
+    return mode == PB__MCPBACKEND__PREFIX_MODE__ALWAYS  ? AGW_MCP_PREFIX_ALWAYS
+           : mode == PB__MCPBACKEND__PREFIX_MODE__NEVER ? AGW_MCP_PREFIX_NEVER
+                                                        : AGW_MCP_PREFIX_CONDITIONAL;
+}
+
+static int fill_targets(struct agw_compile *c, struct agw_variant *v, const struct agw_resource *r,
+                        struct agw_mcp_backend *mcp, const char **ret_reason)
+{
+    const Pb__MCPBackend *in = r->backend->mcp;
+    if (in->n_targets && !(v->children = calloc(in->n_targets, sizeof(*v->children))))
+        return AGW_ENOMEM;
+    for (size_t i = 0; i < in->n_targets; i++) {
+        if (is_mcp(c, in->targets[i]->backend)) {
+            *ret_reason = "an MCP target must be a server, not an MCP backend";
+            return agw_compile_error(c, r, "target %s: %s", in->targets[i]->name, *ret_reason);
+        }
+        int code = fill_target(c, v, r, in->targets[i], &mcp->targets[mcp->count++]);
+        if (code)
+            return code;
+    }
+    return 0;
+}
+
+static int fill_mcp(struct agw_compile *c, struct agw_variant *v, struct agw_backend *b,
+                    const struct agw_resource *r, const char **ret_reason)
+{
+    const Pb__MCPBackend *in = r->backend->mcp;
+    struct agw_mcp_backend *mcp = agw_arena_zalloc(c->arena, sizeof(*mcp));
+    v->is_mcp = true;
+    if (!mcp || !(mcp->targets = agw_arena_zalloc(c->arena, in->n_targets * sizeof(*mcp->targets))))
+        return AGW_ENOMEM;
+    int code = fill_targets(c, v, r, mcp, ret_reason);
+    if (code)
+        return code;
+    mcp->stateless = in->stateful_mode == PB__MCPBACKEND__STATEFUL_MODE__STATELESS;
+    mcp->fail_open = in->failure_mode == PB__MCPBACKEND__FAILURE_MODE__FAIL_OPEN;
+    mcp->prefix = prefix_mode(in->prefix_mode);
+    b->kind = AGW_BACKEND_MCP;
+    b->mcp = mcp;
+    return 0;
+}
+
+static int fill_kind(struct agw_compile *c, struct agw_variant *v, struct agw_backend *b,
+                     const struct agw_resource *r, struct agw_transport *t, const char **ret_reason)
+{
+    if (r->kind == AGW_RESOURCE_SERVICE) {
+        b->kind = AGW_BACKEND_SERVICE;
+        int code = agw_compile_service_endpoints(c, b, r, v->port, t, ret_reason);
+        v->cold = b->endpoint_count == 0;
+        return code;
+    }
+    switch (r->backend->kind_case) {
+    case PB__BACKEND__KIND_STATIC:
+        b->kind = AGW_BACKEND_STATIC;
+        return agw_compile_static_endpoint(c, b, r, t, ret_reason);
+    case PB__BACKEND__KIND_MCP:
+        return fill_mcp(c, v, b, r, ret_reason);
+    default:
+        *ret_reason = "backends of this kind are not supported";
+        return 0;
+    }
+}
+
+static int name_backend(struct agw_compile *c, const struct agw_variant *v, const struct agw_resource *r,
+                        struct agw_backend *b)
+{
+    if (r->kind == AGW_RESOURCE_SERVICE) {
+        b->key = agw_arena_printf(c->arena, "service/%.*s:%u", AGW_STRF(r->key), v->port);
+        b->name = agw_arena_printf(c->arena, "%s:%u", r->service->hostname, v->port);
+    } else {
+        const Pb__ResourceName *name = r->backend->name;
+        b->key = r->key;
+        b->name = name ? agw_arena_printf(c->arena, "%s/%s", name->namespace_, name->name) : r->key;
+    }
+    return b->key.p && b->name.p ? 0 : AGW_ENOMEM;
+}
+
+/* A backend known by name is sent its own name, unless a policy on the way decides about Host. */
+static void add_auto_host(struct agw_compile *c, const struct agw_backend *b, struct agw_resource *owner,
+                          struct agw_specs *s)
+{
+    static const Pb__TrafficPolicySpec__HostRewrite auto_host = {
+        .base = PROTOBUF_C_MESSAGE_INIT(&pb__traffic_policy_spec__host_rewrite__descriptor),
+        .mode = PB__TRAFFIC_POLICY_SPEC__HOST_REWRITE__MODE__AUTO};
+    if (b->auto_host.n && c->compiler->policies[AGW_POLICY_HOST_REWRITE])
+        s->v[AGW_POLICY_HOST_REWRITE] = (struct agw_spec){&auto_host, owner, false};
+}
+
+static int fill(struct agw_compile *c, struct agw_variant *v, struct agw_resource *r, struct agw_backend *b)
+{
+    struct agw_transport t = {0};
+    struct agw_specs s;
+    const char *reason = NULL;
+    int code = agw_unit_hold(c, r);
+    if (!code)
+        code = name_backend(c, v, r, b);
+    if (code)
+        return code;
+    merge_levels(c, v, r, &s);
+    code = gather_transport(c, &s, &t, &reason);
+    b->is_a2a = t.a2a;
+    if (!code && !reason)
+        code = fill_kind(c, v, b, r, &t, &reason);
+    if (!code) {
+        add_auto_host(c, b, r, &s);
+        code = agw_compile_set(c, &s, &b->policies);
+    }
+    if (!reason)
+        reason = s.refuse;
+    if (reason && !code) {
+        struct agw_str own = agw_arena_str(c->arena, agw_str_c(reason)); /* it may be a level's */
+        set_invalid(b, own.p);
+        v->cold = false; /* waiting would not help */
+        code = own.p ? 0 : AGW_ENOMEM;
+    }
+    return code;
+}
+
+/* What the variant names is not there, or it names nothing. */
+static int fill_missing(struct agw_compile *c, struct agw_variant *v, struct agw_backend *b)
+{
+    struct agw_str reason;
+    if (v->source) {
+        bool service = agw_str_starts(v->source->id, AGW_STR("service/"));
+        reason = agw_arena_printf(c->arena, "%s %.*s does not exist", service ? "service" : "backend",
+                                  AGW_STRF(agw_str_from(v->source->id, 8)));
+        v->cold = true;
+    } else {
+        reason = agw_arena_str(c->arena, agw_str_c(v->reason));
+    }
+    b->key = b->name = agw_arena_str(c->arena, v->key);
+    set_invalid(b, reason.p);
+    return reason.p && b->key.p ? 0 : AGW_ENOMEM;
+}
+
+int agw_compile_backend(struct agw_compile *c, struct agw_variant *v, struct agw_backend **ret_backend)
+{
+    struct agw_arena *outer;
+    struct agw_backend *b = agw_unit_begin(c, sizeof(*b), &outer);
+    if (!b)
+        return AGW_ENOMEM;
+    struct agw_resource *r = v->source ? agw_store_get(c->store, v->source->id) : NULL;
+    b->id = v->id;
+    v->cold = false;
+    int code = r ? fill(c, v, r, b) : fill_missing(c, v, b);
+    agw_unit_end(c, outer);
+    if (code)
+        agw_shared_unref(b);
+    else
+        *ret_backend = b;
+    return code;
+}

@@ -1,0 +1,293 @@
+#include <stdlib.h>
+#include "base/err.h"
+#include "config/compile/compile_int.h"
+
+static int parse_host(struct agw_compile *c, const char *text, struct agw_str *ret_host)
+{
+    struct agw_str host = agw_str_c(text);
+    *ret_host = agw_str_eq(host, AGW_STR("*")) ? AGW_STR("") : agw_arena_lower(c->arena, host);
+    return host.n && !ret_host->p ? AGW_ENOMEM : 0;
+}
+
+/* Things in a TLSConfig that would be wrong to leave out: without them the listener refuses handshakes. */
+static const char *tls_refusal(const Pb__TLSConfig *tls)
+{
+    if (tls->certificate_source != PB__TLSCONFIG__CERTIFICATE_SOURCE__INLINE)
+        return "certificates from elsewhere than the configuration are not supported";
+    if (tls->_root_case && tls->root.len && tls->mtls_mode != PB__TLSCONFIG__MTLSMODE__DISABLE)
+        return "client certificates are not supported";
+    return NULL;
+}
+
+static int compile_tls(struct agw_compile *c, const struct agw_resource *r, struct agw_listener *l)
+{
+    const Pb__TLSConfig *tls = r->listener->tls;
+    struct agw_str cert = {(const char *)tls->cert.data, tls->cert.len};
+    struct agw_str key = {(const char *)tls->private_key.data, tls->private_key.len};
+    struct agw_error err = {0};
+    const char *refusal = tls_refusal(tls);
+    if (refusal)
+        return agw_compile_warn(c, r, "tls: %s: handshakes are refused", refusal);
+    void *hold;
+    int code = agw_tls_cache_server(c->compiler->tls, cert, key, &l->tls_server, &hold, &err);
+    if (code == AGW_ENOMEM)
+        return code;
+    if (code)
+        return agw_compile_warn(c, r, "tls: handshakes are refused: %s", err.text);
+    code = agw_unit_hold(c, hold);
+    if (!code && (tls->n_cipher_suites || tls->n_key_exchange_groups || tls->_min_version_case ||
+                  tls->_max_version_case))
+        code = agw_compile_warn(
+            c, r, "tls: versions, cipher suites and groups are not supported and have no effect");
+    return code;
+}
+
+static void merge_gateway(struct agw_compile *c, const struct agw_resource *r, uint16_t port,
+                          struct agw_specs *traffic, struct agw_specs *backend)
+{
+    const Pb__ListenerName *n = r->listener->name;
+    if (!n)
+        return;
+    const Pb__ResourceName *set = n->listener_set;
+    agw_compile_traffic_at(c, traffic, "gateway/%s/%s", n->gateway_namespace, n->gateway_name);
+    agw_compile_traffic_at(c, traffic, "gateway/%s/%s/port/%u", n->gateway_namespace, n->gateway_name, port);
+    if (set) {
+        agw_compile_traffic_at(c, traffic, "listener_set/%s/%s", set->namespace_, set->name);
+        agw_compile_traffic_at(c, traffic, "listener_set/%s/%s/%s", set->namespace_, set->name,
+                               n->listener_name);
+        agw_compile_backend_at(c, backend, "listener_set/%s/%s/%s", set->namespace_, set->name,
+                               n->listener_name);
+        agw_compile_backend_at(c, backend, "listener_set/%s/%s", set->namespace_, set->name);
+    } else {
+        agw_compile_traffic_at(c, traffic, "gateway/%s/%s/listener/%s", n->gateway_namespace, n->gateway_name,
+                               n->listener_name);
+        agw_compile_backend_at(c, backend, "gateway/%s/%s/listener/%s", n->gateway_namespace, n->gateway_name,
+                               n->listener_name);
+    }
+    agw_compile_backend_at(c, backend, "gateway/%s/%s", n->gateway_namespace, n->gateway_name);
+}
+
+/* *ret_ok: protocol and TLS go together and this version serves them on |b|. */
+static int check_listener(struct agw_compile *c, const struct agw_resource *r, const struct agw_bind *b,
+                          bool *ret_ok)
+{
+    const Pb__Listener *in = r->listener;
+    *ret_ok = false;
+    bool tls = in->protocol == PB__PROTOCOL__HTTPS;
+    switch (in->protocol) {
+    case PB__PROTOCOL__HTTP:
+    case PB__PROTOCOL__HTTPS:
+        if (tls != (in->tls != NULL))
+            return agw_compile_error(c, r,
+                                     tls ? "protocol HTTPS needs tls" : "protocol HTTP cannot have tls");
+        if (tls != (b->protocol == AGW_BIND_TLS))
+            return agw_compile_warn(c, r,
+                                    "the listener's protocol does not fit its bind's: it has no effect");
+        *ret_ok = true;
+        return 0;
+    case PB__PROTOCOL__TLS:
+    case PB__PROTOCOL__TCP:
+    case PB__PROTOCOL__HBONE:
+        if (in->protocol == PB__PROTOCOL__TCP && in->tls)
+            return agw_compile_error(c, r, "protocol TCP cannot have tls");
+        return agw_compile_warn(c, r, "listeners of this protocol are not supported and have no effect");
+    default:
+        return agw_compile_error(c, r, "unknown protocol %d", (int)in->protocol);
+    }
+}
+
+static int name_listener(struct agw_compile *c, const struct agw_resource *r, struct agw_listener *l)
+{
+    const Pb__ListenerName *n = r->listener->name;
+    l->key = l->label = r->key;
+    if (!n)
+        return 0;
+    l->name = agw_str_c(n->listener_name);
+    l->gateway = agw_arena_printf(c->arena, "%s/%s", n->gateway_namespace, n->gateway_name);
+    l->label =
+        agw_arena_printf(c->arena, "%s/%s/%s", n->gateway_namespace, n->gateway_name, n->listener_name);
+    return l->gateway.p && l->label.p ? 0 : AGW_ENOMEM;
+}
+
+/* *ret_base stays NULL when the listener does not go with |b|. */
+static int compile_listener(struct agw_compile *c, struct agw_resource *r, const struct agw_bind *b,
+                            struct agw_specs *traffic, struct agw_specs *backend,
+                            struct agw_listener **ret_base)
+{
+    bool ok;
+    struct agw_arena *outer;
+    *ret_base = NULL;
+    int code = check_listener(c, r, b, &ok);
+    if (code || !ok)
+        return code;
+    struct agw_listener *l = agw_unit_begin(c, sizeof(*l), &outer);
+    if (!l)
+        return AGW_ENOMEM;
+    l->port = b->port;
+    l->tls = b->protocol == AGW_BIND_TLS;
+    code = agw_unit_hold(c, r);
+    if (!code)
+        code = name_listener(c, r, l);
+    if (!code)
+        code = parse_host(c, r->listener->hostname, &l->hostname);
+    if (!code && l->tls)
+        code = compile_tls(c, r, l);
+    merge_gateway(c, r, l->port, traffic, backend); /* its texts live in the unit */
+    agw_unit_end(c, outer);
+    if (code)
+        agw_shared_unref(l);
+    else
+        *ret_base = l;
+    return code;
+}
+
+/* --- records --- */
+int agw_listener_rec_get(struct agw_compiler *c, struct agw_str key, struct agw_listener_rec **ret_rec)
+{
+    struct agw_listener_rec *l = agw_map_get(&c->listeners, key);
+    if (!l) {
+        l = calloc(1, sizeof(*l) + key.n);
+        if (!l)
+            return AGW_ENOMEM;
+        l->key = agw_str(memcpy((char *)(l + 1), key.p, key.n), key.n);
+        agw_list_init(&l->dirty);
+        agw_list_init(&l->routes);
+        agw_pmap_init(&l->hosts, offsetof(struct agw_host_bucket, host));
+        int code = agw_map_put(&c->listeners, l->key, l, NULL);
+        if (code) {
+            free(l);
+            return code;
+        }
+    }
+    *ret_rec = l;
+    return 0;
+}
+
+static void rec_free(struct agw_listener_rec *l)
+{
+    agw_list_remove(&l->dirty);
+    agw_shared_unref(l->base);
+    agw_shared_unref(l->out);
+    agw_pmap_free(&l->hosts);
+    free(l);
+}
+
+void agw_listener_rec_release(struct agw_compiler *c, struct agw_listener_rec *l)
+{
+    if (l->exists || !agw_list_empty(&l->routes) || !agw_list_empty(&l->dirty))
+        return;
+    agw_map_take(&c->listeners, l->key);
+    rec_free(l);
+}
+
+void agw_compile_listeners_free(struct agw_compiler *c)
+{
+    struct agw_map_slot *slot;
+    for (uint32_t cursor = 0; (slot = agw_map_next(&c->listeners, &cursor));)
+        rec_free(slot->value);
+    agw_map_free(&c->listeners);
+}
+
+/* --- on their binds --- */
+/* Where a listener of this key is among the bind's, or belongs. */
+static uint32_t place_of(const struct agw_bind_rec *b, struct agw_str key)
+{
+    uint32_t low = 0, high = b->listener_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (agw_str_cmp(b->listeners[middle]->key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void leave(struct agw_listener_rec *l)
+{
+    struct agw_bind_rec *b = l->bind;
+    l->bind = NULL;
+    if (!b)
+        return;
+    uint32_t at = place_of(b, l->key);
+    memmove(&b->listeners[at], &b->listeners[at + 1], (b->listener_count - at - 1) * sizeof(*b->listeners));
+    b->listener_count--;
+    b->changed = true;
+}
+
+static int join(struct agw_listener_rec *l, struct agw_bind_rec *b)
+{
+    if (l->bind == b)
+        return 0;
+    leave(l);
+    struct agw_listener_rec **v = reallocarray(b->listeners, b->listener_count + 1, sizeof(*v));
+    if (!v)
+        return AGW_ENOMEM;
+    b->listeners = v;
+    uint32_t at = place_of(b, l->key);
+    memmove(&v[at + 1], &v[at], (b->listener_count - at) * sizeof(*v));
+    v[at] = l;
+    b->listener_count++;
+    b->changed = true;
+    l->bind = b;
+    return 0;
+}
+
+/* It does not listen (any more): its routes have no place. */
+static int listener_off(struct agw_compile *c, struct agw_listener_rec *l)
+{
+    int code = l->base ? agw_routes_restart(c, l) : 0;
+    leave(l);
+    agw_shared_unref(l->base);
+    agw_shared_unref(l->out);
+    l->base = l->out = NULL;
+    return code;
+}
+
+static int make(struct agw_compile *c, struct agw_listener_rec *l)
+{
+    struct agw_resource *r = agw_compile_find(c, AGW_RESOURCE_LISTENER, l->key);
+    struct agw_bind_rec *b = r ? agw_compile_bind_of(c->compiler, agw_str_c(r->listener->bind_key)) : NULL;
+    struct agw_listener *base = NULL;
+    l->exists = r != NULL;
+    struct agw_specs traffic = {0}, backend = {0};
+    int code = b ? compile_listener(c, r, b->bind, &traffic, &backend, &base) : 0;
+    if (code || !base)
+        return code ? code : listener_off(c, l);
+    bool same = l->base && agw_specs_equal(&traffic, &l->traffic) && agw_specs_equal(&backend, &l->backend);
+    l->traffic = traffic;
+    l->backend = backend;
+    agw_shared_unref(l->base);
+    l->base = base;
+    l->changed = true;
+    code = join(l, b);
+    return code || same ? code : agw_routes_restart(c, l);
+}
+
+/* Bind records are new when any bind changed: all listeners are to find theirs again. */
+static void mark_all(struct agw_compiler *c)
+{
+    struct agw_map_slot *slot;
+    for (uint32_t cursor = 0; (slot = agw_map_next(&c->listeners, &cursor));) {
+        struct agw_listener_rec *l = slot->value;
+        if (c->binds_changed)
+            l->bind = NULL;
+        agw_compile_mark(&c->dirty_listeners, &l->dirty);
+    }
+}
+
+int agw_compile_listeners(struct agw_compile *c)
+{
+    struct agw_compiler *all = c->compiler;
+    struct agw_list *node;
+    int code = 0;
+    if (all->binds_changed || c->gateways_touched)
+        mark_all(all);
+    while (!code && (node = agw_list_pop(&all->dirty_listeners))) {
+        struct agw_listener_rec *l = agw_list_entry(node, struct agw_listener_rec, dirty);
+        code = make(c, l);
+        if (!code)
+            agw_listener_rec_release(all, l);
+    }
+    return code;
+}

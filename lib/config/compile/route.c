@@ -1,0 +1,373 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/err.h"
+#include "config/compile/compile_int.h"
+#include "proto/message.h"
+
+/* --- a version --- */
+static int name_route(struct agw_compile *c, const struct agw_resource *r, struct agw_route *route)
+{
+    const Pb__RouteName *n = r->route->name;
+    route->key = route->label = r->key;
+    route->created_ns = r->side.created_ns;
+    if (!n)
+        return 0;
+    route->ns = agw_str_c(n->namespace_);
+    route->name = agw_str_c(n->name);
+    route->rule = agw_str_c(n->rule_name);
+    route->label = agw_arena_printf(c->arena, "%s/%s", n->namespace_, n->name);
+    return route->label.p ? 0 : AGW_ENOMEM;
+}
+
+static void merge_route(struct agw_compile *c, struct agw_resource *r, struct agw_specs *traffic,
+                        struct agw_specs *backend)
+{
+    const Pb__RouteName *n = r->route->name;
+    if (n) {
+        const char *kind = *n->kind ? n->kind : "HTTPRoute";
+        agw_compile_traffic_at(c, traffic, "route/%s/%s/%s", kind, n->namespace_, n->name);
+        if (n->rule_name && *n->rule_name) {
+            agw_compile_traffic_at(c, traffic, "route/%s/%s/%s/%s", kind, n->namespace_, n->name,
+                                   n->rule_name);
+            agw_compile_backend_at(c, backend, "route/%s/%s/%s/%s", kind, n->namespace_, n->name,
+                                   n->rule_name);
+        }
+        agw_compile_backend_at(c, backend, "route/%s/%s/%s", kind, n->namespace_, n->name);
+    }
+    agw_compile_inline_traffic(c, traffic, r, r->route->traffic_policies, r->route->n_traffic_policies);
+}
+
+/* The variant that a reference means, with the policies that the reference runs in |out|. */
+static int compile_ref(struct agw_compile *c, struct agw_resource *r, const Pb__RouteBackend *in,
+                       const struct agw_specs *route, const struct agw_specs *listener,
+                       struct agw_backend_ref *out, struct agw_variant **ret_variant)
+{
+    struct agw_specs own = {0};
+    struct agw_backend_levels levels = {&own, route, listener};
+    int code = agw_compile_check_backend(c, r, in->backend_policies, in->n_backend_policies);
+    if (code)
+        return code;
+    out->weight = in->weight > 0 ? (uint32_t)in->weight : 0;
+    if (in->route_group_key && *in->route_group_key) {
+        code = agw_compile_warn(c, r, "delegation to route groups is not supported: requests are refused");
+        return code ? code
+                    : agw_variant_refused(c, agw_str_c(in->route_group_key), "delegation is not supported",
+                                          ret_variant);
+    }
+    agw_compile_inline_backend(c, &own, r, in->backend_policies, in->n_backend_policies);
+    code = agw_compile_own(c, &own, &out->policies);
+    if (own.refuse && !code)
+        return agw_variant_refused(c, r->key, own.refuse, ret_variant);
+    return code ? code : agw_variant_get(c, in->backend, &levels, ret_variant);
+}
+
+static int compile_refs(struct agw_compile *c, struct agw_resource *r, const struct agw_specs *route,
+                        const struct agw_specs *listener, struct agw_route_unit *u)
+{
+    const Pb__Route *in = r->route;
+    struct agw_backend_ref *refs = agw_arena_zalloc(c->arena, in->n_backends * sizeof(*refs));
+    u->variants = agw_arena_zalloc(c->arena, in->n_backends * sizeof(struct agw_variant *));
+    uint64_t total = 0;
+    if (!refs || !u->variants)
+        return AGW_ENOMEM;
+    for (size_t i = 0; i < in->n_backends; i++) {
+        int code = compile_ref(c, r, in->backends[i], route, listener, &refs[i], &u->variants[i]);
+        if (code)
+            return code;
+        refs[i].backend = u->variants[i]->id;
+        u->variant_count++;
+        if (total + refs[i].weight > UINT32_MAX)
+            refs[i].weight = 0; /* each is at most 1,000,000 where the Gateway API has checked it */
+        total += refs[i].weight;
+    }
+    u->route.backends = refs;
+    u->route.backend_count = (uint32_t)in->n_backends;
+    u->route.weight_total = (uint32_t)total;
+    return 0;
+}
+
+static void put_variants(struct agw_compile *c, struct agw_route_unit *u)
+{
+    while (u->variant_count)
+        agw_variant_put(c, u->variants[--u->variant_count]);
+}
+
+/* Nothing of the route runs, not even a redirect: every request gets 500. */
+static int refuse_route(struct agw_compile *c, struct agw_route_unit *u, const char *reason)
+{
+    struct agw_backend_ref *ref = agw_arena_zalloc(c->arena, sizeof(*ref));
+    put_variants(c, u);
+    u->variants = agw_arena_zalloc(c->arena, sizeof(struct agw_variant *));
+    if (!ref || !u->variants)
+        return AGW_ENOMEM;
+    int code = agw_variant_refused(c, u->route.key, reason, &u->variants[0]);
+    if (code)
+        return code;
+    *ref = (struct agw_backend_ref){.weight = 1, .backend = u->variants[0]->id};
+    u->route.weight_total = u->route.backend_count = u->variant_count = 1;
+    u->route.backends = ref;
+    u->route.policies = (struct agw_policy_set){0};
+    return 0;
+}
+
+static int fill_route(struct agw_compile *c, struct agw_resource *r, const struct agw_listener_rec *l,
+                      struct agw_route_unit *u)
+{
+    struct agw_specs traffic = l->traffic, backend = {0};
+    u->resource = r;
+    int code = agw_unit_hold(c, r);
+    if (!code)
+        code = name_route(c, r, &u->route);
+    if (!code)
+        code = agw_compile_check_traffic(c, r, r->route->traffic_policies, r->route->n_traffic_policies);
+    if (code)
+        return code;
+    merge_route(c, r, &traffic, &backend);
+    const Pb__Timeout *timeout = traffic.v[AGW_POLICY_TIMEOUT].message;
+    if (timeout) {
+        u->route.request_timeout_ms = agw_proto_ms(timeout->request);
+        u->route.backend_timeout_ms = agw_proto_ms(timeout->backend_request);
+    }
+    code = agw_compile_set(c, &traffic, &u->route.policies);
+    if (!code)
+        code = compile_refs(c, r, &backend, &l->backend, u);
+    if (!code && traffic.refuse)
+        code = refuse_route(c, u, traffic.refuse);
+    return code ? code : agw_compile_matches(c, r, u);
+}
+
+static int compile_route(struct agw_compile *c, struct agw_resource *r, const struct agw_listener_rec *l,
+                         struct agw_route_unit **ret_unit)
+{
+    struct agw_arena *outer;
+    struct agw_route_unit *u = agw_unit_begin(c, sizeof(*u), &outer);
+    if (!u)
+        return AGW_ENOMEM;
+    int code = fill_route(c, r, l, u);
+    agw_unit_end(c, outer);
+    if (code)
+        agw_shared_unref(u);
+    else
+        *ret_unit = u;
+    return code;
+}
+
+/* --- records --- */
+static void set_next(struct agw_compile *c, struct agw_route_rec *rec, struct agw_route_unit *u)
+{
+    if (rec->next) {
+        put_variants(c, rec->next);
+        agw_shared_unref(rec->next);
+    }
+    rec->next = u;
+    agw_list_remove(&rec->settling);
+    if (u)
+        agw_list_push(&c->compiler->settling, &rec->settling);
+    else
+        rec->since_ns = 0;
+}
+
+/* The live version is served no more. */
+static int take_live(struct agw_compile *c, struct agw_route_rec *rec)
+{
+    struct agw_route_unit *u = rec->live;
+    if (!u)
+        return 0;
+    int code = agw_hosts_remove(c, rec->listener, u);
+    rec->live = NULL;
+    c->compiler->route_count--;
+    put_variants(c, u);
+    agw_shared_unref(u);
+    return code;
+}
+
+static bool servable(const struct agw_resource *r)
+{
+    const Pb__Route *in = r->route;
+    return !in->service_key && !(in->route_group_key && *in->route_group_key);
+}
+
+static struct agw_route_rec *rec_new(struct agw_compiler *c, struct agw_resource *r)
+{
+    struct agw_route_rec *rec = calloc(1, sizeof(*rec));
+    if (!rec)
+        return NULL;
+    agw_list_init(&rec->dirty);
+    agw_list_init(&rec->settling);
+    agw_list_init(&rec->node);
+    rec->key = r->key;
+    if (agw_listener_rec_get(c, agw_str_c(r->route->listener_key), &rec->listener) ||
+        agw_map_put(&c->routes, rec->key, rec, NULL)) {
+        free(rec);
+        return NULL;
+    }
+    agw_list_push(&rec->listener->routes, &rec->node);
+    return rec;
+}
+
+static void rec_free(struct agw_route_rec *rec)
+{
+    agw_list_remove(&rec->dirty);
+    agw_list_remove(&rec->settling);
+    agw_list_remove(&rec->node);
+    agw_shared_unref(rec->live);
+    agw_shared_unref(rec->next);
+    free(rec);
+}
+
+static int route_went(struct agw_compile *c, struct agw_route_rec *rec)
+{
+    struct agw_listener_rec *l = rec->listener;
+    int code = take_live(c, rec);
+    set_next(c, rec, NULL);
+    agw_map_take(&c->compiler->routes, rec->key);
+    rec_free(rec);
+    agw_listener_rec_release(c->compiler, l);
+    return code;
+}
+
+/* The record goes on with another resource: its key is that one's now. */
+static int route_renew(struct agw_compile *c, struct agw_route_rec *rec, struct agw_resource *now)
+{
+    agw_map_take(&c->compiler->routes, rec->key);
+    rec->key = now->key;
+    return agw_map_put(&c->compiler->routes, rec->key, rec, NULL);
+}
+
+static int route_came(struct agw_compile *c, struct agw_route_rec *rec, struct agw_resource *now)
+{
+    int code = 0;
+    if (rec)
+        code = route_renew(c, rec, now);
+    else if (!(rec = rec_new(c->compiler, now)))
+        code = AGW_ENOMEM;
+    if (code)
+        return code;
+    rec->resource = now;
+    agw_compile_mark(&c->compiler->dirty_routes, &rec->dirty);
+    return 0;
+}
+
+int agw_compile_route_changed(struct agw_compile *c, struct agw_resource *was, struct agw_resource *now)
+{
+    struct agw_route_rec *rec = was ? agw_map_get(&c->compiler->routes, was->key) : NULL;
+    bool serve = now && servable(now);
+    int code = 0;
+    if (rec && (!serve || strcmp(was->route->listener_key, now->route->listener_key) != 0)) {
+        code = route_went(c, rec);
+        rec = NULL;
+    }
+    if (code || !now)
+        return code;
+    if (!serve)
+        return agw_compile_warn(c, now, "routes of services and route groups are not supported: no effect");
+    return route_came(c, rec, now);
+}
+
+static bool is_target(struct agw_compile *c, const struct agw_route_rec *rec)
+{
+    const Pb__RouteName *n = rec->resource->route->name;
+    char text[1024];
+    int size = n ? snprintf(text, sizeof(text), "route/%s/%s/%s", *n->kind ? n->kind : "HTTPRoute",
+                            n->namespace_, n->name)
+                 : 0;
+    return size > 0 && size < (int)sizeof(text) && agw_compile_touched(c, agw_str(text, (size_t)size));
+}
+
+void agw_routes_touch_policies(struct agw_compile *c)
+{
+    struct agw_map_slot *slot;
+    if (c->touched.count == 0)
+        return;
+    for (uint32_t cursor = 0; (slot = agw_map_next(&c->compiler->routes, &cursor));) {
+        struct agw_route_rec *rec = slot->value;
+        if (is_target(c, rec))
+            agw_compile_mark(&c->compiler->dirty_routes, &rec->dirty);
+    }
+}
+
+int agw_routes_restart(struct agw_compile *c, struct agw_listener_rec *l)
+{
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &l->routes)
+        agw_compile_mark(&c->compiler->dirty_routes,
+                         &agw_list_entry(node, struct agw_route_rec, node)->dirty);
+    return 0;
+}
+
+int agw_compile_routes(struct agw_compile *c)
+{
+    struct agw_list *node;
+    int code = 0;
+    while (!code && (node = agw_list_pop(&c->compiler->dirty_routes))) {
+        struct agw_route_rec *rec = agw_list_entry(node, struct agw_route_rec, dirty);
+        struct agw_route_unit *u = NULL;
+        if (rec->listener->base)
+            code = compile_route(c, rec->resource, rec->listener, &u);
+        else
+            code = take_live(c, rec);
+        if (!code)
+            set_next(c, rec, u);
+    }
+    return code;
+}
+
+/* --- settling --- */
+static bool cold(const struct agw_route_unit *u)
+{
+    for (uint32_t i = 0; i < u->route.backend_count; i++)
+        if (u->route.backends[i].weight && u->variants[i]->cold)
+            return true;
+    return false;
+}
+
+static int go_live(struct agw_compile *c, struct agw_route_rec *rec)
+{
+    struct agw_route_unit *u = rec->next;
+    rec->next = NULL; /* its users go with it */
+    set_next(c, rec, NULL);
+    int code = take_live(c, rec);
+    if (!code)
+        code = agw_hosts_add(c, rec->listener, u);
+    rec->live = u;
+    c->compiler->route_count++;
+    return code;
+}
+
+int agw_compile_settle(struct agw_compile *c)
+{
+    struct agw_compiler *all = c->compiler;
+    struct agw_list *node, *tmp;
+    int code = 0;
+    all->held = 0;
+    agw_list_each (node, tmp, &all->settling) {
+        struct agw_route_rec *rec = agw_list_entry(node, struct agw_route_rec, settling);
+        if (!rec->since_ns)
+            rec->since_ns = c->now_ns;
+        if (all->hold_ns && cold(rec->next) && c->now_ns - rec->since_ns < all->hold_ns)
+            all->held++;
+        else if ((code = go_live(c, rec)))
+            break;
+    }
+    return code;
+}
+
+uint64_t agw_compiler_due(const struct agw_compiler *c)
+{
+    uint64_t due = UINT64_MAX;
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &c->settling) {
+        const struct agw_route_rec *rec = agw_list_entry(node, struct agw_route_rec, settling);
+        uint64_t at = rec->since_ns + c->hold_ns;
+        due = at < due ? at : due;
+    }
+    return due;
+}
+
+void agw_compile_routes_free(struct agw_compiler *c)
+{
+    struct agw_map_slot *slot;
+    for (uint32_t cursor = 0; (slot = agw_map_next(&c->routes, &cursor));)
+        rec_free(slot->value);
+    agw_map_free(&c->routes);
+}

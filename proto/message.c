@@ -111,14 +111,18 @@ int agw_proto_check(const ProtobufCMessageDescriptor *type, const void *data, si
 
 struct unpack_memory {
     struct agw_arena *arena;
-    bool failed;
+    bool failed, too_much; /* without memory; because of the arena's limit */
 };
 
 static void *unpack_alloc(void *data, size_t n)
 {
     struct unpack_memory *m = data;
+    size_t limit = m->arena->limit;
     void *p = agw_arena_alloc(m->arena, n);
-    m->failed |= !p;
+    if (!p) {
+        m->failed = true;
+        m->too_much = limit && (n > limit || m->arena->used > limit - n);
+    }
     return p;
 }
 
@@ -138,16 +142,18 @@ int agw_proto_unpack(const ProtobufCMessageDescriptor *type, const void *data, s
     int code = agw_proto_check(type, data, n, err);
     if (code)
         return code;
-    struct unpack_memory memory = {arena, false};
+    struct unpack_memory memory = {.arena = arena};
     ProtobufCAllocator allocator = {unpack_alloc, unpack_free, &memory};
     void *message = protobuf_c_message_unpack(type, &allocator, n, data);
     if (message) {
         *ret_message = message;
         return 0;
     }
-    if (memory.failed)
-        return agw_error_set(err, AGW_ENOMEM, "%s: out of memory (limit %zu bytes)", type->short_name,
+    if (memory.too_much)
+        return agw_error_set(err, AGW_ELIMIT, "%s: takes more than %zu bytes of memory", type->short_name,
                              arena->limit);
+    if (memory.failed)
+        return agw_error_set(err, AGW_ENOMEM, "%s: out of memory", type->short_name);
     return agw_error_set(err, AGW_EPROTO, "%s: a field has the wrong wire type", type->short_name);
 }
 

@@ -25,7 +25,7 @@ int agw_proto_check(const ProtobufCMessageDescriptor *type, const void *data, si
                     struct agw_error *err);
 
 /* Checks and unpacks into |arena|, whose limit bounds the memory. Unknown fields stay in the
- * message as bytes. 0, or AGW_EPROTO, AGW_ELIMIT (too deep), AGW_ENOMEM (or the arena's limit). */
+ * message as bytes. 0, or AGW_EPROTO, AGW_ELIMIT (too deep, or over the arena's limit), AGW_ENOMEM. */
 int agw_proto_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t n,
                      struct agw_arena *arena, void **ret_message, struct agw_error *err);
 

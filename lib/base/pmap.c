@@ -20,9 +20,17 @@ struct agw_pmap_node {
     struct slot slots[];
 };
 
+/* The compiler's own is a call unless the CPU is known to have the instruction. */
+static inline uint32_t bits_in(uint32_t x)
+{
+    x -= x >> 1 & 0x55555555u;
+    x = (x & 0x33333333u) + (x >> 2 & 0x33333333u);
+    return ((x + (x >> 4)) & 0x0f0f0f0fu) * 0x01010101u >> 24;
+}
+
 static uint32_t slot_count(const struct agw_pmap_node *n)
 {
-    return n->used ? (uint32_t)__builtin_popcount(n->used) : n->leaves;
+    return n->used ? bits_in(n->used) : n->leaves;
 }
 
 static uint32_t bit_of(uint64_t hash, unsigned shift)
@@ -32,7 +40,7 @@ static uint32_t bit_of(uint64_t hash, unsigned shift)
 
 static uint32_t index_of(const struct agw_pmap_node *n, uint32_t bit)
 {
-    return (uint32_t)__builtin_popcount(n->used & (bit - 1));
+    return bits_in(n->used & (bit - 1));
 }
 
 static bool is_leaf(const struct agw_pmap_node *n, uint32_t i)
@@ -264,20 +272,23 @@ int agw_pmap_put(struct agw_pmap *m, uint64_t hash, void *value, bool *ret_added
 {
     struct slot s = {hash, value};
     bool added = true;
-    int code;
+    int code = 0;
+    agw_shared_ref(value); /* before: it may be what is there */
     if (!m->root) {
         m->root = node_new(1);
-        if (!m->root)
+        if (!m->root) {
+            agw_shared_unref(value);
             return AGW_ENOMEM;
+        }
         m->root->used = m->root->leaves = bit_of(hash, 0);
         m->root->slots[0] = s;
-        code = 0;
     } else {
         code = put(m, &m->root, 0, &s, &added);
     }
-    if (code)
+    if (code) {
+        agw_shared_unref(value);
         return code;
-    agw_shared_ref(value);
+    }
     m->count += added;
     if (ret_added)
         *ret_added = added;

@@ -28,7 +28,7 @@ def text_of(path):
 
 
 def is_c(path):
-    return path.suffix in (".c", ".h") and path.parts[0] in ("lib", "cmd", "proto", "tests", "bench")
+    return path.suffix in (".c", ".h") and path.parts[0] in ("lib", "cmd", "proto", "tests", "bench", "xds")
 
 
 def named_in(texts):
@@ -78,7 +78,7 @@ def check_headers(paths):
     roots = [f"-I{path}" for path in (ROOT, ROOT / "lib", BUILD, BUILD / "proto")]
     found = []
     for path in paths:
-        if path.suffix != ".h" or path.parts[0] not in ("lib", "cmd"):
+        if path.suffix != ".h" or path.parts[0] not in ("lib", "cmd", "xds"):
             continue
         command = ["gcc", *C_FLAGS, "-Wno-pragma-once-outside-header", "-fsyntax-only", *roots, "-x", "c", str(path)]
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

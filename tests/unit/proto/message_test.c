@@ -96,7 +96,7 @@ static void test_memory_limit(void **state)
     agw_arena_init(&a, 256, 20000);
     assert_int_equal(
         agw_proto_unpack(&google__protobuf__list_value__descriptor, data, sizeof(data), &a, &m, NULL),
-        AGW_ENOMEM);
+        AGW_ELIMIT);
     agw_arena_free(&a);
 }
 

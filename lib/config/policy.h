@@ -16,6 +16,7 @@ struct agw_route;
 struct agw_match;
 struct agw_listener;
 struct agw_backend;
+struct agw_resource;
 
 /* Kinds in the order in which they run on requests (reference order of phases); responses run in list order
  * too. */
@@ -65,6 +66,7 @@ struct agw_policy_ctx {
  * snapshot. */
 struct agw_transport {
     bool tls;
+    const struct agw_resource *tls_owner; /* whose policy asks for TLS */
     struct agw_tls_client_conf tls_conf;
     bool http1, http2; /* the protocol a policy asks for; neither: the backend's own, or by ALPN */
     bool a2a;

@@ -4,6 +4,9 @@
 #include "base/check.h"
 #include "proto/message.h"
 
+/* For the id, a block's header and rounding: an ordinary name fits. */
+#define ID_ROOM 112
+
 static const char *const kind_names[] = {
 #define X(name, text) text,
     AGW_RESOURCE_LIST(X)
@@ -70,10 +73,12 @@ static void resource_free(struct agw_shared *shared)
     agw_arena_free(&arena);
 }
 
-static struct agw_resource *resource_new(size_t bytes)
+/* |bytes|: packed size; |memory|: what the message takes unpacked. In one block: there are many resources. */
+static struct agw_resource *resource_new(size_t bytes, size_t memory)
 {
     struct agw_arena arena;
-    agw_arena_init(&arena, bytes * 4 + 512, AGW_RESOURCE_MAX_MEMORY);
+    agw_arena_init(&arena, memory + sizeof(struct agw_resource) + ID_ROOM,
+                   0); /* |memory| is within the limit */
     struct agw_resource *r = agw_arena_zalloc(&arena, sizeof(*r));
     if (!r) {
         agw_arena_free(&arena);
@@ -83,6 +88,19 @@ static struct agw_resource *resource_new(size_t bytes)
     r->arena = arena;
     r->bytes = (uint32_t)bytes;
     return r;
+}
+
+/* What |n| bytes of |type| take unpacked, and whether they are good. */
+static int probe(const ProtobufCMessageDescriptor *type, const void *data, size_t n, size_t *ret_memory,
+                 struct agw_error *err)
+{
+    struct agw_arena arena;
+    void *message;
+    agw_arena_init(&arena, 4096, AGW_RESOURCE_MAX_MEMORY);
+    int code = agw_proto_unpack(type, data, n, &arena, &message, err);
+    *ret_memory = arena.used;
+    agw_arena_free(&arena);
+    return code;
 }
 
 static int check_size(size_t n, struct agw_error *err)
@@ -133,13 +151,16 @@ static int open_address(struct agw_resource *r, const Istio__Address *wire, stru
 static int decode(const ProtobufCMessageDescriptor *type, const void *data, size_t n,
                   struct agw_resource **ret_resource, struct agw_error *err)
 {
+    size_t memory;
+    void *wire = NULL;
     int code = check_size(n, err);
+    if (!code)
+        code = probe(type, data, n, &memory, err);
     if (code)
         return code;
-    struct agw_resource *r = resource_new(n);
+    struct agw_resource *r = resource_new(n, memory);
     if (!r)
         return agw_error_set(err, AGW_ENOMEM, "out of memory");
-    void *wire = NULL;
     code = agw_proto_unpack(type, data, n, &r->arena, &wire, err);
     if (!code)
         code = type == &pb__resource__descriptor ? open_resource(r, wire, err) : open_address(r, wire, err);
@@ -169,29 +190,33 @@ int agw_resource_decode_address(const void *data, size_t n, struct agw_resource 
 int agw_resource_make(enum agw_resource_kind kind, const void *message, const struct agw_side *side,
                       struct agw_resource **ret_resource, struct agw_error *err)
 {
-    size_t n = protobuf_c_message_get_packed_size(message);
+    size_t n = protobuf_c_message_get_packed_size(message), memory;
+    struct agw_resource *r = NULL;
+    struct agw_arena scratch;
+    void *copy = NULL;
     int code = check_size(n, err);
     if (code)
         return code;
-    struct agw_resource *r = resource_new(n);
-    if (!r)
-        return agw_error_set(err, AGW_ENOMEM, "out of memory");
-    r->kind = kind;
-    struct agw_str packed = agw_proto_pack(message, &r->arena);
-    if (!packed.p) {
-        code = agw_error_set(err, AGW_ENOMEM, "out of memory");
+    agw_arena_init(&scratch, n + 64, 0);
+    struct agw_str packed = agw_proto_pack(message, &scratch);
+    code = packed.p ? probe(kind_type(kind), packed.p, packed.n, &memory, err) : AGW_ENOMEM;
+    if (!code && !(r = resource_new(n, memory)))
+        code = AGW_ENOMEM;
+    if (code)
         goto out;
-    }
-    void *copy = NULL;
+    r->kind = kind;
     code = agw_proto_unpack(kind_type(kind), packed.p, packed.n, &r->arena, &copy, err);
     if (code)
         goto out;
     r->message = copy;
     r->hash = agw_hash(packed);
     code = set_id(r, err);
-    if (!code && (code = set_side(r, side)))
-        agw_error_set(err, code, "%s: out of memory", r->id.p);
+    if (!code)
+        code = set_side(r, side);
 out:
+    agw_arena_free(&scratch);
+    if (code == AGW_ENOMEM)
+        agw_error_set(err, code, "%s: out of memory", kind_names[kind]);
     if (code)
         agw_resource_unref(r);
     else

@@ -14,8 +14,14 @@ void agw_snapshot_workers(unsigned count)
     workers = count;
 }
 
+unsigned agw_snapshot_admin(void)
+{
+    return workers;
+}
+
 struct agw_snapshot *agw_snapshot_new(void)
 {
+    const unsigned pins = workers + 1;
     struct agw_snapshot *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
@@ -23,14 +29,14 @@ struct agw_snapshot *agw_snapshot_new(void)
     agw_pmap_init(&s->backends, offsetof(struct agw_backend, id_text));
     s->private = agw_arena_zalloc(&s->arena, sizeof(*s->private));
     if (s->private)
-        s->private->pins = aligned_alloc(AGW_CACHE_LINE, workers * sizeof(struct agw_pin));
+        s->private->pins = aligned_alloc(AGW_CACHE_LINE, pins * sizeof(struct agw_pin));
     if (!s->private || !s->private->pins) {
         agw_arena_free(&s->arena);
         free(s);
         return NULL;
     }
-    s->private->pin_count = workers;
-    memset(s->private->pins, 0, workers * sizeof(struct agw_pin));
+    s->private->pin_count = pins;
+    memset(s->private->pins, 0, pins * sizeof(struct agw_pin));
     return s;
 }
 

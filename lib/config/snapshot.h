@@ -184,6 +184,8 @@ struct agw_snapshot *agw_snapshot_current(void);
 /* Keeps |s| alive beyond the turn. |worker| is the caller's own index. */
 void agw_snapshot_pin(struct agw_snapshot *s, unsigned worker);
 void agw_snapshot_unpin(struct agw_snapshot *s, unsigned worker);
+/* The index of the one other thread that may pin: the admin pages'. */
+unsigned agw_snapshot_admin(void);
 /* The backend that a reference names. Never NULL. */
 const struct agw_backend *agw_snapshot_backend(const struct agw_snapshot *s, uint32_t id);
 const struct agw_bind *agw_snapshot_bind(const struct agw_snapshot *s, struct agw_str key); /* NULL: none */

@@ -20,7 +20,7 @@ struct agw_release {
 };
 
 struct agw_snapshot_private {
-    struct agw_pin *pins; /* one a worker, aligned */
+    struct agw_pin *pins; /* one a worker and one for the admin thread, aligned */
     unsigned pin_count;
     struct agw_release *release; /* newest first */
     struct agw_snapshot *next;   /* retired list */

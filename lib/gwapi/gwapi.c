@@ -1,6 +1,7 @@
 #include "gwapi/gwapi.h"
 #include <stdio.h>
 #include "base/check.h"
+#include "base/log.h"
 #include "gwapi/gwapi_int.h"
 #include "gwapi/object/read.h"
 
@@ -172,6 +173,25 @@ int agw_gwapi_load(const char *path, struct agw_resource_set *out, struct agw_gw
     int rc = agw_manifests_read(path, &m, &report->texts);
 
     return rc ? rc : translate_manifests(&m, out, report);
+}
+
+static void log_report(const struct agw_report *report)
+{
+    static const enum agw_log_level levels[] = {[AGW_REPORT_NOTE] = AGW_LOG_INFO,
+                                                [AGW_REPORT_WARNING] = AGW_LOG_WARN,
+                                                [AGW_REPORT_ERROR] = AGW_LOG_ERROR};
+    for (const struct agw_report_item *i = report->first; i; i = i->next)
+        agw_log(levels[i->level], "config", "%.*s", AGW_STRF(i->text));
+}
+
+int agw_gwapi_load_logged(const char *path, struct agw_resource_set *out)
+{
+    struct agw_gwapi_report report;
+    agw_gwapi_report_init(&report);
+    int rc = agw_gwapi_load(path, out, &report);
+    log_report(&report.texts);
+    agw_gwapi_report_free(&report);
+    return rc;
 }
 
 int agw_gwapi_load_text(const char *name, struct agw_str text, struct agw_resource_set *out,

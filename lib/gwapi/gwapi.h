@@ -45,6 +45,8 @@ void agw_gwapi_report_free(struct agw_gwapi_report *report);
  * for the caller to free, and |report| has warnings and notes. Otherwise *out is untouched: AGW_EINVAL
  * (|report| says what is wrong), AGW_EIO, AGW_ENOMEM. */
 int agw_gwapi_load(const char *path, struct agw_resource_set *out, struct agw_gwapi_report *report);
+/* The same with the report written to the process log, a line a finding. */
+int agw_gwapi_load_logged(const char *path, struct agw_resource_set *out);
 /* The same for one text; |name| stands for the file in messages. */
 int agw_gwapi_load_text(const char *name, struct agw_str text, struct agw_resource_set *out,
                         struct agw_gwapi_report *report);

@@ -242,21 +242,27 @@ void agw_metrics_upstream(struct agw_metrics *m, const struct agw_metrics_upstre
 
 /* --- the registry --- */
 
-static struct agw_metrics *config_part(struct agw_metrics_registry *r)
+struct agw_metrics *agw_metrics_config_shard(struct agw_metrics_registry *r)
 {
     return &r->parts[r->count - 1];
 }
 
 void agw_metrics_config(struct agw_metrics_registry *r, uint64_t version, bool synchronized)
 {
-    set(config_part(r), AGW_METRIC_CONFIG_VERSION, version);
-    set(config_part(r), AGW_METRIC_CONFIG_SYNCHRONIZED, synchronized);
+    set(agw_metrics_config_shard(r), AGW_METRIC_CONFIG_VERSION, version);
+    set(agw_metrics_config_shard(r), AGW_METRIC_CONFIG_SYNCHRONIZED, synchronized);
+}
+
+void agw_metrics_config_published(struct agw_metrics_registry *r, uint64_t wall_ns, uint32_t held)
+{
+    set(agw_metrics_config_shard(r), AGW_METRIC_CONFIG_PUBLISHED, wall_ns / 1000000000u);
+    set(agw_metrics_config_shard(r), AGW_METRIC_CONFIG_HELD, held);
 }
 
 void agw_metrics_config_reload(struct agw_metrics_registry *r, bool ok)
 {
     struct agw_str result = ok ? AGW_STR("success") : AGW_STR("error");
-    agw_metric_add(agw_metrics_get(config_part(r), AGW_METRIC_CONFIG_RELOADS, &result), 1);
+    agw_metric_add(agw_metrics_get(agw_metrics_config_shard(r), AGW_METRIC_CONFIG_RELOADS, &result), 1);
 }
 
 void agw_metrics_source(struct agw_metrics_registry *r, enum agw_metric_family family,
@@ -291,7 +297,8 @@ struct agw_metrics_registry *agw_metrics_registry_new(unsigned workers)
         if (!part_init(&r->parts[i]))
             goto out;
     }
-    agw_metric_set(agw_metrics_get(config_part(r), AGW_METRIC_BUILD_INFO, &AGW_STR(AGW_VERSION)), 1);
+    agw_metric_set(agw_metrics_get(agw_metrics_config_shard(r), AGW_METRIC_BUILD_INFO, &AGW_STR(AGW_VERSION)),
+                   1);
     return r;
 out:
     agw_metrics_registry_free(r);

@@ -49,6 +49,18 @@
       "1 when a config has been received and applied.")                                                      \
     X(CONFIG_RELOADS, COUNTER, "agentgateway_config_reloads_total", "Configs received, by result.",          \
       "result")                                                                                              \
+    X(CONFIG_PUBLISHED, GAUGE, "agentgateway_config_published_timestamp_seconds",                            \
+      "When the config that is served was published, in seconds since 1970.")                                \
+    X(CONFIG_HELD, GAUGE, "agentgateway_config_routes_held",                                                 \
+      "Routes whose newest version waits for its backends.")                                                 \
+    X(CONFIG_FROM_DISK, GAUGE, "agentgateway_config_from_disk",                                              \
+      "1 while what is served was read from disk and no control plane has confirmed it.")                    \
+    X(XDS_CONNECTED, GAUGE, "agentgateway_xds_connected", "1 while a stream to the control plane is open.")  \
+    X(XDS_STREAMS, COUNTER, "agentgateway_xds_streams_total", "Streams opened to the control plane.")        \
+    X(XDS_RESPONSES, COUNTER, "agentgateway_xds_responses_total",                                            \
+      "Responses of the control plane, by type and by what was answered.", "type", "result")                 \
+    X(XDS_APPLY, HISTOGRAM, "agentgateway_xds_apply_seconds",                                                \
+      "From a response's bytes to its config in force on all workers.")                                      \
     X(ACCESS_LOG_DROPPED, COUNTER, "agentgateway_access_log_dropped_total",                                  \
       "Access log records that were not written.")
 
@@ -70,6 +82,9 @@ struct agw_metrics_registry *agw_metrics_registry_new(unsigned workers);
 void agw_metrics_registry_free(struct agw_metrics_registry *r); /* NULL is fine */
 /* The part of worker |index|; agw_check that there is one. */
 struct agw_metrics *agw_metrics_shard(struct agw_metrics_registry *r, unsigned index);
+
+/* The part of the thread that applies config. */
+struct agw_metrics *agw_metrics_config_shard(struct agw_metrics_registry *r);
 
 /* --- on the part's own thread --- */
 
@@ -116,6 +131,8 @@ void agw_metrics_upstream(struct agw_metrics *m, const struct agw_metrics_upstre
 /* --- on the thread that applies config --- */
 
 void agw_metrics_config(struct agw_metrics_registry *r, uint64_t version, bool synchronized);
+/* |wall_ns|: when it was published; |held|: routes that wait. */
+void agw_metrics_config_published(struct agw_metrics_registry *r, uint64_t wall_ns, uint32_t held);
 void agw_metrics_config_reload(struct agw_metrics_registry *r, bool ok);
 
 /* --- before other threads start / on the reader's thread --- */

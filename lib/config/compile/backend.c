@@ -15,13 +15,15 @@ static void set_invalid(struct agw_backend *b, const char *reason)
     b->mcp = NULL;
 }
 
-int agw_compile_own(struct agw_compile *c, const struct agw_specs *own, struct agw_policy_set *ret_set)
+int agw_compile_own(struct agw_compile *c, struct agw_specs *own, struct agw_policy_set *ret_set)
 {
     struct agw_specs s = *own;
     for (unsigned kind = 0; kind < AGW_POLICY_COUNT; kind++)
         if (agw_compile_is_transport(kind))
             s.v[kind].message = NULL;
-    return agw_compile_set(c, &s, ret_set);
+    int code = agw_compile_set(c, &s, ret_set);
+    own->refuse = s.refuse;
+    return code;
 }
 
 /* --- policies --- */
@@ -85,6 +87,8 @@ static int gather_transport(struct agw_compile *c, const struct agw_specs *s, st
         struct agw_error err = {0};
         if (!spec->message || !ops->transport)
             continue;
+        if (kind == AGW_POLICY_BACKEND_TLS)
+            t->tls_owner = spec->owner;
         int code = ops->transport(spec->message, c->arena, t, &err);
         if (code == AGW_ENOMEM)
             return code;
@@ -276,7 +280,7 @@ static int fill_missing(struct agw_compile *c, struct agw_variant *v, struct agw
 int agw_compile_backend(struct agw_compile *c, struct agw_variant *v, struct agw_backend **ret_backend)
 {
     struct agw_arena *outer;
-    struct agw_backend *b = agw_unit_begin(c, sizeof(*b), &outer);
+    struct agw_backend *b = agw_unit_begin(c, sizeof(*b), AGW_ROOM_BACKEND, &outer);
     if (!b)
         return AGW_ENOMEM;
     struct agw_resource *r = v->source ? agw_store_get(c->store, v->source->id) : NULL;

@@ -88,7 +88,7 @@ static int compile_bind(struct agw_compile *c, struct agw_resource *r, struct ag
     int code = check_bind(c, r, &ok);
     if (code || !ok)
         return code;
-    struct agw_bind *b = agw_unit_begin(c, sizeof(*b), &outer);
+    struct agw_bind *b = agw_unit_begin(c, sizeof(*b), AGW_ROOM_OTHER, &outer);
     if (!b)
         return AGW_ENOMEM;
     b->key = r->key;
@@ -135,6 +135,25 @@ static int by_key(const void *a, const void *b)
     return agw_str_cmp((*(struct agw_resource *const *)a)->key, (*(struct agw_resource *const *)b)->key);
 }
 
+static int by_bind_key(const void *a, const void *b)
+{
+    return agw_str_cmp(((const struct agw_bind_rec *)a)->bind->key,
+                       ((const struct agw_bind_rec *)b)->bind->key);
+}
+
+/* Those that were there in the run before keep their addresses: a newcomer takes none away. */
+static void put_old_first(const struct agw_compiler *c, struct gathered *g)
+{
+    uint32_t old = 0;
+    for (uint32_t i = 0; i < g->count; i++) {
+        struct agw_resource *r = g->v[i];
+        if (!agw_store_get(c->seen, r->id))
+            continue;
+        memmove(&g->v[old + 1], &g->v[old], (i - old) * sizeof(struct agw_resource *));
+        g->v[old++] = r;
+    }
+}
+
 static void forget(struct agw_compiler *c)
 {
     for (uint32_t i = 0; i < c->bind_count; i++) {
@@ -166,6 +185,7 @@ int agw_compile_binds(struct agw_compile *c)
     if (g.count == 0)
         return 0;
     qsort(g.v, g.count, sizeof(struct agw_resource *), by_key);
+    put_old_first(all, &g);
     if (!(all->binds = calloc(g.count, sizeof(*all->binds))))
         return AGW_ENOMEM;
     for (uint32_t i = 0; !code && i < g.count; i++) {
@@ -174,6 +194,8 @@ int agw_compile_binds(struct agw_compile *c)
         if (!code && b)
             all->binds[all->bind_count++] = (struct agw_bind_rec){.bind = b, .changed = true};
     }
+    if (all->bind_count)
+        qsort(all->binds, all->bind_count, sizeof(*all->binds), by_bind_key);
     return code;
 }
 

@@ -7,6 +7,10 @@
 #include "base/err.h"
 #include "config/compile/compile_int.h"
 
+/* What is shared by content and not used any more is looked for in one run of so many: looking costs as much
+ * as there is of it, and a run is to cost what changed. */
+#define SWEEP_EVERY 32
+
 void agw_notes_init(struct agw_notes *n)
 {
     *n = (struct agw_notes){0};
@@ -286,8 +290,12 @@ static int run(struct agw_compile *c)
 }
 
 /* What the compiler knows begins again with nothing. */
-static int begin(struct agw_compiler *all)
+static int begin(struct agw_compile *c)
 {
+    struct agw_compiler *all = c->compiler;
+    c->anew = all->broken;
+    c->back = all->back;
+    all->back = false;
     if (all->broken) {
         free_records(all);
         init_records(all);
@@ -307,8 +315,9 @@ static int remember(struct agw_compile *c)
     agw_store_free(all->seen);
     all->seen = seen;
     all->binds_changed = false;
-    agw_compile_confs_sweep(all, false);
-    agw_tls_cache_sweep(all->tls);
+    if (c->conf_failed || all->runs++ % SWEEP_EVERY == 0)
+        agw_compile_confs_sweep(all, false);
+    agw_tls_cache_sweep(all->tls); /* each time: they hold keys */
     return all->broken ? AGW_ENOMEM : 0;
 }
 
@@ -317,7 +326,7 @@ int agw_compiler_run(struct agw_compiler *compiler, const struct agw_store *stor
 {
     struct agw_compile c = {.compiler = compiler, .store = store, .notes = notes, .now_ns = now_ns};
     struct agw_snapshot *snap = agw_snapshot_new();
-    int code = snap ? begin(compiler) : AGW_ENOMEM;
+    int code = snap ? begin(&c) : AGW_ENOMEM;
     agw_arena_init(&c.scratch, 4096, 0);
     agw_tls_cache_begin(compiler->tls);
     if (!code)
@@ -335,6 +344,11 @@ int agw_compiler_run(struct agw_compiler *compiler, const struct agw_store *stor
     }
     *ret_snapshot = snap;
     return 0;
+}
+
+void agw_compiler_go_back(struct agw_compiler *c)
+{
+    c->back = true;
 }
 
 uint32_t agw_compiler_held(const struct agw_compiler *c)

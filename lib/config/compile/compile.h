@@ -53,6 +53,9 @@ void agw_compiler_free(struct agw_compiler *c);
  * added to: what was found in what was compiled now. */
 int agw_compiler_run(struct agw_compiler *c, const struct agw_store *store, uint64_t now_ns,
                      struct agw_snapshot **ret_snapshot, struct agw_notes *notes);
+/* The next run goes back to a store, or a part of one, that was served before: no route that it changes is
+ * held back. */
+void agw_compiler_go_back(struct agw_compiler *c);
 /* Routes that are held back, and when the first of them is to be served all the same (then run again);
  * UINT64_MAX: none is. */
 uint32_t agw_compiler_held(const struct agw_compiler *c);

@@ -19,7 +19,9 @@ struct agw_compiler {
     uint64_t hold_ns;
     struct agw_tls_cache *tls;
     struct agw_store *seen; /* what the last run compiled */
-    bool broken;            /* memory ran out half-way: nothing below is to be trusted */
+    uint32_t runs;
+    bool back;   /* the next run's, see struct agw_compile */
+    bool broken; /* memory ran out half-way: nothing below is to be trusted */
 
     struct agw_map targets;   /* target text -> struct target (policy.c) */
     struct agw_map confs;     /* policy and kind -> struct shared_conf (policy.c) */
@@ -51,6 +53,9 @@ struct agw_compile {
     struct agw_map touched; /* targets of policies that changed, as agw_compile_touch writes them */
     bool gateways_touched;  /* among them were gateways and listener sets */
     uint64_t now_ns;
+    bool conf_failed; /* a shared policy is wrong */
+    bool back;        /* to what was served before: nothing that changes is held */
+    bool anew;        /* everything is made anew: nothing was live that could serve on */
 };
 
 struct agw_resource *agw_compile_find(struct agw_compile *c, enum agw_resource_kind kind, struct agw_str key);
@@ -69,9 +74,13 @@ static inline void agw_compile_mark(struct agw_list *list, struct agw_list *node
 }
 
 /* --- unit.c --- */
+/* What units ordinarily ask of their arenas, measured: one host, one prefix, one header policy. */
+enum { AGW_ROOM_ROUTE = 448, AGW_ROOM_BACKEND = 288, AGW_ROOM_OTHER = 256 };
+
 /* A zeroed object of |size| bytes that begins with a struct agw_shared and has an arena of its own, which
- * becomes c->arena; |*ret_outer| is to be given to agw_unit_end. NULL: out of memory. */
-void *agw_unit_begin(struct agw_compile *c, size_t size, struct agw_arena **ret_outer);
+ * becomes c->arena; |*ret_outer| is to be given to agw_unit_end. |room|: bytes that will be asked of the
+ * arena in an ordinary case, so that they come in one block. NULL: out of memory. */
+void *agw_unit_begin(struct agw_compile *c, size_t size, size_t room, struct agw_arena **ret_outer);
 void agw_unit_end(struct agw_compile *c, struct agw_arena *outer);
 /* Has |fn(object)| called when the unit being made is freed; at once if this fails with AGW_ENOMEM. */
 int agw_unit_on_free(struct agw_compile *c, void (*fn)(void *object), void *object);
@@ -96,7 +105,8 @@ struct agw_specs {
  * supported, touches the targets. */
 int agw_compile_policy_changed(struct agw_compile *c, struct agw_resource *was, struct agw_resource *now);
 void agw_compile_policies_free(struct agw_compiler *c);
-/* Forgets compiled policies that no unit holds, or |all|. */
+/* Forgets compiled policies that no unit holds, and those that failed (who needs one in a later run is to
+ * hear of it again), or |all|. */
 void agw_compile_confs_sweep(struct agw_compiler *c, bool all);
 /* True if a policy aimed at |target| ("route/KIND/NS/NAME", "service/NS/HOST", "backend/NS/NAME", without
  * what is behind) changed in this run. */
@@ -191,8 +201,9 @@ bool agw_compile_is_transport(enum agw_policy_kind kind);
 int agw_compile_check_backend_kind(struct agw_compile *c, const struct agw_resource *r);
 /* Makes the unit for |v|. */
 int agw_compile_backend(struct agw_compile *c, struct agw_variant *v, struct agw_backend **ret_backend);
-/* Compiles the part of |own| that the reference itself runs: what says nothing about the connection. */
-int agw_compile_own(struct agw_compile *c, const struct agw_specs *own, struct agw_policy_set *ret_set);
+/* Compiles the part of |own| that the reference itself runs: what says nothing about the connection. Sets
+ * |own->refuse| when that cannot run. */
+int agw_compile_own(struct agw_compile *c, struct agw_specs *own, struct agw_policy_set *ret_set);
 
 /* --- endpoint.c --- */
 /* Files a workload under its services, and touches them. */
@@ -280,7 +291,7 @@ int agw_hosts_remove(struct agw_compile *c, struct agw_listener_rec *l, const st
 /* --- tls_cache.c --- */
 struct agw_tls_cache *agw_tls_cache_new(void);
 void agw_tls_cache_free(struct agw_tls_cache *cache);
-/* Begins a run; agw_tls_cache_sweep drops what was not asked for since and no unit holds. */
+/* Begins a run; agw_tls_cache_sweep drops what this run did not ask for and no unit holds. */
 void agw_tls_cache_begin(struct agw_tls_cache *cache);
 void agw_tls_cache_sweep(struct agw_tls_cache *cache);
 /* A context for this content, new or kept, and the counted object to hold as long as it is used (borrowed).

@@ -146,11 +146,12 @@ static int finish_endpoint(struct agw_compile *c, struct agw_endpoint *e, struct
     return agw_endpoint_key(e, agw_str_c(identity), c->arena);
 }
 
-static int tls_failed(struct agw_compile *c, const struct agw_resource *r, const struct agw_error *err,
+/* The policy is to blame, not the backend. */
+static int tls_failed(struct agw_compile *c, const struct agw_transport *t, const struct agw_error *err,
                       const char **ret_reason)
 {
     *ret_reason = agw_arena_printf(c->arena, "backend TLS: %s", err->text).p;
-    return *ret_reason ? agw_compile_error(c, r, "%s", *ret_reason) : AGW_ENOMEM;
+    return *ret_reason ? agw_compile_error(c, t->tls_owner, "%s", *ret_reason) : AGW_ENOMEM;
 }
 
 static int set_auto_host(struct agw_compile *c, struct agw_backend *b, const struct agw_endpoint *e)
@@ -186,7 +187,7 @@ int agw_compile_static_endpoint(struct agw_compile *c, struct agw_backend *b, co
     if (code == AGW_ENOMEM)
         return code;
     if (code)
-        return tls_failed(c, r, &err, ret_reason);
+        return tls_failed(c, t, &err, ret_reason);
     b->endpoints[0] = e;
     b->endpoint_count = 1;
     return is_ip || unix_path ? 0 : set_auto_host(c, b, e);
@@ -286,7 +287,7 @@ int agw_compile_service_endpoints(struct agw_compile *c, struct agw_backend *b,
         if (code == AGW_ENOMEM)
             return code;
         if (code)
-            return tls_failed(c, service, &err, ret_reason);
+            return tls_failed(c, t, &err, ret_reason);
         if (e)
             b->endpoints[b->endpoint_count++] = e;
     }

@@ -120,7 +120,7 @@ static int compile_listener(struct agw_compile *c, struct agw_resource *r, const
     int code = check_listener(c, r, b, &ok);
     if (code || !ok)
         return code;
-    struct agw_listener *l = agw_unit_begin(c, sizeof(*l), &outer);
+    struct agw_listener *l = agw_unit_begin(c, sizeof(*l), AGW_ROOM_OTHER, &outer);
     if (!l)
         return AGW_ENOMEM;
     l->port = b->port;

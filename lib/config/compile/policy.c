@@ -128,8 +128,7 @@ static bool must_refuse(const struct agw_compile *c, const struct view *v)
 static int note_unsupported(struct agw_compile *c, const struct agw_resource *owner, const struct view *v)
 {
     if (!v->info)
-        return agw_compile_error(c, owner,
-                                 "a policy of a kind unknown to this version: requests are refused");
+        return agw_compile_warn(c, owner, "a policy of a kind unknown to this version: requests are refused");
     if (supported(c, v))
         return 0;
     if (v->info->guard)
@@ -366,6 +365,8 @@ int agw_compile_policy_changed(struct agw_compile *c, struct agw_resource *was, 
 static struct target *find_target(struct agw_compile *c, const char *format, va_list args)
 {
     char text[TARGET_MAX];
+    if (c->compiler->targets.count == 0)
+        return NULL;
     int n = vsnprintf(text, sizeof(text), format, args);
     return n > 0 && n < TARGET_MAX ? agw_map_get(&c->compiler->targets, agw_str(text, (size_t)n)) : NULL;
 }
@@ -512,7 +513,7 @@ static struct agw_str conf_key(const struct shared_conf *s)
 static int share_conf(struct agw_compile *c, enum agw_policy_kind kind, const struct agw_spec *spec)
 {
     struct agw_arena *outer;
-    struct shared_conf *s = agw_unit_begin(c, sizeof(*s), &outer);
+    struct shared_conf *s = agw_unit_begin(c, sizeof(*s), AGW_ROOM_OTHER, &outer);
     if (!s)
         return AGW_ENOMEM;
     s->key.message = spec->message;
@@ -522,6 +523,7 @@ static int share_conf(struct agw_compile *c, enum agw_policy_kind kind, const st
     if (!code)
         code = compile_conf(c, kind, spec, &s->conf, &s->failed);
     agw_unit_end(c, outer);
+    c->conf_failed |= s->failed != NULL;
     if (!code)
         code = agw_map_put(&c->compiler->confs, conf_key(s), s, NULL);
     if (code)
@@ -529,13 +531,12 @@ static int share_conf(struct agw_compile *c, enum agw_policy_kind kind, const st
     return code;
 }
 
-/* Drops those that nothing uses any more. */
 void agw_compile_confs_sweep(struct agw_compiler *c, bool all)
 {
     struct agw_map_slot *slot;
     for (uint32_t cursor = 0; (slot = agw_map_next(&c->confs, &cursor));) {
         struct shared_conf *s = slot->value;
-        if (all || s->shared.refs == 1) {
+        if (all || s->failed || s->shared.refs == 1) {
             agw_map_take(&c->confs, slot->key);
             agw_shared_unref(s);
         }

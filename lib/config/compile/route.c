@@ -55,7 +55,7 @@ static int compile_ref(struct agw_compile *c, struct agw_resource *r, const Pb__
                                           ret_variant);
     }
     agw_compile_inline_backend(c, &own, r, in->backend_policies, in->n_backend_policies);
-    code = agw_compile_own(c, &own, &out->policies);
+    code = agw_compile_own(c, &own, &out->policies); /* may find that it must be refused */
     if (own.refuse && !code)
         return agw_variant_refused(c, r->key, own.refuse, ret_variant);
     return code ? code : agw_variant_get(c, in->backend, &levels, ret_variant);
@@ -140,7 +140,7 @@ static int compile_route(struct agw_compile *c, struct agw_resource *r, const st
                          struct agw_route_unit **ret_unit)
 {
     struct agw_arena *outer;
-    struct agw_route_unit *u = agw_unit_begin(c, sizeof(*u), &outer);
+    struct agw_route_unit *u = agw_unit_begin(c, sizeof(*u), AGW_ROOM_ROUTE, &outer);
     if (!u)
         return AGW_ENOMEM;
     int code = fill_route(c, r, l, u);
@@ -229,9 +229,8 @@ static int route_went(struct agw_compile *c, struct agw_route_rec *rec)
 /* The record goes on with another resource: its key is that one's now. */
 static int route_renew(struct agw_compile *c, struct agw_route_rec *rec, struct agw_resource *now)
 {
-    agw_map_take(&c->compiler->routes, rec->key);
     rec->key = now->key;
-    return agw_map_put(&c->compiler->routes, rec->key, rec, NULL);
+    return agw_map_put(&c->compiler->routes, rec->key, rec, NULL); /* in the old one's place */
 }
 
 static int route_came(struct agw_compile *c, struct agw_route_rec *rec, struct agw_resource *now)
@@ -308,17 +307,35 @@ int agw_compile_routes(struct agw_compile *c)
             code = take_live(c, rec);
         if (!code)
             set_next(c, rec, u);
+        if (c->back) /* what it takes the place of must not serve on */
+            rec->since_ns = 1;
     }
     return code;
 }
 
 /* --- settling --- */
-static bool cold(const struct agw_route_unit *u)
+static bool refers(const struct agw_route_unit *u, const struct agw_variant *v)
 {
-    for (uint32_t i = 0; i < u->route.backend_count; i++)
-        if (u->route.backends[i].weight && u->variants[i]->cold)
+    for (uint32_t i = 0; u && i < u->variant_count; i++)
+        if (u->variants[i]->source == v->source && u->variants[i]->port == v->port)
             return true;
     return false;
+}
+
+/* Something that the next version needs and the live one does not is not there yet. */
+static bool waits(const struct agw_route_rec *rec)
+{
+    const struct agw_route_unit *u = rec->next;
+    for (uint32_t i = 0; i < u->variant_count; i++)
+        if (u->route.backends[i].weight && u->variants[i]->cold && !refers(rec->live, u->variants[i]))
+            return true;
+    return false;
+}
+
+static bool held(const struct agw_compile *c, const struct agw_route_rec *rec)
+{
+    uint64_t hold = c->anew ? 0 : c->compiler->hold_ns;
+    return hold && waits(rec) && c->now_ns - rec->since_ns < hold;
 }
 
 static int go_live(struct agw_compile *c, struct agw_route_rec *rec)
@@ -344,7 +361,7 @@ int agw_compile_settle(struct agw_compile *c)
         struct agw_route_rec *rec = agw_list_entry(node, struct agw_route_rec, settling);
         if (!rec->since_ns)
             rec->since_ns = c->now_ns;
-        if (all->hold_ns && cold(rec->next) && c->now_ns - rec->since_ns < all->hold_ns)
+        if (held(c, rec))
             all->held++;
         else if ((code = go_live(c, rec)))
             break;

@@ -8,7 +8,9 @@ struct unit {
 };
 
 #define HEADER (((sizeof(struct unit) + 15) / 16) * 16)
-#define FIRST_BLOCK 400 /* with what comes before it: an ordinary route or backend in one block */
+
+/* For a block's own header. */
+#define BLOCK_HEADER 32
 
 static struct unit *unit_of(void *object)
 {
@@ -24,10 +26,10 @@ static void unit_free(struct agw_shared *object)
     agw_arena_free(&arena);
 }
 
-void *agw_unit_begin(struct agw_compile *c, size_t size, struct agw_arena **ret_outer)
+void *agw_unit_begin(struct agw_compile *c, size_t size, size_t room, struct agw_arena **ret_outer)
 {
     struct agw_arena arena;
-    agw_arena_init(&arena, FIRST_BLOCK + size, 0);
+    agw_arena_init(&arena, BLOCK_HEADER + HEADER + size + room, 0);
     struct unit *u = agw_arena_zalloc(&arena, HEADER + size);
     if (!u)
         return NULL;

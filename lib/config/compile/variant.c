@@ -355,6 +355,7 @@ static int make(struct agw_compile *c, struct agw_variant *v)
         return code;
     code = agw_pmap_put(&c->compiler->backends, v->id, b, NULL);
     agw_shared_unref(b);
+    agw_list_remove(&v->dirty); /* a target that was made on the way marks it again */
     agw_list_remove(&v->mcp);
     if (v->is_mcp)
         agw_list_push(&c->compiler->mcp_variants, &v->mcp);

@@ -455,6 +455,38 @@ static void test_cost_grows_with_the_change(void **state)
     assert_in_range(many, 1, few + 20); /* a level or two more in each table */
 }
 
+/* Tables that are about to grow when a route is renewed: nothing is lost when they cannot. */
+static void renew_all(unsigned count, long fail_at, bool *ret_done)
+{
+    struct fixture f, g;
+    struct agw_store_change change = {0};
+    struct agw_snapshot *snap = NULL;
+    fx_init(&f, NULL, 0);
+    fx_init(&g, NULL, 0);
+    many_routes(&f, count, UINT32_MAX);
+    fx_compile(&f);
+    many_routes(&g, count, 1);
+    struct agw_store *next = agw_store_clone(f.store);
+    assert_int_equal(agw_store_replace(next, AGW_SOURCE_FILES, &g.set, &change), 0);
+    failmalloc_at(fail_at);
+    int code = agw_compiler_run(f.compiler, next, 1, &snap, &f.notes);
+    failmalloc_at(0);
+    *ret_done = code == 0;
+    agw_snapshot_free(snap);
+    agw_store_free(next);
+    fx_free(&f);
+    fx_free(&g);
+}
+
+static void test_memory_runs_out_as_routes_are_renewed(void **state)
+{
+    for (unsigned count = 3; count < 28; count++) {
+        bool done = false;
+        for (long at = 1; !done; at++)
+            renew_all(count, at, &done);
+    }
+}
+
 /* --- routes that wait for what they need --- */
 #define HOLD_MS 1000
 
@@ -524,6 +556,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_changes_give_what_a_new_compiler_gives),
         cmocka_unit_test(test_memory_runs_out_between_changes),
+        cmocka_unit_test(test_memory_runs_out_as_routes_are_renewed),
         cmocka_unit_test(test_cost_grows_with_the_change),
         cmocka_unit_test(test_a_route_waits_for_its_backend),
         cmocka_unit_test(test_a_route_waits_no_longer_than_it_may),

@@ -14,6 +14,11 @@
 
 #define DRAIN_STEP_MS 200 /* while draining, signals are looked at this often */
 
+/* For jemalloc, where it is linked: what a large response or an old configuration took goes back to the
+ * system within a second, also when nothing else happens. */
+extern const char *malloc_conf;
+const char *malloc_conf = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:4";
+
 struct process {
     struct options options;
     struct agw_metrics_registry *metrics;
@@ -89,14 +94,15 @@ static int start(struct process *p, struct agw_error *err)
     p->gateway = agw_gateway_new(&g, err);
     if (!p->gateway)
         return err->code;
-    p->source = source_new(p->options.config, p->gateway, p->metrics);
+    p->source = p->options.config ? source_files_new(&p->options, p->gateway, p->metrics)
+                                  : source_xds_new(&p->options, p->gateway, p->metrics);
     p->admin = p->source ? pages_open(&p->options, p->metrics, p->source, err) : NULL;
     if (!p->admin)
         return err->code ? err->code : AGW_ENOMEM;
     rc = source_start(p->source, err);
     if (rc == 0)
-        agw_info("main", "agentgateway " AGW_VERSION " serves %s with %u workers", p->options.config,
-                 g.workers);
+        agw_info("main", "agentgateway " AGW_VERSION " serves %s with %u workers",
+                 p->options.config ? p->options.config : p->options.xds.address, g.workers);
     return rc;
 }
 
@@ -141,6 +147,7 @@ static void finish(struct process *p)
     agw_access_log_stop(p->access_log);
     agw_metrics_registry_free(p->metrics);
     agw_dns_global_free();
+    agw_arena_free(&p->options.arena);
 }
 
 int main(int argc, char **argv)
@@ -152,8 +159,11 @@ int main(int argc, char **argv)
     if (r != OPTIONS_RUN)
         return r == OPTIONS_EXIT_OK ? 0 : 2;
     agw_log_setup(p.options.log_level, p.options.log_json);
-    if (p.options.validate)
-        return source_validate(p.options.config) ? 1 : 0;
+    if (p.options.validate) {
+        bool bad = source_validate(p.options.config);
+        agw_arena_free(&p.options.arena);
+        return bad;
+    }
     block_signals(&signals);
     int rc = agw_dns_global_init();
     if (rc == 0)

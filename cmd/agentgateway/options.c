@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config/snapshot.h"
+#include "cmd/agentgateway/bootstrap.h"
 #include "cmd/agentgateway/options.h"
 
 enum {
@@ -34,9 +35,12 @@ static const struct option names[] = {
 static const char usage[] =
     "agentgateway: the gateway for AI agent traffic (data plane)\n"
     "\n"
-    "  agentgateway -f DIR [options]\n"
+    "  agentgateway -f DIR [options]                    manifests from files\n"
+    "  XDS_ADDRESS=http://HOST:PORT NAMESPACE=N GATEWAY=G agentgateway [-f FILE] [options]\n"
+    "                                                   told by a control plane\n"
     "\n"
-    "  -f, --file PATH            Gateway API manifests: a folder of YAML files, or one file\n"
+    "  -f, --file PATH            Gateway API manifests: a folder of YAML files, or one file;\n"
+    "                             or a static configuration file with `config:`\n"
     "      --validate             only check the manifests: exit 0 if they are good, 1 if not\n"
     "      --workers N            worker threads (default: the CPUs this process may use)\n"
     "      --no-pin               do not pin workers to CPUs\n"
@@ -51,6 +55,11 @@ static const char usage[] =
     "  STATS_ADDR       Prometheus, /metrics        (default :15020)\n"
     "  READINESS_ADDR   /healthz/ready              (default :15021)\n"
     "  TERMINATION_GRACE_PERIOD_SECONDS             how long SIGTERM may take (default 60)\n"
+    "  XDS_ADDRESS      the control plane: http://host:port, or https://\n"
+    "  NAMESPACE, GATEWAY, POD_NAME, INSTANCE_IP, NODE_NAME   who this data plane is\n"
+    "  XDS_AUTH_TOKEN, XDS_ROOT_CA   files: bearer token, roots (SYSTEM: the system's)\n"
+    "  CLUSTER_ID, XDS_HEADER_name   sent with each stream\n"
+    "  XDS_STATE_FILE   keeps the last accepted configuration for a start without control plane\n"
     "  SESSION_KEY      64 hex digits that seal MCP session ids; give all replicas the same\n"
     "\n"
     "Signals: SIGHUP reads the manifests again and reopens the access log; SIGTERM and SIGINT drain and "
@@ -146,6 +155,7 @@ enum options_result options_read(int argc, char **argv, struct options *ret_opti
 {
     struct options o = {.pin = true, .access_log = "stdout", .log_level = AGW_LOG_INFO};
     int opt;
+    agw_arena_init(&o.arena, 1024, 0);
     while ((opt = getopt_long(argc, argv, "f:h", names, NULL)) != -1) {
         if (opt == OPT_VERSION) {
             puts("agentgateway " AGW_VERSION);
@@ -162,12 +172,17 @@ enum options_result options_read(int argc, char **argv, struct options *ret_opti
         bad("argument", argv[optind], "not understood");
         return OPTIONS_EXIT_BAD;
     }
-    if (!o.config) {
-        fputs("agentgateway: -f DIR is missing (see --help)\n", stderr);
+    int rc = read_environment(&o);
+    if (rc == 0)
+        rc = bootstrap_read_file(&o);
+    if (rc == 0 && !o.validate)
+        rc = bootstrap_read_environment(&o);
+    if (rc == 0 && o.validate && !o.config)
+        rc = bad("--validate", "", "needs -f DIR with manifests");
+    if (rc) {
+        agw_arena_free(&o.arena);
         return OPTIONS_EXIT_BAD;
     }
-    if (read_environment(&o))
-        return OPTIONS_EXIT_BAD;
     *ret_options = o;
     return OPTIONS_RUN;
 }

@@ -3,12 +3,16 @@
 #define AGW_CMD_OPTIONS_H
 
 #include <stdbool.h>
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "net/addr.h"
+#include "xds/client.h"
 
 struct options {
-    const char *config; /* -f: a manifest file or a folder of them */
+    const char *config; /* -f: a manifest file or a folder of them; NULL: fed by xDS */
+    struct agw_xds_client_conf xds;
+    const char *xds_state; /* file that keeps the last accepted config, or NULL */
     bool validate;
     unsigned workers; /* 0: one a CPU */
     bool pin;
@@ -19,6 +23,7 @@ struct options {
     struct agw_addr admin, stats, readiness;
     unsigned drain_ms;       /* SIGTERM to the end at the latest */
     const char *session_key; /* 64 hex digits, or NULL: a random one */
+    struct agw_arena arena;  /* texts of the static configuration */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK, OPTIONS_EXIT_BAD };

@@ -2,6 +2,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "config/dump.h"
+#include "config/rcu.h"
 #include "http/uri.h"
 #include "cmd/agentgateway/pages.h"
 
@@ -13,16 +14,23 @@ static void serve_index(struct agw_admin_request *r)
                                "  POST /quitquitquit       drain and end\n"));
 }
 
+/* A large configuration takes its time: pinned meanwhile, so that the config thread does not wait for this
+ * one. */
 static void serve_dump(struct agw_admin_request *r)
 {
-    const struct agw_snapshot *snap = agw_snapshot_current();
+    struct agw_snapshot *snap = agw_snapshot_current();
     r->type = "application/json";
     if (!snap) {
         r->status = 503;
         agw_admin_write(r, AGW_STR("{\"error\":\"no configuration yet\"}\n"));
-    } else if (agw_snapshot_dump(snap, &r->body, r->pool)) {
-        r->status = 500;
+        return;
     }
+    agw_snapshot_pin(snap, agw_snapshot_admin());
+    agw_rcu_offline();
+    if (agw_snapshot_dump(snap, &r->body, r->pool))
+        r->status = 500;
+    agw_rcu_online();
+    agw_snapshot_unpin(snap, agw_snapshot_admin());
 }
 
 static void serve_logging(struct agw_admin_request *r)
@@ -56,12 +64,17 @@ static void serve_metrics(struct agw_admin_request *r)
 
 static void serve_ready(struct agw_admin_request *r)
 {
-    if (source_ready(r->ctx)) {
+    const char *pending = source_pending(r->ctx), *note = source_note(r->ctx);
+    if (!pending) {
         agw_admin_write(r, AGW_STR("ready\n"));
-    } else {
-        r->status = 500;
-        agw_admin_write(r, AGW_STR("not ready, pending: configuration\n"));
+        if (note)
+            agw_admin_write(r, agw_str_c(note));
+        return;
     }
+    r->status = 500;
+    agw_admin_write(r, AGW_STR("not ready, pending: "));
+    agw_admin_write(r, agw_str_c(pending));
+    agw_admin_write(r, AGW_STR("\n"));
 }
 
 struct agw_admin *pages_open(const struct options *o, struct agw_metrics_registry *metrics,

@@ -1,8 +1,13 @@
 #!/bin/bash
-# Starts the quickstart's servers and the gateway, shows that they work and stays until Ctrl-C: run.sh AGENTGATEWAY
+# Starts the quickstart's servers and the gateway, shows that they work and stays until Ctrl-C:
+# run.sh AGENTGATEWAY [--xds CONTROLLER]: the gateway reads the manifests itself, or gets them from CONTROLLER by xDS
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 gateway=$(realpath "$1")
+controller=
+if [ "${2:-}" = --xds ]; then
+  controller=$(realpath "$3")
+fi
 logs=$(mktemp -d)
 children=()
 
@@ -45,7 +50,15 @@ for server in everything:3101 memory:3102 hello:3201; do
   echo "${server%:*} listens on 127.0.0.1:${server#*:}"
 done
 export TERMINATION_GRACE_PERIOD_SECONDS=2 # Ctrl-C is not to wait for clients that stay
-start agentgateway "$gateway" -f "$here"
+if [ -n "$controller" ]; then
+  xds=127.0.0.1:9978
+  start agentgateway-controller "$controller" --manifests "$here" --xds-addr "$xds"
+  wait_for agentgateway-controller "http://$xds/" --http2-prior-knowledge
+  echo "agentgateway-controller listens on $xds"
+  XDS_ADDRESS=http://$xds NAMESPACE=gateway-system GATEWAY=quickstart start agentgateway "$gateway"
+else
+  start agentgateway "$gateway" -f "$here"
+fi
 wait_for agentgateway http://127.0.0.1:15021/healthz/ready --fail
 echo "agentgateway listens on 127.0.0.1:8080"
 

@@ -9,9 +9,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import manifests as m  # noqa: E402
+import xds_proto  # noqa: E402
 from gateway import Gateway, free_port  # noqa: E402
 from rules import NAMES  # noqa: E402
 from upstream import Upstream  # noqa: E402
+from xds_build import Builder, backend_ref  # noqa: E402
+from xds_control_plane import ControlPlane  # noqa: E402
+from xds_load import Fed  # noqa: E402
 
 
 def starter(tmp_path_factory):
@@ -26,7 +30,14 @@ def starter(tmp_path_factory):
 
 
 def end(started):
-    codes = [gateway.stop() for gateway in started]
+    codes, reports = [], []
+    for gateway in started:  # all of them, whatever one has to report
+        try:
+            codes.append(gateway.stop())
+        except AssertionError as report:
+            reports.append(report)
+    if reports:
+        raise reports[0]
     assert not any(codes), f"exit codes {codes}; " + "\n".join(gateway.log()[-4000:] for gateway in started)
 
 
@@ -85,5 +96,35 @@ def serve(start_gateway, ups):
         services = [m.service(name, up.port) for name, up in ups.items()]
         gateway = start_gateway(m.gateway(port, listeners), services, *objects, **options)
         return SimpleNamespace(port=port, gateway=gateway)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def proto(tmp_path_factory):
+    return xds_proto.load(tmp_path_factory.mktemp("proto"))
+
+
+@pytest.fixture
+def b(proto):
+    return Builder(proto)
+
+
+@pytest.fixture
+def plane(proto):
+    with ControlPlane(proto) as plane:
+        yield plane
+
+
+@pytest.fixture
+def fed(plane, b, start_gateway, start_upstream):
+    """fed(*resources): a gateway fed by |plane|, with route r for all hosts to v1; backends are v1 and v2."""
+
+    def start(*resources, ready=True, xds=None, **options):
+        port, ups = free_port(), {name: start_upstream(name) for name in ("v1", "v2")}
+        backends = [b.static(name, up.port) for name, up in ups.items()]
+        plane.put(b.bind(port), b.listener(port), *backends, b.route("r", backend_ref("v1")), *resources)
+        gateway = start_gateway(ready=ready, xds=xds or plane.port, **options)
+        return Fed(plane=plane, gateway=gateway, port=port, ups=ups)
 
     return start

@@ -60,23 +60,32 @@ def sanitizer_environment():
     }
 
 
-class Gateway:
-    """A running agentgateway. objects are written to one file, which apply() replaces."""
+def xds_environment(port):
+    return {"XDS_ADDRESS": f"http://127.0.0.1:{port}", "NAMESPACE": "test", "GATEWAY": "gw", "POD_NAME": "gw-0"}
 
-    def __init__(self, room, *objects, args=(), env=None, workers=2):
+
+class Gateway:
+    """A running agentgateway. objects are written to one file, which apply() replaces; with |xds|, the port of a
+    control plane, that feeds it and there is no file."""
+
+    def __init__(self, room, *objects, args=(), env=None, workers=2, xds=None):
         self.room = Path(room)
         self.config = self.room / "config"
         self.config.mkdir()
         self.ready_port, self.stats_port, self.admin_port = free_ports(3)
         self.log_path = self.room / "log"
         self.access_log = self.room / "access.log"
-        self.apply(*objects)
-        self.process = self._start(args, env or {}, workers)
+        if xds:
+            source, env = (), {**xds_environment(xds), **(env or {})}
+        else:
+            source = ("-f", str(self.config))
+            self.apply(*objects)
+        self.process = self._start((*source, *args), env or {}, workers)
 
     def _start(self, args, env, workers):
         # An access log that a test does not ask for goes to a file of its own.
         log = () if "--access-log" in args else ("--access-log", str(self.access_log))
-        command = [BINARY, "-f", str(self.config), "--workers", str(workers), *log, *args]
+        command = [BINARY, "--workers", str(workers), *log, *args]
         environment = {
             **os.environ,
             **sanitizer_environment(),

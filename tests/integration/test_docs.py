@@ -1,12 +1,14 @@
 """The documentation says what is there: its examples are valid, its links and file names exist, its lists are complete."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from gateway import ROOT, run
+from controller import CONTROLLER
+from gateway import ROOT, run, sanitizer_environment
 
 PAGES = sorted(
     path
@@ -123,3 +125,12 @@ def test_every_option_is_described():
     text = OPERATIONS.read_text()
     assert len(options) > 8
     assert [name for name in options if name not in text] == []
+
+
+def test_every_option_of_the_controller_is_described():
+    command = [CONTROLLER, "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **sanitizer_environment()})
+    section = OPERATIONS.read_text().split("## The controller")[1].split("\n## ")[0]
+    options = set(re.findall(r"--[a-z-]+", said.stdout))
+    assert len(options) > 8
+    assert [name for name in options if name not in section] == []

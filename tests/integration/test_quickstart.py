@@ -5,16 +5,19 @@ import signal
 import subprocess
 import threading
 
+import pytest
 from client import ask
+from controller import CONTROLLER
 from gateway import BINARY, ROOT, sanitizer_environment
 
 RUN = ROOT / "examples/quickstart/run.sh"
 
 
-def test_quickstart_starts_shows_itself_and_stops():
+@pytest.mark.parametrize("more", [[], ["--xds", CONTROLLER]], ids=["files", "xds"])
+def test_quickstart_starts_shows_itself_and_stops(more):
     environment = {**os.environ, **sanitizer_environment()}
     process = subprocess.Popen(
-        [RUN, BINARY], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        [RUN, BINARY, *more], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
     watchdog = threading.Timer(90, process.terminate)
     watchdog.start()

@@ -16,6 +16,7 @@ import cases
 import mcp_case
 import peers
 import reload_case
+import xds_case
 
 # HAProxy wants two descriptors for each connection it may have: 10,000 do not fit a common limit of 20,000.
 CASE_PEERS = {"idle": ["agentgateway", "nginx", "nghttpx"]}
@@ -37,7 +38,12 @@ def reload(work, _options):
     return reload_case.measure(work)
 
 
-SPECIAL = {"mcp": mcp, "reload": reload}
+def xds(work, options):
+    """Fed over xDS: a change on every worker, churn, requests meanwhile."""
+    return xds_case.measure(work, options)
+
+
+SPECIAL = {"mcp": mcp, "reload": reload, "xds": xds}
 
 
 def traffic(name, work, options):
@@ -84,6 +90,24 @@ def check_bars(results):
     return missed
 
 
+def add_xds_options(group):
+    def numbers(text):
+        return [int(n) for n in text.split(",")]
+
+    def parts(text):
+        names = text.split(",")
+        if unknown := set(names) - set(xds_case.PARTS):
+            raise argparse.ArgumentTypeError(f"no part {', '.join(sorted(unknown))}; there are: {', '.join(xds_case.PARTS)}")
+        return names
+
+    group.add_argument("--sizes", type=numbers, default=xds_case.SIZES, help="host routes, comma-separated")
+    group.add_argument("--parts", type=parts, default=xds_case.PARTS, help=f"of {','.join(xds_case.PARTS)}")
+    group.add_argument("--changes", type=int, default=200, help="of one route, for each size")
+    group.add_argument("--churn-seconds", type=int, default=60)
+    group.add_argument("--flips", type=int, default=xds_case.FLIPS)
+    group.add_argument("--hosts", type=int, default=xds_case.HOSTS, help="of the route probe")
+
+
 def main():
     known = [*cases.TRAFFIC, *SPECIAL]
     p = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
@@ -92,6 +116,7 @@ def main():
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--seconds", type=int, default=4, help="of each measurement")
     p.add_argument("--peers", type=lambda s: s.split(","), help="only these, comma-separated")
+    add_xds_options(p.add_argument_group("xds"))
     options = p.parse_args()
     results = {}
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -262,10 +262,12 @@ class ControlPlane:
 
     def ask(self, *resources):
         """Puts them and returns the answer to each type's response, the last one's first."""
-        before = len(self.requests)
+        before = self._nonces  # answers to earlier responses may still come
         resources = list(flat(resources))
         self.put(resources)
-        return self.answer(resources[-1][0], before)
+        type_url = resources[-1][0]
+        return self.wait(lambda: next((r for r in list(self.requests) if r.nonce.isdigit() and int(r.nonce) > before
+                                       and r.type_url == type_url), None))
 
     def nacks(self):
         return [r for r in list(self.requests) if r.error is not None]

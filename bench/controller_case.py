@@ -2,17 +2,16 @@
 import os
 import re
 import statistics
-import sys
 import time
 from pathlib import Path
 
 import yaml
 
+import manifests
 import peers
+from ports import free_port
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests/integration"))
-import manifests  # noqa: E402
 
 ROUTES, CHANGES, PER_FILE = 1000, 50, 10
 FILTER = {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [{"name": "x-generation", "value": "0"}]}}
@@ -30,7 +29,7 @@ class Pair:
     def __init__(self, work, backend):
         self.folder = work / "manifests"
         self.folder.mkdir()
-        self.port, xds, self.stats_port, ready, admin = (peers.free_port() for _ in range(5))
+        self.port, xds, self.stats_port, ready, admin = (free_port() for _ in range(5))
         self.write("gateway.yaml", [manifests.gateway(self.port), *manifests.service("s", backend.port)])
         for first in range(0, ROUTES, PER_FILE):
             self.routes(first, 0)

@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import peers
+from ports import free_port
 
 SERVERS = Path(__file__).parent.parent / "examples/quickstart/servers"
 
@@ -83,7 +84,7 @@ def metric(port, name):
 
 
 def start_server(work):
-    port = peers.free_port()
+    port = free_port()
     bin_dir = SERVERS / "node_modules/.bin"
     env = {"PORT": str(port), "PATH": f"{bin_dir}:{os.environ['PATH']}"}
     p = peers.Process([str(bin_dir / "mcp-server-everything"), "streamableHttp"], work / "everything.log", peers.LOAD_CPU, env)

@@ -7,17 +7,13 @@ import subprocess
 import time
 from pathlib import Path
 
+from ports import free_port
+
 PROXY_CPU, LOAD_CPU = 0, 1
 TICK = os.sysconf("SC_CLK_TCK")
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin") or "nginx"
 HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin") or "haproxy"
 NGHTTPX = shutil.which("nghttpx", path=os.environ["PATH"] + ":/usr/sbin") or "nghttpx"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_port(port, seconds=10):

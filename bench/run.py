@@ -11,7 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+BENCH = Path(__file__).parent
+sys.path[:0] = [str(BENCH), str(BENCH.parent / "tests/integration")]
 import cases
 import mcp_case
 import peers

@@ -9,7 +9,6 @@ import random
 import re
 import socket
 import statistics
-import sys
 import threading
 import time
 import urllib.request
@@ -19,15 +18,16 @@ import controller_case
 import load
 import mcp_case
 import peers
+import xds_build
+import xds_load
+import xds_proto
+from ports import free_port
+from upstream import Upstream
+from xds_control_plane import ControlPlane, pack_response
+from xds_proto import RESOURCE_TYPE
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests/integration"))
-import xds_build  # noqa: E402
-import xds_load  # noqa: E402
-import xds_proto  # noqa: E402
-from upstream import Upstream  # noqa: E402
-from xds_control_plane import ControlPlane, pack_response  # noqa: E402
-from xds_proto import RESOURCE_TYPE  # noqa: E402
+
 
 SIZES = (100, 1000, 10000, 100000)
 OWN_BACKENDS = 10000  # larger tables share this many
@@ -64,7 +64,7 @@ class Site:
         """backends: ports of servers, which the routes' backends go round."""
         self.proto, self.build = proto, xds_build.Builder(proto)
         self.size, self.own, self.generation = size, min(size, OWN_BACKENDS), 0
-        self.port, self.stats_port, ready, admin = (peers.free_port() for _ in range(4))
+        self.port, self.stats_port, ready, admin = (free_port() for _ in range(4))
         with giving_way():
             self.plane = ControlPlane(proto)
         b = self.build

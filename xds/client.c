@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "xds/delta/backoff.h"
 #include "xds/grpc_late.h"
+#include "xds/grpc_life.h"
 
 #define METHOD "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 #define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
@@ -452,12 +453,12 @@ static void end_grpc(struct agw_xds_client *c)
            GRPC_QUEUE_SHUTDOWN)
         ;
     grpc_completion_queue_destroy(c->queue);
-    grpc_shutdown_blocking();
+    agw_grpc_end(grpc_shutdown_blocking, grpc_is_initialized);
 }
 
 void agw_xds_client_run(struct agw_xds_client *c)
 {
-    grpc_init(); /* here, so that gRPC's threads inherit what this one is */
+    agw_grpc_begin(grpc_init); /* here, so that gRPC's threads inherit what this one is */
     c->queue = grpc_completion_queue_create_for_next(NULL);
     while (!atomic_load(&c->stop))
         pause_ms(c, serve_stream(c));

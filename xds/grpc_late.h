@@ -41,6 +41,7 @@
     X(grpc_header_nonbin_value_is_legal)                                                                     \
     X(grpc_init)                                                                                             \
     X(grpc_insecure_credentials_create)                                                                      \
+    X(grpc_is_initialized)                                                                                   \
     X(grpc_metadata_array_destroy)                                                                           \
     X(grpc_metadata_array_init)                                                                              \
     X(grpc_raw_byte_buffer_create)                                                                           \
@@ -90,6 +91,7 @@ int agw_grpc_load(struct agw_error *err);
 #define grpc_header_nonbin_value_is_legal agw_grpc.grpc_header_nonbin_value_is_legal_
 #define grpc_init agw_grpc.grpc_init_
 #define grpc_insecure_credentials_create agw_grpc.grpc_insecure_credentials_create_
+#define grpc_is_initialized agw_grpc.grpc_is_initialized_
 #define grpc_metadata_array_destroy agw_grpc.grpc_metadata_array_destroy_
 #define grpc_metadata_array_init agw_grpc.grpc_metadata_array_init_
 #define grpc_raw_byte_buffer_create agw_grpc.grpc_raw_byte_buffer_create_

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "xds/grpc_life.h"
 
 #define SERVICE "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
 #define DELTA SERVICE "DeltaAggregatedResources"
@@ -427,7 +428,7 @@ int agw_xds_server_new(const struct agw_xds_server_options *options, struct agw_
     agw_list_init(&s->calls);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->changed, NULL);
-    grpc_init();
+    agw_grpc_begin(grpc_init);
     s->queue = grpc_completion_queue_create_for_next(NULL);
     s->grpc = make_grpc();
     grpc_server_register_completion_queue(s->grpc, s->queue, NULL);
@@ -495,7 +496,7 @@ void agw_xds_server_free(struct agw_xds_server *s)
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->mutex);
     free(s);
-    grpc_shutdown_blocking();
+    agw_grpc_end(grpc_shutdown_blocking, grpc_is_initialized);
 }
 
 uint16_t agw_xds_server_port(const struct agw_xds_server *s)

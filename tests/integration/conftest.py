@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import manifests as m  # noqa: E402
 import xds_proto  # noqa: E402
-from gateway import Gateway, free_port  # noqa: E402
+from gateway import Gateway  # noqa: E402
+from ports import free_port  # noqa: E402
 from rules import NAMES  # noqa: E402
 from upstream import Upstream  # noqa: E402
 from xds_build import Builder, backend_ref  # noqa: E402

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,27 +12,13 @@ import yaml
 
 import client
 from manifests import flat
+from ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("AGW_BIN", str(ROOT / "build/release/agentgateway"))
 SANITIZED = os.environ.get("AGW_BUILD") in ("asan", "tsan")
 REPORT = re.compile(r"^.*(?:Sanitizer|runtime error:).*$", re.MULTILINE)
 DEADLINE = 30
-
-
-def free_ports(n):
-    """Ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(n)]
-    for sock in sockets:
-        sock.bind(("127.0.0.1", 0))
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
-
-
-def free_port():
-    return free_ports(1)[0]
 
 
 def eventually(check, seconds=DEADLINE):

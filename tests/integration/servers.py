@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import client
-from gateway import ROOT, eventually, free_port
+from gateway import ROOT, eventually
+from ports import free_port
 
 SERVERS = ROOT / "examples/quickstart/servers"
 NODE = SERVERS / "node_modules/.bin/node"

@@ -7,7 +7,8 @@ import pytest
 
 import manifests as m
 from client import Connection, ask
-from gateway import eventually, free_port
+from gateway import eventually
+from ports import free_port
 from servers import Server, run_script
 
 CARD = "/.well-known/agent-card.json"

@@ -10,7 +10,8 @@ import yaml
 
 import manifests as m
 from client import Connection, ask
-from gateway import ROOT, SANITIZED, eventually, free_port, free_ports, run
+from gateway import ROOT, SANITIZED, eventually, run
+from ports import free_port, free_ports
 
 
 @pytest.fixture

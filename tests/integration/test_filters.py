@@ -8,7 +8,7 @@ import pytest
 import manifests as m
 from certificates import Authority
 from client import Connection, ask
-from gateway import free_ports
+from ports import free_ports
 from rules import https, modifier, redirect, replace_prefix, rewrite, served_by, shares
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import manifests as m
 from client import Closed, Connection, ask
-from gateway import free_port
+from ports import free_port
 
 
 @pytest.fixture(scope="module")

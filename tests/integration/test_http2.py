@@ -12,7 +12,8 @@ import pytest
 import h2client as h2
 import manifests as m
 from client import Connection, ask
-from gateway import SANITIZED, free_port
+from gateway import SANITIZED
+from ports import free_port
 
 
 @pytest.fixture(scope="module")

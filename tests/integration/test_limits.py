@@ -12,7 +12,8 @@ import pytest
 
 import manifests as m
 from client import Connection, ask
-from gateway import SANITIZED, eventually, free_port
+from gateway import SANITIZED, eventually
+from ports import free_port
 
 MIB = 1 << 20
 GIB = 32 * MIB if SANITIZED else 1024 * MIB

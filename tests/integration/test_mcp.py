@@ -9,8 +9,9 @@ import pytest
 
 import manifests as m
 from client import Connection, ask
-from gateway import eventually, free_port
+from gateway import eventually
 from mcp_upstream import McpClient, McpUpstream, events, messages_of
+from ports import free_port
 from servers import Server, run_script
 
 

@@ -11,7 +11,8 @@ import pytest
 
 import manifests as m
 from client import Closed, Connection, ask
-from gateway import eventually, free_port, run
+from gateway import eventually, run
+from ports import free_port
 
 
 @pytest.fixture

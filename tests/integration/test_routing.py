@@ -8,7 +8,8 @@ import pytest
 
 import manifests as m
 from client import Connection, ask
-from gateway import eventually, free_port, free_ports
+from gateway import eventually
+from ports import free_port, free_ports
 
 NAMES = ["v1", "v2", "v3"]
 

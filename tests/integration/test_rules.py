@@ -39,7 +39,8 @@ import yaml
 import manifests as m
 from certificates import Authority
 from client import Connection, ask
-from gateway import eventually, free_port, free_ports, run
+from gateway import eventually, run
+from ports import free_port, free_ports
 from rules import NAMES, https, served_by, shares
 
 OLD, NEW = "2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"

@@ -11,7 +11,8 @@ import pytest
 import manifests as m
 from certificates import Authority
 from client import Connection, ask
-from gateway import eventually, free_port
+from gateway import eventually
+from ports import free_port
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ import pytest
 import client
 from certificates import Authority
 from client import Connection
-from gateway import SANITIZED, eventually, free_port
+from gateway import SANITIZED, eventually
 from mcp_upstream import McpClient, McpUpstream
+from ports import free_port
 from servers import Server, run_script
 from xds_build import backend_ref, direct_response, response_headers, service_ref
 from xds_control_plane import ControlPlane

@@ -4,10 +4,11 @@ import random
 import time
 
 import client
-from gateway import SANITIZED, Gateway, eventually, free_port
+from gateway import SANITIZED, Gateway, eventually
+from ports import free_port
 from xds_build import backend_ref, direct_response, response_headers
 from xds_control_plane import TYPES, Relay
-from xds_load import Events, KeepAlive, Streams, judge, send_events
+from xds_load import Events, KeepAlive, Streams, judge, send_events, warm
 from xds_proto import RESOURCE_TYPE
 
 FLIPS = 40 if SANITIZED else 200
@@ -34,7 +35,7 @@ def test_route_flip(fed, plane, b):
     loads = [KeepAlive(site.port, check=fits, pause=0.001) for _ in range(BUSY)]
     loads += [Streams(site.port, pause=0.001) for _ in range(BUSY)]
     loads.append(Events(site.port))
-    eventually(lambda: all(load.good for load in loads))
+    warm(loads)
     for number in range(1, FLIPS + 1):
         plane.put(flipped(b, number))
         time.sleep(FLIP_PAUSE)

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 import client
-from gateway import Gateway
+from gateway import DEADLINE, Gateway
 from h2client import DATA, END_STREAM, GOAWAY, H2, HEADERS, RST_STREAM, WINDOW_UPDATE, frame
 from xds_control_plane import ControlPlane
 
@@ -155,6 +155,18 @@ class Poller(Load):
             return "refused"
         except (OSError, client.Closed) as error:
             return repr(error)
+
+
+def warm(loads):
+    """Waits until each has had a good answer; says of which load, and how, if one has none."""
+
+    def cold():
+        return [f"{type(load).__name__}: {load.bad[:3]}" for load in loads if not load.good]
+
+    deadline = time.monotonic() + DEADLINE
+    while waiting := cold():
+        assert time.monotonic() < deadline, f"no good answer yet: {waiting}"
+        time.sleep(0.01)
 
 
 def judge(loads):

@@ -140,8 +140,12 @@ int agw_proto_unpack(const ProtobufCMessageDescriptor *type, const void *data, s
                      struct agw_arena *arena, void **ret_message, struct agw_error *err)
 {
     int code = agw_proto_check(type, data, n, err);
-    if (code)
-        return code;
+    return code ? code : agw_proto_unpack_checked(type, data, n, arena, ret_message, err);
+}
+
+int agw_proto_unpack_checked(const ProtobufCMessageDescriptor *type, const void *data, size_t n,
+                             struct agw_arena *arena, void **ret_message, struct agw_error *err)
+{
     struct unpack_memory memory = {.arena = arena};
     ProtobufCAllocator allocator = {unpack_alloc, unpack_free, &memory};
     void *message = protobuf_c_message_unpack(type, &allocator, n, data);

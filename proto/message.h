@@ -29,6 +29,10 @@ int agw_proto_check(const ProtobufCMessageDescriptor *type, const void *data, si
 int agw_proto_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t n,
                      struct agw_arena *arena, void **ret_message, struct agw_error *err);
 
+/* The same for bytes that were checked before. */
+int agw_proto_unpack_checked(const ProtobufCMessageDescriptor *type, const void *data, size_t n,
+                             struct agw_arena *arena, void **ret_message, struct agw_error *err);
+
 /* Packs |message| (a protobuf-c struct) into |arena|. p is NULL when memory is out. */
 struct agw_str agw_proto_pack(const void *message, struct agw_arena *arena);
 

@@ -35,35 +35,20 @@ static struct agw_str route_role(const struct agw_resource_set *set, const char 
 static struct agw_str role_of(const struct agw_resource_set *set, const struct agw_resource *r,
                               struct agw_arena *arena)
 {
+    const Pb__Route *route;
     switch (r->kind) {
     case AGW_RESOURCE_BIND:
         return bind_role(r, arena);
     case AGW_RESOURCE_LISTENER:
         return listener_role(r, arena);
     case AGW_RESOURCE_ROUTE:
-        return route_role(set, r->route->listener_key, arena);
+        route = (const Pb__Route *)agw_resource_message(r, arena);
+        return route ? route_role(set, route->listener_key, arena) : (struct agw_str){NULL, 0};
     case AGW_RESOURCE_TCP_ROUTE:
         return route_role(set, r->tcp_route->listener_key, arena);
     default:
         return AGW_STR("");
     }
-}
-
-static struct agw_str pack_address(const struct agw_resource *r, struct agw_arena *arena)
-{
-    Istio__Address wire = ISTIO__ADDRESS__INIT;
-    bool workload = r->kind == AGW_RESOURCE_WORKLOAD;
-    wire.type_case = workload ? ISTIO__ADDRESS__TYPE_WORKLOAD : ISTIO__ADDRESS__TYPE_SERVICE;
-    wire.workload = (Istio__Workload *)r->message;
-    return agw_proto_pack(&wire, arena);
-}
-
-static struct agw_str pack_resource(const struct agw_resource *r, struct agw_arena *arena)
-{
-    Pb__Resource wire = PB__RESOURCE__INIT;
-    wire.kind_case = (Pb__Resource__KindCase)(r->kind + 1); /* in the same order, see config/resource.c */
-    wire.bind = (Pb__Bind *)r->message;
-    return agw_proto_pack(&wire, arena);
 }
 
 static int make_item(const struct agw_resource_set *set, const struct agw_resource *r,
@@ -73,7 +58,7 @@ static int make_item(const struct agw_resource_set *set, const struct agw_resour
     struct item item = {.type = address ? AGW_DELTA_ADDRESS : AGW_DELTA_RESOURCE,
                         .role = role_of(set, r, arena),
                         .name = address ? r->key : r->id,
-                        .body = address ? pack_address(r, arena) : pack_resource(r, arena)};
+                        .body = agw_resource_pack(r, arena)};
     if (!item.role.p || !item.body.p)
         return AGW_ENOMEM;
     *ret_item = item;

@@ -72,22 +72,6 @@ static void put_text(struct writer *w, struct agw_str text)
     put(w, text.p, n);
 }
 
-/* The resource as it came: inside the message of its type. */
-static struct agw_str pack(struct writer *w, const struct agw_resource *r, enum agw_delta_type type)
-{
-    Pb__Resource resource = PB__RESOURCE__INIT;
-    Istio__Address address = ISTIO__ADDRESS__INIT;
-    if (type == AGW_DELTA_RESOURCE) {
-        resource.kind_case = (Pb__Resource__KindCase)(r->kind + 1);
-        resource.bind = (Pb__Bind *)r->bind;
-        return agw_proto_pack(&resource, &w->arena);
-    }
-    address.type_case =
-        r->kind == AGW_RESOURCE_WORKLOAD ? ISTIO__ADDRESS__TYPE_WORKLOAD : ISTIO__ADDRESS__TYPE_SERVICE;
-    address.workload = (Istio__Workload *)r->workload;
-    return agw_proto_pack(&address, &w->arena);
-}
-
 /* What has no version did not come from a control plane, or by another name than its own: it is left out, and
  * the control plane sends it again. */
 static int write_resource(void *ctx, struct agw_resource *r)
@@ -98,7 +82,7 @@ static int write_resource(void *ctx, struct agw_resource *r)
     struct agw_str name = address ? r->key : r->id, version;
     if (!agw_delta_client_version(w->client, type, name, &version))
         return 0;
-    struct agw_str body = pack(w, r, type);
+    struct agw_str body = agw_resource_pack(r, &w->arena);
     if (!body.p)
         return AGW_ENOMEM;
     put(w, &type, sizeof(type));

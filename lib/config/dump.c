@@ -232,9 +232,21 @@ static int resource_order(const void *a, const void *b)
                        (*(const struct agw_resource *const *)b)->key);
 }
 
+/* True: out of memory. */
+static bool dump_resource(struct agw_json_writer *w, const struct agw_resource *r, struct agw_arena *scratch)
+{
+    const ProtobufCMessage *message = agw_resource_message(r, scratch);
+    if (message)
+        dump_message(w, message);
+    agw_arena_reset(scratch);
+    return !message;
+}
+
 static int dump_resources(struct agw_json_writer *w, const struct agw_snapshot *s)
 {
     struct list l = {0};
+    struct agw_arena arena;
+    agw_arena_init(&arena, 4096, 0);
     for (l.kind = 0; s->private->store && !l.failed && l.kind < AGW_RESOURCE_KINDS; l.kind++) {
         l.count = 0;
         agw_store_each(s->private->store, collect_resource, &l);
@@ -243,9 +255,10 @@ static int dump_resources(struct agw_json_writer *w, const struct agw_snapshot *
         agw_json_key(w, agw_str_c(list_names[l.kind]));
         agw_json_begin_array(w);
         for (uint32_t i = 0; i < l.count; i++)
-            dump_message(w, ((const struct agw_resource *)l.v[i])->message);
+            l.failed |= dump_resource(w, l.v[i], &arena);
         agw_json_end_array(w);
     }
+    agw_arena_free(&arena);
     free(l.v);
     return l.failed ? AGW_ENOMEM : 0;
 }

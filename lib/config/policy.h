@@ -74,9 +74,12 @@ struct agw_transport {
 
 struct agw_policy_ops {
     enum agw_policy_kind kind;
+    /* |compile| copies what it takes from |spec|: messages of routes and backends need not be kept then,
+     * which take more memory than all that is made of them. */
+    bool own_conf;
     /* |spec| is the policy's message as in proto/resource.proto (its own type) and lives as long as the
-     * snapshot; *ret_conf lives in |arena|. NULL: |spec| is the configuration. AGW_EINVAL / AGW_EUNSUPPORTED
-     * with the field and the reason, AGW_ENOMEM. */
+     * snapshot, unless |own_conf|; *ret_conf lives in |arena|. NULL: |spec| is the configuration. AGW_EINVAL
+     * / AGW_EUNSUPPORTED with the field and the reason, AGW_ENOMEM. */
     int (*compile)(const void *spec, struct agw_arena *arena, const void **ret_conf, struct agw_error *err);
     /* Backend kinds: what it says about the connection; NULL: nothing. Errors as compile's. */
     int (*transport)(const void *spec, struct agw_arena *arena, struct agw_transport *t,

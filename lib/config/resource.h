@@ -1,11 +1,14 @@
 /* Resources: what the gateway is told, one protobuf message each, and sets of them as sources hand them in.
  *
- * A resource is known by kind and key ("route" "ns/name.00"). Its message is read-only once made. Names on
- * the wire are "<kind>/<key>" for type Resource, the workload's uid or "<ns>/<hostname>" for type Address.
- * |agw_side| carries what a source knows and the wire format has no field for; the compiler reads it, xDS
- * never sends it. Ownership: resources are reference-counted (not atomic); sets and stores hold references.
- * Threads: the config thread. Errors: AGW_ENOMEM, AGW_ELIMIT (size, depth), AGW_EPROTO (bytes), AGW_EINVAL
- * (no key, no kind) with the resource's name in the text. */
+ * A resource is known by kind and key ("route" "ns/name.00"). Its message is read-only. There may be a
+ * hundred thousand routes and backends, which are looked at when they come: they are kept packed, and their
+ * message is there only between agw_resource_open and agw_resource_close. All other kinds are always open.
+ * Names on the wire are "<kind>/<key>" for type Resource, the workload's uid or "<ns>/<hostname>" for type
+ * Address. |agw_side| carries what a source knows and the wire format has no field for; the compiler reads
+ * it, xDS never sends it. Ownership: resources are reference-counted (not atomic); sets and stores hold
+ * references. Threads: the config thread; others may read what does not come and go with opening. Errors:
+ * AGW_ENOMEM, AGW_ELIMIT (size, depth), AGW_EPROTO (bytes), AGW_EINVAL (no key, no kind) with the resource's
+ * name in the text. */
 #ifndef AGW_CONFIG_RESOURCE_H
 #define AGW_CONFIG_RESOURCE_H
 
@@ -58,12 +61,16 @@ struct agw_side {
 struct agw_resource {
     struct agw_shared shared;
     enum agw_resource_kind kind;
+    uint32_t bytes;     /* packed size */
     struct agw_str id;  /* "<kind>/<key>", NUL-terminated; the store's key */
     struct agw_str key; /* the part behind the first '/' of |id| */
     uint64_t hash;      /* of content and side: equal hashes are equal resources */
-    uint32_t bytes;     /* packed size */
     struct agw_side side;
-    union {
+    /* What is asked of closed ones often. */
+    uint32_t arm;      /* backends: the kind in their oneof */
+    bool is_named_key; /* backends: the object's "namespace/name" is the key */
+    uint32_t opens;
+    union { /* while it is open, else NULL */
         const ProtobufCMessage *message;
         const Pb__Bind *bind;
         const Pb__Listener *listener;
@@ -76,7 +83,8 @@ struct agw_resource {
         const Pb__RouteGroup *route_group;
         const Pb__ModelRoute *model_route;
     };
-    struct agw_arena arena; /* holds all of the above, this struct too */
+    const void *packed;      /* |bytes| of a Resource message; NULL: always open */
+    struct agw_arena *arena; /* of the open message; stands in itself */
 };
 
 const char *agw_resource_kind_name(enum agw_resource_kind kind);
@@ -90,6 +98,18 @@ int agw_resource_decode_address(const void *data, size_t n, struct agw_resource 
  * |side| may be NULL; its addresses are copied. */
 int agw_resource_make(enum agw_resource_kind kind, const void *message, const struct agw_side *side,
                       struct agw_resource **ret_resource, struct agw_error *err);
+/* Has |r->message| there until as many agw_resource_close. AGW_ENOMEM: it is not open then. */
+int agw_resource_open(struct agw_resource *r);
+void agw_resource_close(struct agw_resource *r);
+/* Opens |r| and takes a reference; closes it and gives the reference back. */
+int agw_resource_keep_open(struct agw_resource *r);
+void agw_resource_release(void *r);
+/* The message of |r|, open or not, copied into |arena| if need be; |r| stays as it is. Any thread that |r| is
+ * kept for. NULL: out of memory. */
+const ProtobufCMessage *agw_resource_message(const struct agw_resource *r, struct agw_arena *arena);
+/* The bytes that agw_resource_decode or agw_resource_decode_address (workloads and services) takes; in
+ * |arena| or |r|'s own. p is NULL when memory is out. Any thread that |r| is kept for. */
+struct agw_str agw_resource_pack(const struct agw_resource *r, struct agw_arena *arena);
 struct agw_resource *agw_resource_ref(struct agw_resource *r);
 void agw_resource_unref(struct agw_resource *r); /* NULL is fine */
 /* True if both say the same (content and side). */

@@ -96,8 +96,7 @@ struct agw_match {
 
 struct agw_route { /* one rule of an HTTPRoute */
     struct agw_shared shared;
-    struct agw_str key; /* as on the wire */
-    struct agw_str ns, name, rule;
+    struct agw_str key;   /* as on the wire */
     struct agw_str label; /* "ns/name" for metrics */
     uint64_t created_ns;  /* 0: unknown */
     const struct agw_backend_ref *backends;

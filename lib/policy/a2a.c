@@ -8,4 +8,5 @@ static int transport(const void *spec, struct agw_arena *arena, struct agw_trans
     return 0;
 }
 
-const struct agw_policy_ops agw_policy_a2a = {.kind = AGW_POLICY_A2A, .transport = transport};
+const struct agw_policy_ops agw_policy_a2a = {
+    .kind = AGW_POLICY_A2A, .own_conf = true, .transport = transport};

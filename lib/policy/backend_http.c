@@ -44,5 +44,8 @@ static enum agw_verdict request(const void *conf, struct agw_policy_ctx *ctx)
     return AGW_CONTINUE;
 }
 
-const struct agw_policy_ops agw_policy_backend_http = {
-    .kind = AGW_POLICY_BACKEND_HTTP, .compile = compile, .transport = transport, .request = request};
+const struct agw_policy_ops agw_policy_backend_http = {.kind = AGW_POLICY_BACKEND_HTTP,
+                                                       .own_conf = true,
+                                                       .compile = compile,
+                                                       .transport = transport,
+                                                       .request = request};

@@ -47,14 +47,16 @@ static int compile_name(const char *name, const char *what, struct agw_arena *ar
 static int compile_list(Pb__Header *const *in, size_t count, const char *what, struct agw_arena *arena,
                         struct field **ret_list, struct agw_error *err)
 {
-    struct field *list = agw_arena_alloc(arena, count * sizeof(*list));
-    if (!list)
+    struct field *list = count ? agw_arena_alloc(arena, count * sizeof(*list)) : NULL;
+    if (count && !list)
         return agw_error_set(err, AGW_ENOMEM, "out of memory");
     for (size_t i = 0; i < count; i++) {
         int code = compile_name(in[i]->name, what, arena, &list[i], err);
         if (code)
             return code;
-        list[i].value = agw_str_trim(agw_str_c(in[i]->value));
+        list[i].value = agw_arena_str(arena, agw_str_trim(agw_str_c(in[i]->value)));
+        if (!list[i].value.p)
+            return agw_error_set(err, AGW_ENOMEM, "out of memory");
         if (!agw_header_value_valid(list[i].value))
             return agw_error_set(err, AGW_EINVAL,
                                  "%s: the value of \"%s\" has characters that no header may have", what,
@@ -68,7 +70,9 @@ static int compile(const void *spec, struct agw_arena *arena, const void **ret_c
 {
     const Pb__HeaderModifier *in = spec;
     struct conf *c = agw_arena_zalloc(arena, sizeof(*c));
-    if (!c || !(c->remove = agw_arena_alloc(arena, in->n_remove * sizeof(*c->remove))))
+    if (c && in->n_remove)
+        c->remove = agw_arena_alloc(arena, in->n_remove * sizeof(*c->remove));
+    if (!c || (in->n_remove && !c->remove))
         return agw_error_set(err, AGW_ENOMEM, "out of memory");
     int code = compile_list(in->set, in->n_set, "set", arena, &c->set, err);
     if (!code)
@@ -126,10 +130,10 @@ static void response(const void *conf, struct agw_policy_ctx *ctx)
 }
 
 const struct agw_policy_ops agw_policy_request_headers = {
-    .kind = AGW_POLICY_REQUEST_HEADERS, .compile = compile, .request = request};
+    .kind = AGW_POLICY_REQUEST_HEADERS, .own_conf = true, .compile = compile, .request = request};
 const struct agw_policy_ops agw_policy_response_headers = {
-    .kind = AGW_POLICY_RESPONSE_HEADERS, .compile = compile, .response = response};
+    .kind = AGW_POLICY_RESPONSE_HEADERS, .own_conf = true, .compile = compile, .response = response};
 const struct agw_policy_ops agw_policy_backend_request_headers = {
-    .kind = AGW_POLICY_BACKEND_REQUEST_HEADERS, .compile = compile, .request = request};
+    .kind = AGW_POLICY_BACKEND_REQUEST_HEADERS, .own_conf = true, .compile = compile, .request = request};
 const struct agw_policy_ops agw_policy_backend_response_headers = {
-    .kind = AGW_POLICY_BACKEND_RESPONSE_HEADERS, .compile = compile, .response = response};
+    .kind = AGW_POLICY_BACKEND_RESPONSE_HEADERS, .own_conf = true, .compile = compile, .response = response};

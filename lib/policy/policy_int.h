@@ -20,8 +20,9 @@ struct agw_path_change {
     struct agw_str value; /* PREFIX: without slashes at its end */
 };
 
-/* Sets a new path or prefix. AGW_EINVAL with the reason. */
-int agw_path_change_set(struct agw_path_change *c, bool prefix, const char *value, struct agw_error *err);
+/* Sets a new path or prefix, copied into |arena|. AGW_EINVAL with the reason, AGW_ENOMEM. */
+int agw_path_change_set(struct agw_path_change *c, bool prefix, const char *value, struct agw_arena *arena,
+                        struct agw_error *err);
 /* The changed path with the request's query, in ctx->arena. p is NULL when memory is out. */
 struct agw_str agw_path_change_apply(const struct agw_path_change *c, const struct agw_policy_ctx *ctx);
 

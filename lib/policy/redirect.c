@@ -37,13 +37,15 @@ static int compile(const void *spec, struct agw_arena *arena, const void **ret_c
     struct conf *c = agw_arena_zalloc(arena, sizeof(*c));
     if (!c)
         return agw_error_set(err, AGW_ENOMEM, "out of memory");
-    c->scheme = agw_str_c(in->scheme);
-    c->host = agw_str_c(in->host);
+    c->scheme = agw_arena_str(arena, agw_str_c(in->scheme));
+    c->host = agw_arena_str(arena, agw_str_c(in->host));
+    if (!c->scheme.p || !c->host.p)
+        return agw_error_set(err, AGW_ENOMEM, "out of memory");
     c->port = (uint16_t)in->port;
     c->status = in->status ? (int)in->status : 302;
     if (in->path_case != PB__REQUEST_REDIRECT__PATH__NOT_SET) {
         bool prefix = in->path_case == PB__REQUEST_REDIRECT__PATH_PREFIX;
-        code = agw_path_change_set(&c->path, prefix, prefix ? in->prefix : in->full, err);
+        code = agw_path_change_set(&c->path, prefix, prefix ? in->prefix : in->full, arena, err);
     }
     if (!code)
         *ret_conf = c;
@@ -95,4 +97,4 @@ static enum agw_verdict request(const void *conf, struct agw_policy_ctx *ctx)
 }
 
 const struct agw_policy_ops agw_policy_redirect = {
-    .kind = AGW_POLICY_REDIRECT, .compile = compile, .request = request};
+    .kind = AGW_POLICY_REDIRECT, .own_conf = true, .compile = compile, .request = request};

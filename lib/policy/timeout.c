@@ -14,9 +14,9 @@ static int compile(const void *spec, struct agw_arena *arena, const void **ret_c
     int code = check(in->request, "request", err);
     if (!code)
         code = check(in->backend_request, "backend_request", err);
-    if (!code)
-        *ret_conf = in;
+    *ret_conf = NULL; /* nothing of it runs */
     return code;
 }
 
-const struct agw_policy_ops agw_policy_timeout = {.kind = AGW_POLICY_TIMEOUT, .compile = compile};
+const struct agw_policy_ops agw_policy_timeout = {
+    .kind = AGW_POLICY_TIMEOUT, .own_conf = true, .compile = compile};

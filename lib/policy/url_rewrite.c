@@ -13,7 +13,8 @@ static bool path_char(char ch)
     return ch > ' ' && ch != '?' && ch != '#' && ch != 127;
 }
 
-int agw_path_change_set(struct agw_path_change *c, bool prefix, const char *value, struct agw_error *err)
+int agw_path_change_set(struct agw_path_change *c, bool prefix, const char *value, struct agw_arena *arena,
+                        struct agw_error *err)
 {
     struct agw_str v = agw_str_c(value);
     for (size_t i = 0; i < v.n; i++)
@@ -25,8 +26,8 @@ int agw_path_change_set(struct agw_path_change *c, bool prefix, const char *valu
     while (prefix && v.n && v.p[v.n - 1] == '/')
         v.n--;
     c->kind = prefix ? AGW_CHANGE_PREFIX : AGW_CHANGE_FULL;
-    c->value = !prefix && v.n == 0 ? AGW_STR("/") : v;
-    return 0;
+    c->value = !prefix && v.n == 0 ? AGW_STR("/") : agw_arena_str(arena, v);
+    return c->value.p ? 0 : agw_error_set(err, AGW_ENOMEM, "out of memory");
 }
 
 struct agw_str agw_path_change_apply(const struct agw_path_change *c, const struct agw_policy_ctx *ctx)
@@ -55,12 +56,14 @@ static int compile(const void *spec, struct agw_arena *arena, const void **ret_c
     struct conf *c = agw_arena_zalloc(arena, sizeof(*c));
     if (!c)
         return agw_error_set(err, AGW_ENOMEM, "out of memory");
-    c->host = agw_str_c(in->host);
+    c->host = agw_arena_str(arena, agw_str_c(in->host));
+    if (!c->host.p)
+        return agw_error_set(err, AGW_ENOMEM, "out of memory");
     if (!agw_header_value_valid(c->host) || agw_str_find(c->host, ' ') >= 0)
         return agw_error_set(err, AGW_EINVAL, "host \"%.100s\" is no hostname", in->host);
     if (in->path_case != PB__URL_REWRITE__PATH__NOT_SET) {
         bool prefix = in->path_case == PB__URL_REWRITE__PATH_PREFIX;
-        int code = agw_path_change_set(&c->path, prefix, prefix ? in->prefix : in->full, err);
+        int code = agw_path_change_set(&c->path, prefix, prefix ? in->prefix : in->full, arena, err);
         if (code)
             return code;
     }
@@ -85,4 +88,4 @@ static enum agw_verdict request(const void *conf, struct agw_policy_ctx *ctx)
 }
 
 const struct agw_policy_ops agw_policy_url_rewrite = {
-    .kind = AGW_POLICY_URL_REWRITE, .compile = compile, .request = request};
+    .kind = AGW_POLICY_URL_REWRITE, .own_conf = true, .compile = compile, .request = request};

@@ -125,11 +125,10 @@ static int fill_target(struct agw_compile *c, struct agw_variant *v, const struc
         return code;
     v->cold |= child->cold;
     out->sse = in->protocol == PB__MCPTARGET__PROTOCOL__SSE;
-    out->name = agw_str_c(in->name);
-    out->path = *in->path ? agw_str_c(in->path) : out->sse ? AGW_STR("/sse") : AGW_STR("/mcp");
-    if (out->path.p[0] != '/')
-        out->path = agw_arena_printf(c->arena, "/%s", in->path);
-    return out->path.p ? 0 : AGW_ENOMEM;
+    out->name = agw_arena_str(c->arena, agw_str_c(in->name));
+    out->path = !*in->path ? (out->sse ? AGW_STR("/sse") : AGW_STR("/mcp"))
+                           : agw_arena_printf(c->arena, "%s%s", *in->path == '/' ? "" : "/", in->path);
+    return out->name.p && out->path.p ? 0 : AGW_ENOMEM;
 }
 
 static bool is_mcp(struct agw_compile *c, const Pb__BackendReference *ref)
@@ -137,7 +136,7 @@ static bool is_mcp(struct agw_compile *c, const Pb__BackendReference *ref)
     const struct agw_resource *r = NULL;
     if (ref && ref->kind_case == PB__BACKEND_REFERENCE__KIND_BACKEND)
         r = agw_compile_find(c, AGW_RESOURCE_BACKEND, agw_str_c(ref->backend));
-    return r && r->backend->kind_case == PB__BACKEND__KIND_MCP;
+    return r && r->arm == PB__BACKEND__KIND_MCP;
 }
 
 static enum agw_mcp_prefix prefix_mode(Pb__MCPBackend__PrefixMode mode)
@@ -213,8 +212,9 @@ static int name_backend(struct agw_compile *c, const struct agw_variant *v, cons
         b->name = agw_arena_printf(c->arena, "%s:%u", r->service->hostname, v->port);
     } else {
         const Pb__ResourceName *name = r->backend->name;
-        b->key = r->key;
-        b->name = name ? agw_arena_printf(c->arena, "%s/%s", name->namespace_, name->name) : r->key;
+        b->key = agw_arena_str(c->arena, r->key);
+        b->name = name && !r->is_named_key ? agw_arena_printf(c->arena, "%s/%s", name->namespace_, name->name)
+                                           : b->key;
     }
     return b->key.p && b->name.p ? 0 : AGW_ENOMEM;
 }
@@ -235,7 +235,7 @@ static int fill(struct agw_compile *c, struct agw_variant *v, struct agw_resourc
     struct agw_transport t = {0};
     struct agw_specs s;
     const char *reason = NULL;
-    int code = agw_unit_hold(c, r);
+    int code = r->packed ? 0 : agw_unit_hold(c, r);
     if (!code)
         code = name_backend(c, v, r, b);
     if (code)
@@ -286,7 +286,11 @@ int agw_compile_backend(struct agw_compile *c, struct agw_variant *v, struct agw
     struct agw_resource *r = v->source ? agw_store_get(c->store, v->source->id) : NULL;
     b->id = v->id;
     v->cold = false;
-    int code = r ? fill(c, v, r, b) : fill_missing(c, v, b);
+    int code = r ? agw_resource_open(r) : fill_missing(c, v, b);
+    if (r && !code) {
+        code = fill(c, v, r, b);
+        agw_resource_close(r);
+    }
     agw_unit_end(c, outer);
     if (code)
         agw_shared_unref(b);

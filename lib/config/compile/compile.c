@@ -138,16 +138,20 @@ static int listener_changed(struct agw_compile *c, const struct agw_resource *an
 
 static bool is_mcp(const struct agw_resource *r)
 {
-    return r && r->backend->kind_case == PB__BACKEND__KIND_MCP;
+    return r && r->arm == PB__BACKEND__KIND_MCP;
 }
 
-static int backend_changed(struct agw_compile *c, const struct agw_resource *was,
-                           const struct agw_resource *now)
+static int backend_changed(struct agw_compile *c, const struct agw_resource *was, struct agw_resource *now)
 {
     agw_variants_touch(c, (now ? now : was)->id);
     if (is_mcp(was) || is_mcp(now)) /* no MCP backend may be another's target */
         agw_variants_touch_mcp(c);
-    return now ? agw_compile_check_backend_kind(c, now) : 0;
+    int code = now ? agw_resource_open(now) : 0;
+    if (!now || code)
+        return code;
+    code = agw_compile_check_backend_kind(c, now);
+    agw_resource_close(now);
+    return code;
 }
 
 static int resource_changed(void *ctx, struct agw_resource *was, struct agw_resource *now)

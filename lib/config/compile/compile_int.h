@@ -63,6 +63,11 @@ int agw_compile_note(struct agw_compile *c, enum agw_note_level level, const str
                      const char *format, ...) __attribute__((format(printf, 4, 5)));
 #define agw_compile_warn(c, r, ...) agw_compile_note(c, AGW_NOTE_WARNING, r, __VA_ARGS__)
 #define agw_compile_error(c, r, ...) agw_compile_note(c, AGW_NOTE_ERROR, r, __VA_ARGS__)
+/* |text| copied into the unit being made; p is NULL when memory is out. */
+static inline struct agw_str agw_compile_text(struct agw_compile *c, const char *text)
+{
+    return *text ? agw_arena_str(c->arena, agw_str_c(text)) : AGW_STR("");
+}
 /* A compiled regex owned by the unit; *ret_regex is NULL when the pattern is bad (a warning says so). */
 int agw_compile_regex(struct agw_compile *c, const struct agw_resource *r, const char *what,
                       const char *pattern, struct agw_regex **ret_regex);
@@ -86,6 +91,8 @@ void agw_unit_end(struct agw_compile *c, struct agw_arena *outer);
 int agw_unit_on_free(struct agw_compile *c, void (*fn)(void *object), void *object);
 /* Keeps a counted object (a resource, another unit) as long as the unit being made. */
 int agw_unit_hold(struct agw_compile *c, void *shared);
+/* The same, and keeps the resource open. */
+int agw_unit_hold_open(struct agw_compile *c, struct agw_resource *r);
 
 /* --- policy.c --- */
 /* What wins for each kind at one place, while levels are merged. */
@@ -260,6 +267,7 @@ struct agw_route_unit {
     struct agw_variant **variants; /* one a reference; the compiler's, read by nobody else */
     uint32_t variant_count;        /* 0 once they are given back */
     struct agw_resource *resource; /* held */
+    struct agw_str target;         /* "KIND/NS/NAME": what policies aim at; empty: nothing */
 };
 
 struct agw_route_rec {

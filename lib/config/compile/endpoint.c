@@ -176,7 +176,9 @@ int agw_compile_static_endpoint(struct agw_compile *c, struct agw_backend *b, co
         *ret_reason = "the static backend has no valid host and port";
         return agw_compile_error(c, r, "static: host \"%s\" port %d is no address", in->host, in->port);
     }
-    e->host = agw_str_c(in->host);
+    e->host = agw_compile_text(c, in->host);
+    if (!e->host.p)
+        return AGW_ENOMEM;
     e->port = unix_path ? 0 : (uint16_t)in->port;
     bool is_ip = !unix_path && agw_addr_ip(e->host, e->port, &e->addr) == 0;
     if (unix_path && agw_addr_unix(agw_str_c(in->unix_path), &e->addr)) {

@@ -228,9 +228,7 @@ static int change_hosts(struct agw_compile *c, struct agw_listener_rec *l, const
 {
     const Pb__Route *in = u->resource->route;
     struct agw_str key;
-    int code = 0;
-    if (in->n_hostnames == 0)
-        return change_host(l, AGW_STR(""), u, add);
+    int code = in->n_hostnames ? 0 : change_host(l, AGW_STR(""), u, add);
     for (size_t i = 0; !code && i < in->n_hostnames; i++) {
         code = host_key(c, in->hostnames[i], &key);
         if (!code)
@@ -239,12 +237,23 @@ static int change_hosts(struct agw_compile *c, struct agw_listener_rec *l, const
     return code;
 }
 
+static int with_open(struct agw_compile *c, struct agw_listener_rec *l, const struct agw_route_unit *u,
+                     bool add)
+{
+    int code = agw_resource_open(u->resource);
+    if (code)
+        return code;
+    code = change_hosts(c, l, u, add);
+    agw_resource_close(u->resource);
+    return code;
+}
+
 int agw_hosts_add(struct agw_compile *c, struct agw_listener_rec *l, const struct agw_route_unit *u)
 {
-    return change_hosts(c, l, u, true);
+    return with_open(c, l, u, true);
 }
 
 int agw_hosts_remove(struct agw_compile *c, struct agw_listener_rec *l, const struct agw_route_unit *u)
 {
-    return change_hosts(c, l, u, false);
+    return with_open(c, l, u, false);
 }

@@ -13,9 +13,9 @@ static uint32_t slashes(struct agw_str path)
 static int value_match(struct agw_compile *c, const struct agw_resource *r, const char *name,
                        const char *exact, const char *regex, struct agw_value_match *out, bool *ret_dead)
 {
-    out->name = agw_str_c(name);
-    out->value = agw_str_c(exact);
-    out->regex = NULL;
+    *out = (struct agw_value_match){agw_compile_text(c, name), agw_compile_text(c, exact), NULL};
+    if (!out->name.p || !out->value.p)
+        return AGW_ENOMEM;
     if (!regex)
         return 0;
     int code = agw_compile_regex(c, r, name, regex, &out->regex);
@@ -81,8 +81,10 @@ static int path_match(struct agw_compile *c, const struct agw_resource *r, const
 {
     m->path_kind = AGW_PATH_PREFIX;
     if (!in || in->kind_case == PB__PATH_MATCH__KIND__NOT_SET)
-        return 0;                   /* every path */
-    m->path = agw_str_c(in->exact); /* all three are text */
+        return 0;                             /* every path */
+    m->path = agw_compile_text(c, in->exact); /* all three are text */
+    if (!m->path.p)
+        return AGW_ENOMEM;
     if (in->kind_case == PB__PATH_MATCH__KIND_EXACT) {
         m->path_kind = AGW_PATH_EXACT;
     } else if (in->kind_case == PB__PATH_MATCH__KIND_REGEX) {
@@ -111,11 +113,11 @@ static int compile_match(struct agw_compile *c, const struct agw_resource *r, co
     if (!m)
         return AGW_ENOMEM;
     m->route = route;
-    m->method = in->method ? agw_str_c(in->method->exact) : AGW_STR("");
-    int code = path_match(c, r, in->path, m, &dead);
-    if (!code)
+    m->method = in->method ? agw_compile_text(c, in->method->exact) : AGW_STR("");
+    int code = m->method.p ? path_match(c, r, in->path, m, &dead) : AGW_ENOMEM;
+    if (!code && in->n_headers)
         code = header_matches(c, r, in, m, &dead);
-    if (!code)
+    if (!code && in->n_query_params)
         code = query_matches(c, r, in, m, &dead);
     if (!code && !dead)
         *ret_match = m;

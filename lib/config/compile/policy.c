@@ -552,7 +552,7 @@ static int find_conf(struct agw_compile *c, enum agw_policy_kind kind, const str
     struct shared_conf probe = {.key = {spec->message, kind}}, *s;
     if (spec->owner->kind != AGW_RESOURCE_POLICY) {
         int code = compile_conf(c, kind, spec, ret_conf, ret_failed);
-        return code ? code : agw_unit_hold(c, spec->owner);
+        return code || c->compiler->policies[kind]->own_conf ? code : agw_unit_hold_open(c, spec->owner);
     }
     if (!agw_map_get(&c->compiler->confs, conf_key(&probe))) {
         int code = share_conf(c, kind, spec);

@@ -5,18 +5,20 @@
 #include "proto/message.h"
 
 /* --- a version --- */
-static int name_route(struct agw_compile *c, const struct agw_resource *r, struct agw_route *route)
+static int name_route(struct agw_compile *c, const struct agw_resource *r, struct agw_route_unit *u)
 {
     const Pb__RouteName *n = r->route->name;
+    struct agw_route *route = &u->route;
     route->key = route->label = r->key;
     route->created_ns = r->side.created_ns;
     if (!n)
         return 0;
-    route->ns = agw_str_c(n->namespace_);
-    route->name = agw_str_c(n->name);
-    route->rule = agw_str_c(n->rule_name);
-    route->label = agw_arena_printf(c->arena, "%s/%s", n->namespace_, n->name);
-    return route->label.p ? 0 : AGW_ENOMEM;
+    const char *kind = *n->kind ? n->kind : "HTTPRoute";
+    u->target = agw_arena_printf(c->arena, "%s/%s/%s", kind, n->namespace_, n->name);
+    if (!u->target.p)
+        return AGW_ENOMEM;
+    route->label = agw_str_from(u->target, strlen(kind) + 1);
+    return 0;
 }
 
 static void merge_route(struct agw_compile *c, struct agw_resource *r, struct agw_specs *traffic,
@@ -117,7 +119,7 @@ static int fill_route(struct agw_compile *c, struct agw_resource *r, const struc
     u->resource = r;
     int code = agw_unit_hold(c, r);
     if (!code)
-        code = name_route(c, r, &u->route);
+        code = name_route(c, r, u);
     if (!code)
         code = agw_compile_check_traffic(c, r, r->route->traffic_policies, r->route->n_traffic_policies);
     if (code)
@@ -143,7 +145,11 @@ static int compile_route(struct agw_compile *c, struct agw_resource *r, const st
     struct agw_route_unit *u = agw_unit_begin(c, sizeof(*u), AGW_ROOM_ROUTE, &outer);
     if (!u)
         return AGW_ENOMEM;
-    int code = fill_route(c, r, l, u);
+    int code = agw_resource_open(r);
+    if (!code) {
+        code = fill_route(c, r, l, u);
+        agw_resource_close(r);
+    }
     agw_unit_end(c, outer);
     if (code)
         agw_shared_unref(u);
@@ -247,12 +253,12 @@ static int route_came(struct agw_compile *c, struct agw_route_rec *rec, struct a
     return 0;
 }
 
-int agw_compile_route_changed(struct agw_compile *c, struct agw_resource *was, struct agw_resource *now)
+static int route_changed(struct agw_compile *c, struct agw_resource *was, struct agw_resource *now)
 {
     struct agw_route_rec *rec = was ? agw_map_get(&c->compiler->routes, was->key) : NULL;
     bool serve = now && servable(now);
     int code = 0;
-    if (rec && (!serve || strcmp(was->route->listener_key, now->route->listener_key) != 0)) {
+    if (rec && (!serve || !agw_str_eq(rec->listener->key, agw_str_c(now->route->listener_key)))) {
         code = route_went(c, rec);
         rec = NULL;
     }
@@ -263,13 +269,23 @@ int agw_compile_route_changed(struct agw_compile *c, struct agw_resource *was, s
     return route_came(c, rec, now);
 }
 
+int agw_compile_route_changed(struct agw_compile *c, struct agw_resource *was, struct agw_resource *now)
+{
+    int code = now ? agw_resource_open(now) : 0;
+    if (code)
+        return code;
+    code = route_changed(c, was, now);
+    if (now)
+        agw_resource_close(now);
+    return code;
+}
+
+/* One without a version is made anew as soon as it can be. */
 static bool is_target(struct agw_compile *c, const struct agw_route_rec *rec)
 {
-    const Pb__RouteName *n = rec->resource->route->name;
+    const struct agw_route_unit *u = rec->next ? rec->next : rec->live;
     char text[1024];
-    int size = n ? snprintf(text, sizeof(text), "route/%s/%s/%s", *n->kind ? n->kind : "HTTPRoute",
-                            n->namespace_, n->name)
-                 : 0;
+    int size = u && u->target.n ? snprintf(text, sizeof(text), "route/%.*s", AGW_STRF(u->target)) : 0;
     return size > 0 && size < (int)sizeof(text) && agw_compile_touched(c, agw_str(text, (size_t)size));
 }
 

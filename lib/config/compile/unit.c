@@ -63,3 +63,9 @@ int agw_unit_hold(struct agw_compile *c, void *shared)
 {
     return agw_unit_on_free(c, agw_shared_unref, agw_shared_ref(shared));
 }
+
+int agw_unit_hold_open(struct agw_compile *c, struct agw_resource *r)
+{
+    int code = agw_resource_keep_open(r);
+    return code ? code : agw_unit_on_free(c, agw_resource_release, r);
+}

@@ -59,12 +59,17 @@ void agw_variants_touch_mcp(struct agw_compile *c)
 static bool is_touched(struct agw_compile *c, const struct agw_source_rec *s)
 {
     char text[1024];
-    const struct agw_resource *r = agw_store_get(c->store, s->id);
-    const Pb__ResourceName *name = r && r->kind == AGW_RESOURCE_BACKEND ? r->backend->name : NULL;
-    if (!name)
+    struct agw_resource *r = agw_store_get(c->store, s->id);
+    if (!r || r->kind != AGW_RESOURCE_BACKEND || r->is_named_key)
         return agw_compile_touched(c, s->id);
-    int n = snprintf(text, sizeof(text), "backend/%s/%s", name->namespace_, name->name);
-    return n < (int)sizeof(text) && agw_compile_touched(c, agw_str(text, (size_t)n));
+    if (agw_resource_open(r)) {
+        c->compiler->broken = true;
+        return false;
+    }
+    const Pb__ResourceName *name = r->backend->name;
+    int n = name ? snprintf(text, sizeof(text), "backend/%s/%s", name->namespace_, name->name) : 0;
+    agw_resource_close(r);
+    return n > 0 && n < (int)sizeof(text) && agw_compile_touched(c, agw_str(text, (size_t)n));
 }
 
 void agw_variants_touch_policies(struct agw_compile *c)
@@ -124,7 +129,7 @@ static struct agw_str identity_of(struct agw_compile *c, struct agw_str name, ui
 static void level_free(struct agw_level *l)
 {
     for (uint32_t i = 0; i < l->count; i++)
-        agw_resource_unref(l->specs[i].spec.owner);
+        agw_resource_release(l->specs[i].spec.owner);
     free(l->specs);
     free((void *)l->refuse);
     *l = (struct agw_level){0};
@@ -144,9 +149,9 @@ static int level_keep(struct agw_level *l, const struct agw_specs *specs)
     for (unsigned kind = 0; kind < AGW_POLICY_COUNT; kind++) {
         if (!specs->v[kind].message)
             continue;
-        l->specs[l->count] = (struct agw_kept_spec){specs->v[kind], kind};
-        agw_resource_ref(specs->v[kind].owner);
-        l->count++;
+        if (agw_resource_keep_open(specs->v[kind].owner))
+            return AGW_ENOMEM;
+        l->specs[l->count++] = (struct agw_kept_spec){specs->v[kind], kind};
     }
     return 0;
 }

@@ -108,6 +108,7 @@ static int by_id(const void *a, const void *b)
 static void resource(FILE *out, const struct agw_resource *r)
 {
     char text[AGW_ADDR_TEXT];
+    struct agw_arena arena;
     uint32_t i;
 
     fprintf(out, "%.*s", AGW_STRF(r->id));
@@ -118,7 +119,9 @@ static void resource(FILE *out, const struct agw_resource *r)
     if (r->side.created_ns && r->side.created_ns != INT64_MAX)
         fprintf(out, " created=%llu", (unsigned long long)(r->side.created_ns / 1000000000u));
     fputc(' ', out);
-    message(out, r->message);
+    agw_arena_init(&arena, 4096, 0);
+    message(out, agw_resource_message(r, &arena));
+    agw_arena_free(&arena);
     fputc('\n', out);
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "event/mapped.h"
 #include "policy/table.h"
 
 /* Old snapshots that exchanges still pin are looked at again this often. */
@@ -62,6 +63,8 @@ void apply_publish(struct apply *a, struct agw_store *next, struct agw_snapshot 
     a->store = next;
     a->held = agw_snapshot_reclaim();
     a->reclaim_ns = agw_clock_ns() + RECLAIM_NS;
+    if (!a->live && agw_mapped_trim())
+        agw_debug("config", "pages that the start needed stay mapped");
     a->live = true;
 }
 

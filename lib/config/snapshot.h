@@ -85,12 +85,12 @@ struct agw_value_match { /* header or query parameter */
 /* One match of one route rule; a route with three matches gives three. */
 struct agw_match {
     enum agw_path_kind path_kind;
+    uint32_t order;      /* within the route */
     struct agw_str path; /* PREFIX: without trailing slash */
     struct agw_regex *path_regex;
     struct agw_str method; /* empty: any */
     const struct agw_value_match *headers, *query;
     uint32_t header_count, query_count;
-    uint32_t order; /* within the route */
     const struct agw_route *route;
 };
 

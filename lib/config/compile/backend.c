@@ -279,8 +279,8 @@ static int fill_missing(struct agw_compile *c, struct agw_variant *v, struct agw
 
 int agw_compile_backend(struct agw_compile *c, struct agw_variant *v, struct agw_backend **ret_backend)
 {
-    struct agw_arena *outer;
-    struct agw_backend *b = agw_unit_begin(c, sizeof(*b), AGW_ROOM_BACKEND, &outer);
+    struct agw_unit_build build;
+    struct agw_backend *b = agw_unit_begin(c, sizeof(*b), AGW_ROOM_BACKEND, &build);
     if (!b)
         return AGW_ENOMEM;
     struct agw_resource *r = v->source ? agw_store_get(c->store, v->source->id) : NULL;
@@ -291,7 +291,7 @@ int agw_compile_backend(struct agw_compile *c, struct agw_variant *v, struct agw
         code = fill(c, v, r, b);
         agw_resource_close(r);
     }
-    agw_unit_end(c, outer);
+    agw_unit_end(c, &build);
     if (code)
         agw_shared_unref(b);
     else

@@ -83,12 +83,12 @@ static int check_bind(struct agw_compile *c, const struct agw_resource *r, bool 
 static int compile_bind(struct agw_compile *c, struct agw_resource *r, struct agw_bind **ret_bind)
 {
     bool ok;
-    struct agw_arena *outer;
+    struct agw_unit_build build;
     *ret_bind = NULL;
     int code = check_bind(c, r, &ok);
     if (code || !ok)
         return code;
-    struct agw_bind *b = agw_unit_begin(c, sizeof(*b), AGW_ROOM_OTHER, &outer);
+    struct agw_bind *b = agw_unit_begin(c, sizeof(*b), AGW_ROOM_OTHER, &build);
     if (!b)
         return AGW_ENOMEM;
     b->key = r->key;
@@ -97,7 +97,7 @@ static int compile_bind(struct agw_compile *c, struct agw_resource *r, struct ag
     code = agw_unit_hold(c, r);
     if (!code)
         code = set_addresses(c, b, r);
-    agw_unit_end(c, outer);
+    agw_unit_end(c, &build);
     if (code)
         agw_shared_unref(b);
     else

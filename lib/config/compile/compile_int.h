@@ -12,6 +12,11 @@
 
 struct agw_tls_cache;
 struct agw_listener_rec;
+struct agw_unit;
+
+/* Units of one kind mostly need as much memory as the one before: so much is taken in one block. */
+enum agw_unit_room { AGW_ROOM_ROUTE, AGW_ROOM_BACKEND, AGW_ROOM_OTHER, AGW_ROOMS };
+#define AGW_UNIT_ROOM 256 /* beside the object, for the first */
 
 struct agw_compiler {
     const struct agw_policy_ops *policies[AGW_POLICY_COUNT]; /* by kind; NULL: not implemented */
@@ -41,6 +46,7 @@ struct agw_compiler {
     struct agw_pmap backends; /* for the next snapshot */
     uint32_t *free_ids, free_id_count, free_id_cap, next_id;
     uint32_t route_count, listener_count;
+    uint32_t rooms[AGW_ROOMS]; /* what the last unit of each kind needed, bytes */
 };
 
 /* One run. */
@@ -79,14 +85,18 @@ static inline void agw_compile_mark(struct agw_list *list, struct agw_list *node
 }
 
 /* --- unit.c --- */
-/* What units ordinarily ask of their arenas, measured: one host, one prefix, one header policy. */
-enum { AGW_ROOM_ROUTE = 448, AGW_ROOM_BACKEND = 288, AGW_ROOM_OTHER = 256 };
+/* A unit while it is made; on the maker's stack. */
+struct agw_unit_build {
+    struct agw_arena arena; /* c->arena meanwhile */
+    struct agw_arena *outer;
+    struct agw_unit *unit;
+    enum agw_unit_room room;
+};
 
-/* A zeroed object of |size| bytes that begins with a struct agw_shared and has an arena of its own, which
- * becomes c->arena; |*ret_outer| is to be given to agw_unit_end. |room|: bytes that will be asked of the
- * arena in an ordinary case, so that they come in one block. NULL: out of memory. */
-void *agw_unit_begin(struct agw_compile *c, size_t size, size_t room, struct agw_arena **ret_outer);
-void agw_unit_end(struct agw_compile *c, struct agw_arena *outer);
+/* A zeroed object of |size| bytes that begins with a struct agw_shared and has memory of its own, from
+ * c->arena until agw_unit_end. NULL: out of memory, and there is nothing to end. */
+void *agw_unit_begin(struct agw_compile *c, size_t size, enum agw_unit_room room, struct agw_unit_build *b);
+void agw_unit_end(struct agw_compile *c, struct agw_unit_build *b);
 /* Has |fn(object)| called when the unit being made is freed; at once if this fails with AGW_ENOMEM. */
 int agw_unit_on_free(struct agw_compile *c, void (*fn)(void *object), void *object);
 /* Keeps a counted object (a resource, another unit) as long as the unit being made. */
@@ -174,7 +184,7 @@ struct agw_variant {
     struct agw_source_rec *source; /* NULL: refers to nothing; |reason| says why */
     uint32_t port;                 /* of a service */
     const char *reason;
-    struct agw_level levels[AGW_LEVELS];
+    struct agw_level *levels;      /* AGW_LEVELS; NULL: they all say nothing */
     struct agw_variant **children; /* MCP targets; counted */
     uint32_t child_count;
     bool cold;              /* not there, or no endpoint (yet) */
@@ -262,12 +272,12 @@ void agw_compile_listeners_free(struct agw_compiler *c);
 /* A version of a route. */
 struct agw_route_unit {
     struct agw_route route; /* first: the unit begins with its count */
-    const struct agw_match **matches;
-    uint32_t match_count;
+    struct agw_match *matches;
     struct agw_variant **variants; /* one a reference; the compiler's, read by nobody else */
-    uint32_t variant_count;        /* 0 once they are given back */
     struct agw_resource *resource; /* held */
-    struct agw_str target;         /* "KIND/NS/NAME": what policies aim at; empty: nothing */
+    uint32_t match_count;
+    uint32_t variant_count; /* 0 once they are given back */
+    uint32_t kind_length;   /* before |route.label| stands "KIND/", what policies aim at; 0: nothing does */
 };
 
 struct agw_route_rec {

@@ -162,37 +162,48 @@ static int set_auto_host(struct agw_compile *c, struct agw_backend *b, const str
     return b->auto_host.p ? 0 : AGW_ENOMEM;
 }
 
+/* Host, port and, where it is one, address. */
+static int set_static_host(struct agw_compile *c, const struct agw_resource *r, struct agw_endpoint *e,
+                           const char **ret_reason)
+{
+    const Pb__StaticBackend *in = r->backend->static_;
+    e->host = agw_compile_text(c, in->host);
+    if (!e->host.p)
+        return AGW_ENOMEM;
+    if (*in->unix_path) {
+        if (agw_addr_unix(agw_str_c(in->unix_path), &e->addr) == 0)
+            return 0;
+        *ret_reason = "the static backend's unix path is too long";
+        return agw_compile_error(c, r, "static: unix path \"%s\" is too long", in->unix_path);
+    }
+    if (!*in->host || in->port < 1 || in->port > 65535) {
+        *ret_reason = "the static backend has no valid host and port";
+        return agw_compile_error(c, r, "static: host \"%s\" port %d is no address", in->host, in->port);
+    }
+    e->port = (uint16_t)in->port;
+    (void)agw_addr_ip(e->host, e->port, &e->addr); /* else it is a name, to be resolved */
+    return 0;
+}
+
 int agw_compile_static_endpoint(struct agw_compile *c, struct agw_backend *b, const struct agw_resource *r,
                                 struct agw_transport *t, const char **ret_reason)
 {
-    const Pb__StaticBackend *in = r->backend->static_;
     struct agw_endpoint *e = agw_arena_zalloc(c->arena, sizeof(*e));
     struct agw_error err = {0};
     b->endpoints = agw_arena_alloc(c->arena, sizeof(*b->endpoints));
     if (!e || !b->endpoints)
         return AGW_ENOMEM;
-    bool unix_path = *in->unix_path;
-    if (!unix_path && (!*in->host || in->port < 1 || in->port > 65535)) {
-        *ret_reason = "the static backend has no valid host and port";
-        return agw_compile_error(c, r, "static: host \"%s\" port %d is no address", in->host, in->port);
-    }
-    e->host = agw_compile_text(c, in->host);
-    if (!e->host.p)
-        return AGW_ENOMEM;
-    e->port = unix_path ? 0 : (uint16_t)in->port;
-    bool is_ip = !unix_path && agw_addr_ip(e->host, e->port, &e->addr) == 0;
-    if (unix_path && agw_addr_unix(agw_str_c(in->unix_path), &e->addr)) {
-        *ret_reason = "the static backend's unix path is too long";
-        return agw_compile_error(c, r, "static: unix path \"%s\" is too long", in->unix_path);
-    }
-    int code = finish_endpoint(c, e, t, false, &err);
+    int code = set_static_host(c, r, e, ret_reason);
+    if (code || *ret_reason)
+        return code;
+    code = finish_endpoint(c, e, t, false, &err);
     if (code == AGW_ENOMEM)
         return code;
     if (code)
         return tls_failed(c, t, &err, ret_reason);
     b->endpoints[0] = e;
     b->endpoint_count = 1;
-    return is_ip || unix_path ? 0 : set_auto_host(c, b, e);
+    return e->addr.n ? 0 : set_auto_host(c, b, e);
 }
 
 static const Istio__Port *find_port(Istio__Port *const *ports, size_t count, uint32_t service_port)

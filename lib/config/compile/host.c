@@ -211,7 +211,7 @@ static int change_host(struct agw_listener_rec *l, struct agw_str key, const str
     struct agw_host_bucket *b = bucket_new(old, key);
     int code = b ? 0 : AGW_ENOMEM;
     for (uint32_t i = 0; !code && i < u->match_count; i++)
-        code = bucket_change(b, u->matches[i], add);
+        code = bucket_change(b, &u->matches[i], add);
     if (!code) {
         bool empty = bucket_empty(b), was_there = old != NULL;
         code = empty ? agw_pmap_remove(&l->hosts, hash, key) : agw_pmap_put(&l->hosts, hash, b, NULL);

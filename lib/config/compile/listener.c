@@ -115,12 +115,12 @@ static int compile_listener(struct agw_compile *c, struct agw_resource *r, const
                             struct agw_listener **ret_base)
 {
     bool ok;
-    struct agw_arena *outer;
+    struct agw_unit_build build;
     *ret_base = NULL;
     int code = check_listener(c, r, b, &ok);
     if (code || !ok)
         return code;
-    struct agw_listener *l = agw_unit_begin(c, sizeof(*l), AGW_ROOM_OTHER, &outer);
+    struct agw_listener *l = agw_unit_begin(c, sizeof(*l), AGW_ROOM_OTHER, &build);
     if (!l)
         return AGW_ENOMEM;
     l->port = b->port;
@@ -133,7 +133,7 @@ static int compile_listener(struct agw_compile *c, struct agw_resource *r, const
     if (!code && l->tls)
         code = compile_tls(c, r, l);
     merge_gateway(c, r, l->port, traffic, backend); /* its texts live in the unit */
-    agw_unit_end(c, outer);
+    agw_unit_end(c, &build);
     if (code)
         agw_shared_unref(l);
     else

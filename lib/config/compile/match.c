@@ -103,42 +103,33 @@ static int path_match(struct agw_compile *c, const struct agw_resource *r, const
     return 0;
 }
 
-/* *ret_match stays NULL for a match that can never be true. */
+/* |*ret_dead|: it can never be true. */
 static int compile_match(struct agw_compile *c, const struct agw_resource *r, const Pb__RouteMatch *in,
-                         const struct agw_route *route, struct agw_match **ret_match)
+                         struct agw_match *m, bool *ret_dead)
 {
-    struct agw_match *m = agw_arena_zalloc(c->arena, sizeof(*m));
-    bool dead = false;
-    *ret_match = NULL;
-    if (!m)
-        return AGW_ENOMEM;
-    m->route = route;
     m->method = in->method ? agw_compile_text(c, in->method->exact) : AGW_STR("");
-    int code = m->method.p ? path_match(c, r, in->path, m, &dead) : AGW_ENOMEM;
+    int code = m->method.p ? path_match(c, r, in->path, m, ret_dead) : AGW_ENOMEM;
     if (!code && in->n_headers)
-        code = header_matches(c, r, in, m, &dead);
+        code = header_matches(c, r, in, m, ret_dead);
     if (!code && in->n_query_params)
-        code = query_matches(c, r, in, m, &dead);
-    if (!code && !dead)
-        *ret_match = m;
+        code = query_matches(c, r, in, m, ret_dead);
     return code;
 }
 
 int agw_compile_matches(struct agw_compile *c, const struct agw_resource *r, struct agw_route_unit *u)
 {
     const Pb__Route *in = r->route;
-    u->matches = agw_arena_alloc(c->arena, in->n_matches * sizeof(struct agw_match *));
+    u->matches = agw_arena_alloc(c->arena, in->n_matches * sizeof(*u->matches));
     if (!u->matches)
         return AGW_ENOMEM;
     for (size_t i = 0; i < in->n_matches; i++) {
-        struct agw_match *m;
-        int code = compile_match(c, r, in->matches[i], &u->route, &m);
+        struct agw_match *m = &u->matches[u->match_count];
+        bool dead = false;
+        *m = (struct agw_match){.route = &u->route, .order = (uint32_t)i};
+        int code = compile_match(c, r, in->matches[i], m, &dead);
         if (code)
             return code;
-        if (!m)
-            continue;
-        m->order = (uint32_t)i;
-        u->matches[u->match_count++] = m;
+        u->match_count += !dead;
     }
     return 0;
 }

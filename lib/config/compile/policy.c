@@ -512,8 +512,8 @@ static struct agw_str conf_key(const struct shared_conf *s)
 
 static int share_conf(struct agw_compile *c, enum agw_policy_kind kind, const struct agw_spec *spec)
 {
-    struct agw_arena *outer;
-    struct shared_conf *s = agw_unit_begin(c, sizeof(*s), AGW_ROOM_OTHER, &outer);
+    struct agw_unit_build build;
+    struct shared_conf *s = agw_unit_begin(c, sizeof(*s), AGW_ROOM_OTHER, &build);
     if (!s)
         return AGW_ENOMEM;
     s->key.message = spec->message;
@@ -522,7 +522,7 @@ static int share_conf(struct agw_compile *c, enum agw_policy_kind kind, const st
     int code = agw_unit_hold(c, spec->owner);
     if (!code)
         code = compile_conf(c, kind, spec, &s->conf, &s->failed);
-    agw_unit_end(c, outer);
+    agw_unit_end(c, &build);
     c->conf_failed |= s->failed != NULL;
     if (!code)
         code = agw_map_put(&c->compiler->confs, conf_key(s), s, NULL);

@@ -14,10 +14,11 @@ static int name_route(struct agw_compile *c, const struct agw_resource *r, struc
     if (!n)
         return 0;
     const char *kind = *n->kind ? n->kind : "HTTPRoute";
-    u->target = agw_arena_printf(c->arena, "%s/%s/%s", kind, n->namespace_, n->name);
-    if (!u->target.p)
+    struct agw_str target = agw_arena_printf(c->arena, "%s/%s/%s", kind, n->namespace_, n->name);
+    if (!target.p)
         return AGW_ENOMEM;
-    route->label = agw_str_from(u->target, strlen(kind) + 1);
+    u->kind_length = (uint32_t)strlen(kind) + 1;
+    route->label = agw_str_from(target, u->kind_length);
     return 0;
 }
 
@@ -141,8 +142,8 @@ static int fill_route(struct agw_compile *c, struct agw_resource *r, const struc
 static int compile_route(struct agw_compile *c, struct agw_resource *r, const struct agw_listener_rec *l,
                          struct agw_route_unit **ret_unit)
 {
-    struct agw_arena *outer;
-    struct agw_route_unit *u = agw_unit_begin(c, sizeof(*u), AGW_ROOM_ROUTE, &outer);
+    struct agw_unit_build build;
+    struct agw_route_unit *u = agw_unit_begin(c, sizeof(*u), AGW_ROOM_ROUTE, &build);
     if (!u)
         return AGW_ENOMEM;
     int code = agw_resource_open(r);
@@ -150,7 +151,7 @@ static int compile_route(struct agw_compile *c, struct agw_resource *r, const st
         code = fill_route(c, r, l, u);
         agw_resource_close(r);
     }
-    agw_unit_end(c, outer);
+    agw_unit_end(c, &build);
     if (code)
         agw_shared_unref(u);
     else
@@ -285,7 +286,10 @@ static bool is_target(struct agw_compile *c, const struct agw_route_rec *rec)
 {
     const struct agw_route_unit *u = rec->next ? rec->next : rec->live;
     char text[1024];
-    int size = u && u->target.n ? snprintf(text, sizeof(text), "route/%.*s", AGW_STRF(u->target)) : 0;
+    int size = 0;
+    if (u && u->kind_length)
+        size = snprintf(text, sizeof(text), "route/%.*s", (int)(u->kind_length + u->route.label.n),
+                        u->route.label.p - u->kind_length);
     return size > 0 && size < (int)sizeof(text) && agw_compile_touched(c, agw_str(text, (size_t)size));
 }
 

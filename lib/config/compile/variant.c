@@ -126,13 +126,24 @@ static struct agw_str identity_of(struct agw_compile *c, struct agw_str name, ui
 }
 
 /* --- levels --- */
-static void level_free(struct agw_level *l)
+static void levels_free(struct agw_level *levels)
 {
-    for (uint32_t i = 0; i < l->count; i++)
-        agw_resource_release(l->specs[i].spec.owner);
-    free(l->specs);
-    free((void *)l->refuse);
-    *l = (struct agw_level){0};
+    for (unsigned i = 0; levels && i < AGW_LEVELS; i++) {
+        struct agw_level *l = &levels[i];
+        for (uint32_t k = 0; k < l->count; k++)
+            agw_resource_release(l->specs[k].spec.owner);
+        free(l->specs);
+        free((void *)l->refuse);
+    }
+    free(levels);
+}
+
+static bool says_something(const struct agw_specs *specs)
+{
+    for (unsigned kind = 0; kind < AGW_POLICY_COUNT; kind++)
+        if (specs->v[kind].message)
+            return true;
+    return specs->refuse != NULL;
 }
 
 static int level_keep(struct agw_level *l, const struct agw_specs *specs)
@@ -156,10 +167,26 @@ static int level_keep(struct agw_level *l, const struct agw_specs *specs)
     return 0;
 }
 
+static int levels_keep(struct agw_variant *v, const struct agw_backend_levels *levels)
+{
+    const struct agw_specs *specs[AGW_LEVELS] = {levels->own, levels->route, levels->listener};
+    int code = 0;
+    if (!says_something(specs[0]) && !says_something(specs[1]) && !says_something(specs[2]))
+        return 0;
+    if (!(v->levels = calloc(AGW_LEVELS, sizeof(*v->levels))))
+        return AGW_ENOMEM;
+    for (unsigned i = 0; !code && i < AGW_LEVELS; i++)
+        code = level_keep(&v->levels[i], specs[i]);
+    return code;
+}
+
 void agw_variant_specs(const struct agw_variant *v, unsigned level, struct agw_specs *ret_specs)
 {
+    *ret_specs = (struct agw_specs){0};
+    if (!v->levels)
+        return;
     const struct agw_level *l = &v->levels[level];
-    *ret_specs = (struct agw_specs){.refuse = l->refuse};
+    ret_specs->refuse = l->refuse;
     for (uint32_t i = 0; i < l->count; i++)
         ret_specs->v[l->specs[i].kind] = l->specs[i].spec;
 }
@@ -195,8 +222,7 @@ static void variant_free(struct agw_compiler *c, struct agw_variant *v)
     agw_list_remove(&v->node);
     agw_list_remove(&v->mcp);
     source_release(c, v->source);
-    for (unsigned i = 0; i < AGW_LEVELS; i++)
-        level_free(&v->levels[i]);
+    levels_free(v->levels);
     free(v->children);
     free(v);
 }
@@ -258,10 +284,7 @@ static int variant_make(struct agw_compile *c, struct agw_str identity, struct a
                                         name.n ? NULL : "the backend reference names nothing that is known");
     if (!v)
         return AGW_ENOMEM;
-    const struct agw_specs *specs[AGW_LEVELS] = {levels->own, levels->route, levels->listener};
-    int code = 0;
-    for (unsigned i = 0; !code && i < AGW_LEVELS; i++)
-        code = level_keep(&v->levels[i], specs[i]);
+    int code = levels_keep(v, levels);
     if (!code && name.n && !(v->source = source_get(all, name)))
         code = AGW_ENOMEM;
     if (code)

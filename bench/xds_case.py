@@ -33,6 +33,7 @@ SIZES = (100, 1000, 10000, 100000)
 OWN_BACKENDS = 10000  # larger tables share this many
 PROBES = 16  # connections to find one of each worker among
 CHURN_SIZE, QUIET_SIZE = 5000, 10000
+CHURN_SETTLE = 5  # seconds until what the load alone needed is given back
 FLIPS, FLIP_PAUSE, FLIP_CONNECTIONS = 1000, 0.2, 64
 HOSTS = 3000
 PARTS = ("change", "churn", "quiet", "flip", "probe", "controller")
@@ -239,13 +240,13 @@ def change(work, proto, backend, options):
     return result
 
 
-def pace(site, packed, per_second, stop=None):
-    """Sends these so many times a second; returns when the last is acknowledged."""
+def pace(site, packed, per_second, stop=None, each=None):
+    """Sends these so many times a second; returns when the last is acknowledged. each() is called after every one."""
     with giving_way():
-        return pace_here(site, packed, per_second, stop)
+        return pace_here(site, packed, per_second, stop, each)
 
 
-def pace_here(site, packed, per_second, stop):
+def pace_here(site, packed, per_second, stop, each):
     begin = time.monotonic()
     nonce = None
     for n, one in enumerate(packed):
@@ -254,20 +255,22 @@ def pace_here(site, packed, per_second, stop):
         time.sleep(max(0, begin + n / per_second - time.monotonic()))
         site.send(one)
         nonce = one[0]
+        if each:
+            each()
     return site.acked(nonce) if nonce else None
 
 
 def churn(work, proto, backend, options):
     """1% of the routes change each second, in ten responses."""
     with Site(work, proto, CHURN_SIZE, [backend.port]) as site:
-        at_rest, few = site.process.memory() / 2**20, CHURN_SIZE // 1000
+        loaded, few, rss = site.process.memory() / 2**20, CHURN_SIZE // 1000, []
         order = itertools.cycle(random.Random(1).sample(range(CHURN_SIZE), CHURN_SIZE))
         packed = site.pack_many([[next(order) for _ in range(few)] for _ in range(10 * options.churn_seconds)])
         cpu, begin = site.process.cpu_us(), time.monotonic()
-        pace(site, packed, 10)
+        pace(site, packed, 10, each=lambda: rss.append(site.process.memory() / 2**20))
         spent = (site.process.cpu_us() - cpu) / (time.monotonic() - begin) / 1e4
         return {"churn_routes": CHURN_SIZE, "churn_seconds": options.churn_seconds, "churn_cpu_percent": spent,
-                "churn_rss_mib_before": at_rest, "churn_rss_mib_after": site.process.memory() / 2**20,
+                "churn_rss_mib_loaded": loaded, "churn_rss_mib_most": max(rss[CHURN_SETTLE * 10 :]), "churn_rss_mib_after": rss[-1],
                 "churn_nacks": len(site.plane.nacks())}
 
 

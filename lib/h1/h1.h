@@ -41,6 +41,7 @@ struct agw_h1_head {
     int status; /* out, on error: what to answer (400, 413, 414, 417, 431, 501, 503, 505; 502 for responses)
                  */
     const char *reason; /* out, on error: static text that names the field or rule */
+    bool foreign;       /* out, on error: the first line has neither a known method nor HTTP's name */
 };
 
 /* |limits| NULL: the defaults; else they outlive |h|. */

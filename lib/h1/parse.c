@@ -190,8 +190,10 @@ static int parse_request_line(struct agw_h1_head *h, char *p, struct agw_msg *ms
     if (ret_target->n > h->limits->target)
         return agw_h1_fail(h, AGW_ELIMIT, 414, "the request target is too long");
     r = parse_version(h, ++p, &msg->version);
-    if (r < 0)
+    if (r < 0) {
+        h->foreign = msg->method == AGW_METHOD_OTHER && !agw_str_ieq(agw_str(p, 4), AGW_STR("HTTP"));
         return r;
+    }
     p += VERSION_SIZE;
     if (p[0] != '\r' || p[1] != '\n')
         return bad(h, "malformed HTTP version");

@@ -22,6 +22,16 @@ struct agw_h2_mem {
     bool failed; /* nghttp2 must not be called any more */
 };
 
+/* What the client has done to its latest streams: see order.c. Bit 0 stands for |last|, bit 1 for the one
+ * before. */
+struct agw_h2_order {
+    uint64_t opened, ended;
+    uint32_t last;          /* the highest stream opened */
+    uint32_t left;          /* bytes until the next frame */
+    unsigned char head[13]; /* of the frame that is coming in */
+    uint8_t head_n;
+};
+
 struct agw_h2_trailers; /* a copy of what is to follow the body */
 
 struct agw_h2_stream {
@@ -72,6 +82,7 @@ struct agw_h2 {
     int error; /* why the connection must end; 0 while it lives */
     uint64_t now_ms;
     struct agw_h2_bucket resets, control;
+    struct agw_h2_order order; /* server */
     bool server, goaway_in, shutting, final_goaway;
 };
 
@@ -84,7 +95,15 @@ void agw_h2_stream_closed(struct agw_h2_stream *st, int code);
 void agw_h2_stream_abort(struct agw_h2_stream *st, int code);
 /* Ends the connection with |code|; the first reason stays. */
 void agw_h2_fail(struct agw_h2 *h, int code);
+/* The same with the peer's mistake as an error code of the wire. */
+void agw_h2_fail_wire(struct agw_h2 *h, uint32_t error_code);
 void agw_h2_final_goaway(struct agw_h2 *h);
+
+/* --- order.c --- */
+void agw_h2_order_init(struct agw_h2_order *o);
+/* Looks at the frame heads in the next |n| bytes of the connection. Returns how many bytes are in order; if
+ * it is not all, *ret_error becomes the error code (of the wire) of the connection, else it is left alone. */
+size_t agw_h2_order_check(struct agw_h2_order *o, const unsigned char *p, size_t n, uint32_t *ret_error);
 
 /* --- mem.c --- */
 nghttp2_mem agw_h2_mem_init(struct agw_h2_mem *m);

@@ -201,6 +201,7 @@ static struct agw_h2 *session_new(const struct agw_h2_limits *limits, const stru
     agw_list_init(&h->drain);
     agw_list_init(&h->spare);
     agw_h2_limits_init(h);
+    agw_h2_order_init(&h->order);
     if (open_session(h) == 0)
         return h;
     close_session(h);
@@ -253,6 +254,15 @@ void agw_h2_fail(struct agw_h2 *h, int code)
         nghttp2_session_terminate_session(h->ng, agw_h2_code_to_wire(code));
 }
 
+void agw_h2_fail_wire(struct agw_h2 *h, uint32_t error_code)
+{
+    if (h->error)
+        return;
+    h->error = agw_h2_code_from_wire(error_code);
+    if (!h->mem.failed)
+        nghttp2_session_terminate_session(h->ng, error_code);
+}
+
 /* --- orderly end --- */
 
 void agw_h2_final_goaway(struct agw_h2 *h)
@@ -291,12 +301,17 @@ int agw_h2_input(struct agw_h2 *h, struct agw_block *block, const unsigned char 
         agw_h2_fail(h, AGW_ENOMEM);
     if (h->error)
         return h->error;
+    uint32_t wrong = 0;
+    if (h->server)
+        n = agw_h2_order_check(&h->order, p, n, &wrong);
     h->block = block;
     h->now_ms = now_ms;
-    ssize_t rv = nghttp2_session_mem_recv(h->ng, p, n);
+    ssize_t rv = n > 0 ? nghttp2_session_mem_recv(h->ng, p, n) : 0;
     h->block = NULL;
     if (rv < 0)
         agw_h2_fail(h, agw_h2_code_from_ng((int)rv));
+    if (wrong)
+        agw_h2_fail_wire(h, wrong);
     return h->error;
 }
 

@@ -216,9 +216,23 @@ static void start_request(struct agw_h1_server *h, struct agw_h1_server_stream *
         send_continue(h);
 }
 
+/* RFC 9113 section 3.4: a broken preface of HTTP/2 is no request that could be answered, nor is another
+ * protocol. */
+static void hang_up(struct agw_h1_server *h)
+{
+    if (h->c->handler->on_refused)
+        h->c->handler->on_refused(h->c, 0, "neither HTTP/1.1 nor HTTP/2");
+    h->last = true;
+    linger(h);
+}
+
 static void refuse_head(struct agw_h1_server *h)
 {
-    refuse(h, h->head.status ? h->head.status : 400, h->head.reason ? h->head.reason : "malformed request");
+    if (h->head.foreign && h->out.chain.bytes == 0)
+        hang_up(h);
+    else
+        refuse(h, h->head.status ? h->head.status : 400,
+               h->head.reason ? h->head.reason : "malformed request");
 }
 
 /* AGW_EAGAIN: more bytes are needed. */

@@ -289,6 +289,24 @@ static void test_refused(void **state)
     assert_int_equal(rig_conns(), 0);
 }
 
+/* Neither HTTP/1.1 nor HTTP/2 (RFC 9113 section 3.4): there is nothing that the peer could read. */
+static void test_other_protocol_is_hung_up_on(void **state)
+{
+    static const char *const openings[] = {"INVALID CONNECTION PREFACE\r\n\r\n", "EHLO there friend\r\n\r\n",
+                                           "SETUP rtsp://a/ RTSP/1.0\r\n\r\n"};
+    for (size_t i = 0; i < sizeof(openings) / sizeof(openings[0]); i++) {
+        rig_connect(&client);
+        peer_say(&client, openings[i]);
+        assert_int_equal(peer_expect_end(&client), 1);
+        assert_false(peer_heard(&client, "HTTP"));
+        peer_close(&client);
+    }
+    rig_connect(&client);
+    peer_say(&client, "GET / FTP/1.1\r\n\r\n");
+    peer_expect(&client, "HTTP/1.1 400 ");
+    assert_int_equal(peer_expect_end(&client), 1);
+}
+
 /* 431 is read by a client that goes on sending its fields. */
 static void test_refused_head_of_any_size(void **state)
 {
@@ -410,6 +428,7 @@ int main(void)
         TEST(test_early_answer),
         TEST(test_early_answer_and_close),
         TEST(test_refused),
+        TEST(test_other_protocol_is_hung_up_on),
         TEST(test_refused_head_of_any_size),
         TEST(test_malformed_body),
         TEST(test_client_leaves),

@@ -109,6 +109,20 @@ static void take_keep_alive(struct agw_h1_fields *f, struct agw_str value)
     }
 }
 
+/* |value| is kept whole. h2c is noted whatever its version: behind it are requests that nobody here would
+ * see. */
+static void take_upgrade(struct agw_h1_fields *f, struct agw_str value)
+{
+    struct agw_str rest = value, protocol, name;
+
+    if (!f->upgrade.n)
+        f->upgrade = value;
+    while (agw_str_split(&rest, ',', &protocol)) {
+        if (agw_str_split(&protocol, '/', &name))
+            f->offers_h2c |= agw_str_ieq(name, AGW_STR("h2c"));
+    }
+}
+
 static int take_once(struct agw_h1_fields *f, bool *seen, struct agw_str *ret_value, struct agw_str value,
                      const char *reason)
 {
@@ -137,8 +151,7 @@ static int take(struct agw_h1_fields *f, enum agw_hdr id, struct agw_str value)
         take_te(f, value);
         return 0;
     case AGW_HDR_UPGRADE:
-        if (!f->upgrade.n)
-            f->upgrade = value;
+        take_upgrade(f, value);
         return 0;
     case AGW_HDR_KEEP_ALIVE:
         take_keep_alive(f, value);

@@ -18,6 +18,7 @@ struct agw_h1_fields {
     bool names_upgrade;       /* Connection: upgrade */
     bool names_others; /* Connection names end-to-end fields; it stands in |out| until they are removed */
     bool te_trailers;  /* TE: trailers */
+    bool offers_h2c;   /* Upgrade names it */
     bool has_length, has_host, has_coding, has_expect;
     int64_t length;        /* Content-Length */
     uint32_t keep_alive_s; /* Keep-Alive: timeout */

@@ -342,6 +342,8 @@ static int check_coding(struct agw_h1_head *h, const struct agw_h1_fields *f, en
         return 0;
     while (agw_str_split(&rest, ',', &coding)) {
         count++;
+        if (coding.n == 0)
+            return bad(h, "empty element in Transfer-Encoding");
         chunked += agw_str_ieq(coding, AGW_STR("chunked"));
     }
     if (count < 2 || chunked != 1 || !agw_str_ieq(coding, AGW_STR("chunked")))
@@ -385,7 +387,7 @@ static int parse_fields(struct agw_h1_head *h, struct agw_h1_fields *f, char *p,
         return r;
     h->keep_alive = keeps_alive(f, msg->version);
     h->keep_alive_s = f->keep_alive_s;
-    if (f->names_upgrade && msg->version == AGW_HTTP_11)
+    if (f->names_upgrade && !f->offers_h2c && msg->version == AGW_HTTP_11)
         msg->upgrade = f->upgrade;
     msg->te_trailers = f->te_trailers;
     return 0;

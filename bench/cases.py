@@ -39,6 +39,11 @@ def connect(peer, seconds):
     return with_cpu(peer, lambda: load.wrk(f"http://127.0.0.1:{peer.h1}/", seconds, headers=["Connection: close"]))
 
 
+def large(peer, seconds):
+    """HTTP/1.1, answers of 1 MiB, 16 connections; CPU per request is CPU per MiB."""
+    return with_cpu(peer, lambda: load.wrk(f"http://127.0.0.1:{peer.h1}/large", seconds, connections=16))
+
+
 IDLE = 10000
 IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h: the port is chosen at connect, so that one in use elsewhere will do
 
@@ -75,5 +80,5 @@ def idle(peer, _seconds):
     return {"requests": IDLE, "bytes_per_idle_connection": (full - base) / IDLE, "rest_rss_bytes": base_rss, "errors": 0}
 
 
-TRAFFIC = {"h1": h1, "h2": h2, "tls": tls, "connect": connect, "h1-512": h1_512, "idle": idle}
+TRAFFIC = {"h1": h1, "h2": h2, "tls": tls, "connect": connect, "h1-512": h1_512, "large": large, "idle": idle}
 ONCE = {"idle"}  # not a matter of rounds

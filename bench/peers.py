@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import envoy as envoy_peer
 from ports import free_port
 
 PROXY_CPU, LOAD_CPU = 0, 1
@@ -81,15 +82,19 @@ def certificate(work):
     return cert, key, both
 
 
+LARGE = 1 << 20
+
+
 def backend(work, size=1024):
-    """nginx with a body in memory, on the CPU of the load generator."""
+    """nginx with a body in memory and LARGE bytes at /large, on the CPU of the load generator."""
     port = free_port()
+    (work / "large").write_bytes(b"x" * LARGE)
     conf = work / "backend.conf"
     conf.write_text(f"""
 worker_processes 1; daemon off; pid {work}/backend.pid; error_log {work}/backend.err;
 events {{ worker_connections 8192; }}
 http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
-  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "{'x' * size}"; }} }} }}
+  server {{ listen 127.0.0.1:{port} backlog=4096; location = /large {{ root {work}; sendfile on; }} location / {{ return 200 "{'x' * size}"; }} }} }}
 """)
     p = Process([NGINX, "-e", f"{work}/backend.err", "-c", str(conf)], work / "backend.log", LOAD_CPU)
     wait_port(port)
@@ -157,6 +162,12 @@ def nghttpx(work, upstream):
     return Process(args, work / "nghttpx.log", PROXY_CPU), plain, plain, tls
 
 
+def envoy(work, upstream):
+    plain, tls = free_port(), free_port()
+    cert, key, _ = certificate(work)
+    return Process(envoy_peer.command(work, upstream, plain, tls, cert, key), work / "envoy.log", PROXY_CPU), plain, plain, tls
+
+
 MANIFEST = """
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
@@ -218,6 +229,8 @@ def agentgateway(work, upstream, manifest=MANIFEST, binary=None, args=("--access
 
 
 PEERS = {"agentgateway": agentgateway, "nginx": nginx, "haproxy": haproxy, "nghttpx": nghttpx}
+if envoy_peer.BINARIES:
+    PEERS["envoy"] = envoy
 
 
 class Peer:

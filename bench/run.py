@@ -14,6 +14,7 @@ from pathlib import Path
 BENCH = Path(__file__).parent
 sys.path[:0] = [str(BENCH), str(BENCH.parent / "tests/integration")]
 import cases
+import filters_case
 import mcp_case
 import peers
 import reload_case
@@ -26,6 +27,8 @@ BARS = [  # case, figure, against, at most this ratio
     ("h1", "p99_us", "haproxy", 1.0),
     ("h2", "cpu_us_per_request", "nghttpx", 1.2),
     ("h2", "p99_us", "haproxy", 1.0),
+    ("h1", "cpu_us_per_request", "envoy", 0.5),
+    ("h2", "cpu_us_per_request", "envoy", 0.5),
 ]
 
 
@@ -44,7 +47,12 @@ def xds(work, options):
     return xds_case.measure(work, options)
 
 
-SPECIAL = {"mcp": mcp, "reload": reload, "xds": xds}
+def filters(work, options):
+    """What each filter of a route costs."""
+    return filters_case.measure(work, options)
+
+
+SPECIAL = {"mcp": mcp, "filters": filters, "reload": reload, "xds": xds}
 
 
 def traffic(name, work, options):
@@ -123,6 +131,7 @@ def main():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory(prefix="agw-bench-") as folder:
+        Path(folder).chmod(0o755)  # nginx's worker reads there as another user
         for name in [options.name] if options.name else known:
             work = Path(folder) / name
             work.mkdir()

@@ -13,6 +13,8 @@
 #include "cmd/agentgateway/source.h"
 
 #define DRAIN_STEP_MS 200 /* while draining, signals are looked at this often */
+/* How often memory is looked at: a gigabyte a second of new requests takes 100 MiB meanwhile. */
+#define MEMORY_STEP_MS 100
 
 /* For jemalloc, where it is linked: what a large response or an old configuration took goes back to the
  * system within a second, also when nothing else happens. */
@@ -26,6 +28,7 @@ struct process {
     struct agw_gateway *gateway;
     struct agw_admin *admin;
     struct source *source;
+    enum agw_memory_level memory;
 };
 
 static int hex_digit(char c)
@@ -82,7 +85,7 @@ static void block_signals(sigset_t *ret_set)
 
 static int start(struct process *p, struct agw_error *err)
 {
-    struct agw_gateway_options g = {.pin = p->options.pin};
+    struct agw_gateway_options g = {.pin = p->options.pin, .max_conns = p->options.max_conns};
     g.workers = p->options.workers ? p->options.workers : agw_cpu_count();
     int rc = read_session_key(p->options.session_key, g.session_key, err);
     if (rc == 0)
@@ -125,10 +128,37 @@ static bool drain(struct process *p, const sigset_t *signals)
     return false;
 }
 
+/* Sheds load before the kernel ends the process for what it holds. */
+static void watch_memory(struct process *p)
+{
+    static const char *const meaning[] = {"requests are served again", "new requests get 503",
+                                          "new requests get 503, new connections are closed"};
+    uint64_t used = agw_memory_used();
+    enum agw_memory_level next = agw_memory_next(p->memory, used, p->options.memory_limit);
+    if (next == p->memory)
+        return;
+    agw_warn("main", "%llu of %llu MiB of memory are in use: %s", (unsigned long long)(used >> 20),
+             (unsigned long long)(p->options.memory_limit >> 20), meaning[next]);
+    agw_gateway_memory(p->gateway, next);
+    p->memory = next;
+}
+
+static int next_signal(struct process *p, const sigset_t *signals)
+{
+    const struct timespec step = {.tv_nsec = MEMORY_STEP_MS * 1000000L};
+    for (;;) {
+        int sig = p->options.memory_limit ? sigtimedwait(signals, NULL, &step) : sigwaitinfo(signals, NULL);
+        if (sig > 0)
+            return sig;
+        if (p->options.memory_limit)
+            watch_memory(p);
+    }
+}
+
 static void serve(struct process *p, const sigset_t *signals)
 {
     int sig;
-    while (sigwait(signals, &sig) == 0 && sig == SIGHUP) {
+    while ((sig = next_signal(p, signals)) == SIGHUP) {
         source_reload(p->source);
         if (p->access_log)
             agw_access_log_reopen(p->access_log); /* after logrotate moved it */

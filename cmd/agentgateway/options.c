@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config/snapshot.h"
+#include "event/memory.h"
 #include "cmd/agentgateway/bootstrap.h"
 #include "cmd/agentgateway/options.h"
 
@@ -10,6 +11,8 @@ enum {
     OPT_VALIDATE = 256,
     OPT_WORKERS,
     OPT_NO_PIN,
+    OPT_MAX_CONNECTIONS,
+    OPT_MEMORY_LIMIT,
     OPT_ACCESS_LOG,
     OPT_ACCESS_FORMAT,
     OPT_LOG_LEVEL,
@@ -23,6 +26,8 @@ static const struct option names[] = {
     {"validate", no_argument, NULL, OPT_VALIDATE},
     {"workers", required_argument, NULL, OPT_WORKERS},
     {"no-pin", no_argument, NULL, OPT_NO_PIN},
+    {"max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS},
+    {"memory-limit", required_argument, NULL, OPT_MEMORY_LIMIT},
     {"access-log", required_argument, NULL, OPT_ACCESS_LOG},
     {"access-log-format", required_argument, NULL, OPT_ACCESS_FORMAT},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
@@ -44,6 +49,8 @@ static const char usage[] =
     "      --validate             only check the manifests: exit 0 if they are good, 1 if not\n"
     "      --workers N            worker threads (default: the CPUs this process may use)\n"
     "      --no-pin               do not pin workers to CPUs\n"
+    "      --max-connections N    of clients at once, a worker (default: 100000)\n"
+    "      --memory-limit MIB     sheds load near it; off: never (default: that of the control group)\n"
     "      --access-log WHERE     off, stdout or a file (default: stdout)\n"
     "      --access-log-format F  text or json (default: text)\n"
     "      --log-level L          debug, info, warn or error (default: info)\n"
@@ -80,6 +87,15 @@ static int read_number(const char *what, const char *text, uint64_t max, unsigne
     return 0;
 }
 
+static int read_memory_limit(const char *text, uint64_t *ret_bytes)
+{
+    unsigned mib = 0;
+    int rc = strcmp(text, "off") ? read_number("--memory-limit", text, 1u << 30, &mib) : 0;
+    if (rc == 0)
+        *ret_bytes = (uint64_t)mib << 20;
+    return rc;
+}
+
 static int read_format(const char *what, const char *text, bool *ret_json)
 {
     if (strcmp(text, "json") && strcmp(text, "text"))
@@ -102,6 +118,10 @@ static int read_option(int opt, struct options *o)
     case OPT_NO_PIN:
         o->pin = false;
         return 0;
+    case OPT_MAX_CONNECTIONS:
+        return read_number("--max-connections", optarg, 10000000, &o->max_conns);
+    case OPT_MEMORY_LIMIT:
+        return read_memory_limit(optarg, &o->memory_limit);
     case OPT_ACCESS_LOG:
         o->access_log = optarg;
         return 0;
@@ -153,7 +173,8 @@ static int read_environment(struct options *o)
 
 enum options_result options_read(int argc, char **argv, struct options *ret_options)
 {
-    struct options o = {.pin = true, .access_log = "stdout", .log_level = AGW_LOG_INFO};
+    struct options o = {
+        .pin = true, .access_log = "stdout", .log_level = AGW_LOG_INFO, .memory_limit = agw_memory_limit("")};
     int opt;
     agw_arena_init(&o.arena, 1024, 0);
     while ((opt = getopt_long(argc, argv, "f:h", names, NULL)) != -1) {

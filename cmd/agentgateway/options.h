@@ -16,6 +16,8 @@ struct options {
     bool validate;
     unsigned workers; /* 0: one a CPU */
     bool pin;
+    unsigned max_conns;     /* a worker; 0: the default */
+    uint64_t memory_limit;  /* bytes; 0: none is known */
     const char *access_log; /* "off", "stdout" or a file */
     bool access_json;
     enum agw_log_level log_level;

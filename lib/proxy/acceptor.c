@@ -4,6 +4,7 @@
 #include "net/input.h"
 #include "proxy/acceptor.h"
 #include "proxy/exchange.h"
+#include "proxy/gateway.h"
 #include "proxy/server/h1_server.h"
 #include "proxy/server/h2_server.h"
 #include "route/match.h"
@@ -13,10 +14,6 @@
 #define HANDSHAKE_MS 15000
 /* An address that is taken, or not there yet, is tried again this often. */
 #define REBIND_MS 1000
-/* Open connections a worker holds at most: what is above is closed at once, so that descriptors and memory
- * last. */
-#define MAX_CONNS 100000
-
 static const struct agw_server_limits limits = {
     .idle_ms =
         75000, /* longer than common clients and proxies in front keep theirs (60 s), so they close first */
@@ -181,7 +178,8 @@ static void on_accept(struct agw_listen *listen, int fd, const struct agw_addr *
 {
     struct agw_acceptor *a = agw_container_of(listen, struct agw_acceptor, listen);
     struct agw_worker *w = a->worker;
-    struct downstream *d = w->conn_count < MAX_CONNS ? calloc(1, sizeof(*d)) : NULL;
+    bool room = w->conn_count < w->gateway->options.max_conns && agw_worker_memory(w) != AGW_MEMORY_DIRE;
+    struct downstream *d = room ? calloc(1, sizeof(*d)) : NULL;
     if (!d) {
         close(fd);
         return;

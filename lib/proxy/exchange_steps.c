@@ -46,6 +46,8 @@ static int add_forwarded(struct agw_exchange *x)
 enum agw_step_result agw_step_begin(struct agw_exchange *x)
 {
     struct agw_msg *req = x->req;
+    if (agw_unlikely(agw_worker_memory(x->worker) != AGW_MEMORY_FINE))
+        return agw_exchange_fail(x, 503, "memory is short");
     if (req->method == AGW_METHOD_CONNECT)
         return agw_exchange_fail(x, 405, "CONNECT is not served");
     if (req->authority.n == 0 && req->version != AGW_HTTP_10)

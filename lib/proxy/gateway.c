@@ -43,6 +43,8 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
         return NULL;
     }
     g->options = *options;
+    if (!g->options.max_conns)
+        g->options.max_conns = AGW_GATEWAY_MAX_CONNS;
     g->count = count;
     agw_snapshot_workers(count);
     sem_init(&g->synced, 0, 0);
@@ -72,6 +74,11 @@ void agw_gateway_publish(struct agw_gateway *g, struct agw_snapshot *s)
         agw_worker_sync(g->workers[i]);
     await_workers(g);
     agw_snapshot_reclaim();
+}
+
+void agw_gateway_memory(struct agw_gateway *g, enum agw_memory_level level)
+{
+    atomic_store_explicit(&g->memory, level, memory_order_relaxed);
 }
 
 bool agw_gateway_drain(struct agw_gateway *g, unsigned max_ms)

@@ -8,11 +8,16 @@
 
 #include <semaphore.h>
 #include <stdatomic.h>
+#include "event/memory.h"
 #include "proxy/worker.h"
 
+/* What is above is closed at once, so that descriptors and memory last. */
+#define AGW_GATEWAY_MAX_CONNS 100000
+
 struct agw_gateway_options {
-    unsigned workers; /* 0: one for each CPU the process may use */
-    bool pin;         /* pin worker i to CPU i */
+    unsigned workers;   /* 0: one for each CPU the process may use */
+    unsigned max_conns; /* of clients, open at once, a worker; 0: AGW_GATEWAY_MAX_CONNS */
+    bool pin;           /* pin worker i to CPU i */
     struct agw_metrics_registry *metrics;
     struct agw_access_log *access_log; /* NULL: off */
     unsigned char session_key[32];     /* seals MCP session ids */
@@ -24,6 +29,7 @@ struct agw_gateway {
     unsigned count;
     sem_t synced;                  /* posted by each worker that has taken a snapshot's listeners */
     _Atomic unsigned idle_workers; /* draining workers without connections */
+    _Atomic enum agw_memory_level memory;
 };
 
 /* Makes and starts the workers; they serve nothing before the first snapshot. */
@@ -31,6 +37,8 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
 /* Publishes |s| (taken over), waits until the workers listen where it says (a stuck one is waited for a
  * second at most) and frees older snapshots that nobody uses. */
 void agw_gateway_publish(struct agw_gateway *g, struct agw_snapshot *s);
+/* How short memory is, from now on: workers refuse what the level says. Any thread. */
+void agw_gateway_memory(struct agw_gateway *g, enum agw_memory_level level);
 /* Stops accepting and waits until all connections ended, at most |max_ms|. True if none is left; may be
  * called again to wait on. */
 bool agw_gateway_drain(struct agw_gateway *g, unsigned max_ms);

@@ -47,6 +47,11 @@ static void on_rebind(struct agw_timer *t)
         agw_acceptors_sync(w, snap);
 }
 
+enum agw_memory_level agw_worker_memory(const struct agw_worker *w)
+{
+    return atomic_load_explicit(&w->gateway->memory, memory_order_relaxed);
+}
+
 void agw_worker_conn_gone(struct agw_worker *w)
 {
     if (w->draining && w->conn_count == 0 && !w->stopping)

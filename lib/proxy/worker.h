@@ -8,6 +8,7 @@
 #include "client/client.h"
 #include "config/snapshot.h"
 #include "event/loop.h"
+#include "event/memory.h"
 #include "mcp/handler.h"
 #include "proxy/server/server_conn.h"
 #include "telemetry/access_log.h"
@@ -43,6 +44,9 @@ void agw_worker_drain(
     struct agw_worker *w); /* stop accepting, finish, answer with Connection: close / GOAWAY */
 void agw_worker_stop(
     struct agw_worker *w); /* end what is left and leave the loop; join the thread afterwards */
+
+/* How short memory is. */
+enum agw_memory_level agw_worker_memory(const struct agw_worker *w);
 
 /* A connection is gone: a draining worker may be done. The worker's own thread. */
 void agw_worker_conn_gone(struct agw_worker *w);

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import resource
 import socket
 import threading
@@ -215,3 +216,41 @@ def test_idle_connections_are_cheap(site):
     finally:
         for sock in connections:
             sock.close()
+
+
+def anonymous(gateway):
+    status = open(f"/proc/{gateway.process.pid}/status").read()
+    return int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1)) // 1024
+
+
+@pytest.mark.skipif(SANITIZED, reason="memory of a sanitizer build says nothing")
+def test_load_is_shed_near_the_memory_limit(serve):
+    """Requests get 503 when memory is short, what runs goes on, and service comes back with the memory."""
+    limit = anonymous(serve().gateway) + 16
+    site = serve(m.route("r", m.rule("v1")), args=("--memory-limit", str(limit)))
+    kept = Connection(site.port)
+    assert kept.ask().status == 200
+    held = [Connection(site.port) for _ in range(800)]
+    for connection in held:  # each a head of 60 KiB that does not end
+        connection.send("GET / HTTP/1.1\r\nHost: test\r\n" + "X-A: " + "a" * 30000 + "\r\nX-B: " + "b" * 30000)
+    eventually(lambda: kept.ask().status == 503)
+    eventually(lambda: "memory is short" in site.gateway.access_log.read_text())
+    assert "new requests get 503, new connections are closed" in site.gateway.log()
+    with Connection(site.port) as late:
+        assert late.at_end()
+    assert site.gateway.is_ready()
+    for connection in held:
+        connection.close()
+    eventually(lambda: kept.ask().status == 200)
+    eventually(lambda: ask(site.port).status == 200)
+    assert "requests are served again" in site.gateway.log()
+
+
+def test_more_connections_than_allowed_are_closed(serve):
+    site = serve(m.route("r", m.rule("v1")), args=("--max-connections", "4"), workers=1)
+    held = [Connection(site.port) for _ in range(4)]
+    assert all(connection.ask().status == 200 for connection in held)
+    with Connection(site.port) as fifth:
+        assert fifth.at_end()
+    held[0].close()
+    eventually(lambda: ask(site.port).status == 200)

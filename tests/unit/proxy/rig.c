@@ -119,6 +119,7 @@ int rig_set_up(void **state)
     struct agw_addr backend;
     memset(&rig, 0, sizeof(rig));
     rig.listener = peer_listen(&backend);
+    rig.gateway.options.max_conns = AGW_GATEWAY_MAX_CONNS;
     rig.gateway.options.metrics = agw_metrics_registry_new(1);
     memcpy(rig.gateway.options.session_key, key, sizeof(key));
     if (agw_worker_init(&rig.worker, &rig.gateway, 0, &err))

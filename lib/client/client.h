@@ -63,8 +63,8 @@ struct agw_stream *agw_client_open(struct agw_client *c, const struct agw_endpoi
 const struct agw_addr *agw_client_peer(const struct agw_stream *s);
 /* True if the stream runs on a connection that served a request before. */
 bool agw_client_reused(const struct agw_stream *s);
-/* In on_close: true if no byte of the request had left for the endpoint, so that it may be tried again
- * whatever its method is. */
+/* In on_close: true if no byte of the request had left for the endpoint, or the endpoint said that it took
+ * none, so that it may be tried again whatever its method is. */
 bool agw_client_unsent(const struct agw_stream *s);
 
 #endif

@@ -7,6 +7,9 @@
 #include "net/input.h"
 #include "net/output.h"
 
+/* Interim responses before the final one: a peer that sends them without end holds the exchange. */
+#define AGW_INTERIM_MAX 16
+
 struct agw_pool;
 struct agw_h1_conn;
 struct agw_h2_conn;
@@ -30,6 +33,7 @@ struct agw_client_stream {
     struct agw_h2_conn *h2;
     struct agw_h2_stream *h2_stream; /* NULL before the head was submitted */
     bool h2_answered;                /* a head came */
+    unsigned h2_interim;             /* heads of interim responses so far */
     enum agw_method method;
     bool reused, unsent;
     struct agw_addr peer;

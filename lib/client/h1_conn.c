@@ -5,8 +5,6 @@
 
 /* Read from one connection in one turn at the most, so that a fast upstream does not starve the others. */
 #define READ_BUDGET (256 * 1024)
-/* Interim responses before the final one: a peer that sends them without end holds the exchange. */
-#define MAX_INTERIM 16
 /* What is left of a tunnel both of whose ends are done may take this long to go out. */
 #define PARTING_MS 10000
 /* Closed this much before the time that the peer announced, so that no request crosses its FIN. */
@@ -327,7 +325,7 @@ static int read_head(struct agw_h1_conn *h)
     agw_input_take(&h->in, h->head.used);
     if (msg->status < 200 && msg->status != 101) {
         h->msg = NULL;
-        if (++h->interim > MAX_INTERIM)
+        if (++h->interim > AGW_INTERIM_MAX)
             return AGW_EPROTO;
     } else {
         enter_body(h, &end);

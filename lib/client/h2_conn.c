@@ -49,6 +49,7 @@ static int fail(struct agw_client_stream *cs, int code)
     if (cs->h2_stream)
         agw_h2_reset(cs->h2_stream, code);
     leave(cs);
+    cs->unsent = code == AGW_EREFUSED;
     agw_client_stream_fail(cs, code);
     return code;
 }
@@ -138,6 +139,10 @@ static void on_head(struct agw_h2 *h2, void *stream, struct agw_msg *msg, bool e
     struct agw_client_stream *cs = stream;
     (void)h2;
     cs->h2_answered = true;
+    if (msg->status < 200 && ++cs->h2_interim > AGW_INTERIM_MAX) {
+        fail(cs, AGW_EPROTO);
+        return;
+    }
     cs->s.events->on_head(&cs->s, msg, end);
 }
 
@@ -178,6 +183,7 @@ static void on_close(struct agw_h2 *h2, void *stream, int code)
         agw_client_stream_free(cs);
         return;
     }
+    cs->unsent = code == AGW_EREFUSED; /* RFC 9113 section 8.7: the peer has not looked at it */
     /* The connection went without a word about this request. */
     if (code == AGW_ECLOSED && (cs->h2_answered || !cs->reused))
         code = AGW_ERESET;

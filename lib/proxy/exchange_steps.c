@@ -56,7 +56,6 @@ enum agw_step_result agw_step_begin(struct agw_exchange *x)
     if (rc)
         return agw_exchange_fail(x, rc == AGW_ENOMEM ? 503 : 400, "the path leaves its root");
     x->idempotent = idempotent(req->method) && req->upgrade.n == 0;
-    req->expect_continue = false; /* the connection answers it */
     return agw_exchange_next(x, AGW_STEP_LISTENER);
 }
 
@@ -93,6 +92,17 @@ enum agw_step_result agw_step_route(struct agw_exchange *x)
     x->ctx.request_timeout_ms = m->route->request_timeout_ms;
     x->ctx.backend_timeout_ms = m->route->backend_timeout_ms;
     return agw_exchange_next(x, AGW_STEP_ROUTE_POLICY);
+}
+
+/* The body is read here, whoever else may answer: the client is to send it. */
+static void say_continue(struct agw_exchange *x)
+{
+    struct agw_msg m;
+    if (!x->req->expect_continue || x->req_end || x->held.bytes > 0)
+        return;
+    agw_msg_init(&m, x->ctx.arena);
+    m.status = 100;
+    agw_stream_write_head(x->down, &m, false); /* a stream that is broken will say so */
 }
 
 /* A policy answered: its message, or a plain one. */
@@ -135,6 +145,7 @@ enum agw_step_result agw_step_backend_policy(struct agw_exchange *x)
         return policy_reply(x);
     if (b->kind == AGW_BACKEND_MCP) {
         /* An origin server inside the gateway owns the stream from here on. */
+        say_continue(x);
         return agw_exchange_mcp(x) ? agw_exchange_fail(x, 503, "out of memory") : AGW_STEP_DONE;
     }
     x->is_card = agw_exchange_wants_card(x);

@@ -16,10 +16,12 @@ void agw_exchange_drop_upstream(struct agw_exchange *x, int code)
 
 /* AGW_ECLOSED: the peer closed a reused connection before a byte of its answer. A request of which nothing
  * was sent yet may be tried again; one that was sent only if its method allows it (RFC 9110 section 9.2.2).
+ * AGW_EREFUSED with |unsent|: an HTTP/2 peer left the stream alone (REFUSED_STREAM, GOAWAY below it).
  */
 bool agw_exchange_may_retry(const struct agw_exchange *x, int code, bool unsent)
 {
-    return code == AGW_ECLOSED && (x->idempotent || unsent) && !x->no_replay && !x->resp_head &&
+    bool safe = unsent || (code == AGW_ECLOSED && x->idempotent);
+    return (code == AGW_ECLOSED || code == AGW_EREFUSED) && safe && !x->no_replay && !x->resp_head &&
            x->tries < MAX_TRIES;
 }
 
@@ -27,8 +29,8 @@ static void on_head(struct agw_stream *s, struct agw_msg *msg, bool end)
 {
     struct agw_exchange *x = s->owner;
     if (msg->status < 200 && msg->status != 101) {
-        /* 100 was answered by the gateway itself when it began to read the body. */
-        if (msg->status != 100)
+        /* RFC 9110 section 10.1.1: the expectation was passed on, its answer is too. */
+        if (msg->status != 100 || x->req->expect_continue)
             agw_stream_write_head(x->down, msg, false);
         return;
     }

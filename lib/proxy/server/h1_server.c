@@ -186,17 +186,9 @@ static void on_timer(struct agw_timer *t)
 
 /* --- requests --- */
 
-static void send_continue(struct agw_h1_server *h)
-{
-    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    if (agw_chain_add_static(&h->out.chain, line, sizeof(line) - 1) == 0)
-        agw_output_kick(&h->out);
-}
-
 static void start_request(struct agw_h1_server *h, struct agw_h1_server_stream *st)
 {
     struct agw_msg *msg = &st->msg;
-    bool expects = msg->expect_continue; /* the owner may take it off what it passes on */
     h->stream = st;
     h->deadline_ms = 0;
     h->in_head = false;
@@ -212,8 +204,6 @@ static void start_request(struct agw_h1_server *h, struct agw_h1_server_stream *
     msg->scheme = h->c->secure ? AGW_STR("https") : AGW_STR("http");
     agw_h1_head_init(&h->head, h->head.limits);
     h->c->handler->on_request(h->c, &st->s, msg, st->req_done);
-    if (expects && h->stream == st && !st->req_done && !st->head_sent && !h->broken && h->in.n == 0)
-        send_continue(h);
 }
 
 /* RFC 9113 section 3.4: a broken preface of HTTP/2 is no request that could be answered, nor is another

@@ -66,11 +66,10 @@ class Outcome:
     status: int = 0
     kept: bool = False
     part: Up = None
-    may_continue: bool = False  # 100 may come first: whether it does depends on how fast the body comes
 
 
-def forwarded(*ups, may_continue=False):
-    return Outcome(ups, kept=True, may_continue=may_continue)
+def forwarded(*ups):
+    return Outcome(ups, kept=True)
 
 
 def forwarded_and_closed(*ups):

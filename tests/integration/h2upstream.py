@@ -60,6 +60,9 @@ class Peer:
                 self.send(h2.frame(h2.SETTINGS, h2.ACK))
             elif kind == h2.PING and not flags & h2.ACK:
                 self.send(h2.frame(h2.PING, h2.ACK, 0, payload))
+            elif kind == h2.DATA and payload:
+                more = struct.pack(">I", len(payload))
+                self.send(h2.frame(h2.WINDOW_UPDATE, 0, 0, more) + h2.frame(h2.WINDOW_UPDATE, 0, stream, more))
             if kind in (h2.HEADERS, h2.DATA) and flags & h2.END_STREAM:
                 self.ended.add(stream)
             if kind in (h2.HEADERS, h2.DATA, h2.RST_STREAM, h2.GOAWAY):

@@ -23,10 +23,12 @@ void apply_give_way(void)
 }
 
 int apply_init(struct apply *a, struct agw_gateway *gateway, struct agw_metrics_registry *metrics,
-               uint32_t hold_ms)
+               uint32_t hold_ms, const struct agw_self *self)
 {
-    struct agw_compile_options o = {
-        .policies = agw_policy_table, .policy_count = agw_policy_table_size, .hold_ms = hold_ms};
+    struct agw_compile_options o = {.policies = agw_policy_table,
+                                    .policy_count = agw_policy_table_size,
+                                    .hold_ms = hold_ms,
+                                    .self = *self};
     *a = (struct apply){.gateway = gateway, .metrics = metrics};
     a->compiler = agw_compiler_new(&o);
     a->store = agw_store_new();

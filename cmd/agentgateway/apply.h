@@ -20,9 +20,9 @@ struct apply {
 /* Makes the calling thread give way to workers: a new configuration is worth less than the requests of now.
  * The threads that it makes are the same. */
 void apply_give_way(void);
-/* |hold_ms|: see struct agw_compile_options. AGW_ENOMEM. */
+/* |hold_ms|, |self|: see struct agw_compile_options. AGW_ENOMEM. */
 int apply_init(struct apply *a, struct agw_gateway *gateway, struct agw_metrics_registry *metrics,
-               uint32_t hold_ms);
+               uint32_t hold_ms, const struct agw_self *self);
 void apply_free(struct apply *a);
 /* Writes what the compiler found to the log. */
 void apply_log_notes(const struct agw_notes *notes);

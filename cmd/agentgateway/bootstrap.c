@@ -176,6 +176,8 @@ int bootstrap_read_environment(struct options *o)
     take_env("POD_NAME", &o->xds.node.pod);
     take_env("INSTANCE_IP", &o->xds.node.ip);
     take_env("NODE_NAME", &o->xds.node.node_name);
+    o->self.ns = agw_str_c(o->xds.node.ns);
+    o->self.name = agw_str_c(o->xds.node.pod);
     default_file(&o->xds.token, DEFAULT_TOKEN);
     default_file(&o->xds.root_ca, DEFAULT_ROOTS);
     take_log_level(o);

@@ -161,8 +161,50 @@ static int read_grace(struct options *o)
     return 0;
 }
 
+/* Where this process runs, if no workload is to say so. */
+static void read_locality(struct agw_self *self)
+{
+    struct agw_str text = agw_str_c(getenv("LOCALITY"));
+    self->is_given = text.n > 0;
+    agw_locality_parse(text, &self->given);
+    self->given.node = agw_str_c(getenv("NODE_NAME"));
+    self->given.cluster = agw_str_c(getenv("CLUSTER_ID"));
+    self->given.network = agw_str_c(getenv("NETWORK"));
+}
+
+/* What a worker asks of one endpoint. */
+static int read_client_limits(struct agw_client_limits *l)
+{
+    const struct {
+        const char *name;
+        uint32_t *value;
+        unsigned max, unit;
+    } all[] = {
+        {"UPSTREAM_MAX_CONNECTIONS", &l->conns_max, 1000000, 1},
+        {"UPSTREAM_MAX_PENDING", &l->waiting_max, 1000000, 1},
+        {"UPSTREAM_MAX_REQUESTS", &l->requests_max, 1000000, 1},
+        {"UPSTREAM_MAX_REQUESTS_PER_CONNECTION", &l->per_conn_max, 1000000000, 1},
+        {"UPSTREAM_MAX_CONNECTION_AGE_SECONDS", &l->age_ms, 1000000, 1000},
+        {"UPSTREAM_IDLE_TIMEOUT_SECONDS", &l->idle_ms, 1000000, 1000},
+    };
+    *l = agw_client_default_limits;
+    for (size_t i = 0; i < AGW_ARRAY_LEN(all); i++) {
+        const char *text = getenv(all[i].name);
+        unsigned n;
+        if (!text || !*text)
+            continue;
+        if (read_number(all[i].name, text, all[i].max, &n))
+            return AGW_EINVAL;
+        *all[i].value = n * all[i].unit;
+    }
+    return 0;
+}
+
 static int read_environment(struct options *o)
 {
+    read_locality(&o->self);
+    if (read_client_limits(&o->client))
+        return AGW_EINVAL;
     o->session_key = getenv("SESSION_KEY");
     if (read_address("ADMIN_ADDR", "127.0.0.1:15000", &o->admin) ||
         read_address("STATS_ADDR", ":15020", &o->stats) ||

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "config/compile/compile.h"
 #include "net/addr.h"
 #include "xds/client.h"
 
@@ -25,7 +26,9 @@ struct options {
     struct agw_addr admin, stats, readiness;
     unsigned drain_ms;       /* SIGTERM to the end at the latest */
     const char *session_key; /* 64 hex digits, or NULL: a random one */
-    struct agw_arena arena;  /* texts of the static configuration */
+    struct agw_client_limits client;
+    struct agw_self self;   /* for load balancing by locality */
+    struct agw_arena arena; /* texts of the static configuration */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK, OPTIONS_EXIT_BAD };

@@ -17,5 +17,14 @@ const struct agw_endpoint *agw_balance_endpoint(const struct agw_backend *b, str
 {
     if (b->endpoint_count <= 1)
         return b->endpoint_count ? b->endpoints[0] : NULL;
-    return b->endpoints[agw_rng_below(rng, b->endpoint_count)];
+    if (!b->places)
+        return b->endpoints[agw_rng_below(rng, b->endpoint_count)];
+    uint64_t sum = 0, at;
+    uint32_t end = 0;
+    for (; end < b->endpoint_count && b->places[end].bucket == b->places[0].bucket; end++)
+        sum += b->places[end].weight;
+    at = agw_rng_next(rng) % sum;
+    for (end = 0; at >= b->places[end].weight; end++)
+        at -= b->places[end].weight;
+    return b->endpoints[end];
 }

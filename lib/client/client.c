@@ -1,12 +1,17 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include "client/client_int.h"
 
 const struct agw_client_limits agw_client_default_limits = {
-    .connect_ms = 5000,   /* a SYN lost twice on the way still makes it (1 s + 2 s) */
-    .idle_ms = 55000,     /* below the 60 s after which common servers and NATs drop idle connections */
-    .idle_max = 512,      /* what a burst of that many parallel requests leaves behind is used again */
-    .conns_max = 8192,    /* well below the ephemeral ports towards one address */
-    .waiting_max = 16384, /* some kilobytes each: bounds what a dead upstream can make a worker hold */
+    .connect_ms = 5000,    /* a SYN lost twice on the way still makes it (1 s + 2 s) */
+    .idle_ms = 55000,      /* below the 60 s after which common servers and NATs drop idle connections */
+    .idle_max = 512,       /* what a burst of that many parallel requests leaves behind is used again */
+    .conns_max = 8192,     /* well below the ephemeral ports towards one address */
+    .waiting_max = 16384,  /* some kilobytes each: bounds what a dead upstream can make a worker hold */
+    .requests_max = 65536, /* what one endpoint that answers nothing can take of a worker's memory */
+    .per_conn_max = 0,     /* a connection does not wear out */
+    .age_ms = 3600000,     /* names and load balancers on the way lead elsewhere after a while */
+    .dynamic_max = 1024,   /* hosts that clients name: as many as the resolver remembers */
 };
 
 #define TICK_MS 1000
@@ -25,6 +30,7 @@ static struct agw_pool *pool_new(struct agw_client *c, const struct agw_endpoint
     p->to.key = agw_str(text, to->key.n);
     p->to.host = agw_str(text + to->key.n, to->host.n);
     p->to.tls = to->tls ? agw_tls_client_ref(to->tls) : NULL;
+    agw_list_init(&p->dynamic);
     agw_list_init(&p->idle);
     agw_list_init(&p->busy);
     agw_list_init(&p->h2);
@@ -35,6 +41,7 @@ static struct agw_pool *pool_new(struct agw_client *c, const struct agw_endpoint
         return NULL;
     }
     agw_list_push(&c->all, &p->all);
+    c->dynamic_count += to->dynamic;
     return p;
 }
 
@@ -42,6 +49,8 @@ static void pool_drop(struct agw_pool *p)
 {
     agw_map_take(&p->client->pools, p->to.key);
     agw_list_remove(&p->all);
+    agw_list_remove(&p->dynamic);
+    p->client->dynamic_count -= p->to.dynamic;
     agw_pool_free(p);
 }
 
@@ -58,10 +67,26 @@ static void trim(struct agw_client *c)
     }
 }
 
+/* Dynamic pools give way to others before they are idle for long. Not while a request asks for one: it may
+ * come from inside of a connection of that pool. */
+static void trim_dynamic(struct agw_client *c)
+{
+    uint32_t half = c->limits->dynamic_max / 2;
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &c->dynamic) {
+        struct agw_pool *p = agw_list_entry(node, struct agw_pool, dynamic);
+        if (c->dynamic_count <= half)
+            return;
+        if (p->streams == 0 && p->dialing == 0)
+            pool_drop(p);
+    }
+}
+
 static void on_tick(struct agw_timer *t)
 {
     struct agw_client *c = agw_container_of(t, struct agw_client, tick);
     trim(c);
+    trim_dynamic(c);
     if (!agw_list_empty(&c->all))
         agw_timer_set(&c->loop->timers, t, c->loop->now_ms + TICK_MS);
 }
@@ -77,6 +102,7 @@ struct agw_client *agw_client_new(struct agw_loop *loop, struct agw_dns *dns,
     c->limits = limits;
     agw_map_init(&c->pools);
     agw_list_init(&c->all);
+    agw_list_init(&c->dynamic);
     agw_list_init(&c->dying);
     agw_timer_init(&c->tick, on_tick);
     return c;
@@ -87,6 +113,7 @@ void agw_client_free(struct agw_client *c)
     if (!c)
         return;
     agw_timer_cancel(&c->loop->timers, &c->tick);
+    agw_client_stream_drop_all(c); /* they know their pools */
     while (!agw_list_empty(&c->all))
         pool_drop(agw_list_entry(c->all.next, struct agw_pool, all));
     agw_map_free(&c->pools);
@@ -109,6 +136,20 @@ static struct agw_pool *pool_for(struct agw_client *c, const struct agw_endpoint
     return p;
 }
 
+bool agw_client_admits(struct agw_client *c, const struct agw_endpoint *to)
+{
+    if (c->dynamic_count < c->limits->dynamic_max || agw_map_get_hashed(&c->pools, to->key, to->hash))
+        return true;
+    c->stats.overflows++;
+    return false;
+}
+
+/* True: the circuit is open, the stream fails at once. */
+static bool is_over(const struct agw_client *c, const struct agw_pool *p)
+{
+    return p->streams > c->limits->requests_max || p->waiting_count >= c->limits->waiting_max;
+}
+
 struct agw_stream *agw_client_open(struct agw_client *c, const struct agw_endpoint *to,
                                    struct agw_arena *arena, const struct agw_stream_events *events,
                                    void *owner)
@@ -121,14 +162,19 @@ struct agw_stream *agw_client_open(struct agw_client *c, const struct agw_endpoi
     cs->s.owner = owner;
     cs->s.arena = arena;
     p->used_ms = c->loop->now_ms;
-    if (agw_pool_attach(p, cs))
+    if (to->dynamic) {
+        agw_list_remove(&p->dynamic);
+        agw_list_push(&c->dynamic, &p->dynamic);
+    }
+    if (p->streams <= c->limits->requests_max && agw_pool_attach(p, cs))
         return &cs->s;
-    if (p->waiting_count >= c->limits->waiting_max) {
+    if (is_over(c, p)) {
+        c->stats.overflows++;
         agw_client_stream_fail(cs, AGW_ELIMIT);
         return &cs->s;
     }
     agw_list_push(&p->waiting, &cs->node);
-    p->waiting_count++;
+    agw_pool_count_waiting(p, 1);
     agw_pool_serve(p);
     return &cs->s;
 }
@@ -148,8 +194,13 @@ int agw_endpoint_key(struct agw_endpoint *e, struct agw_str tls_identity, struct
         where = agw_arena_printf(arena, "%.*s:%u", AGW_STRF(e->host), e->port);
     /* The host is the name that TLS verifies: connections of one address are shared only for one name. */
     struct agw_str host = e->tls ? e->host : AGW_STR("");
-    struct agw_str key = agw_arena_printf(arena, "%.*s|%s|%.*s|%.*s", AGW_STRF(where), http_name(e->http),
-                                          AGW_STRF(tls_identity), AGW_STRF(host));
+    char socket[64] = "";
+    const struct agw_keepalive *k = &e->keepalive;
+    if (e->connect_ms || k->on)
+        snprintf(socket, sizeof(socket), "|%u,%d,%u,%u,%u", e->connect_ms, k->on, k->idle_s, k->interval_s,
+                 k->probes);
+    struct agw_str key = agw_arena_printf(arena, "%.*s|%s|%.*s|%.*s%s", AGW_STRF(where), http_name(e->http),
+                                          AGW_STRF(tls_identity), AGW_STRF(host), socket);
     if (!where.p || !key.p)
         return AGW_ENOMEM;
     e->key = key;

@@ -20,13 +20,16 @@ enum agw_upstream_http {
 
 /* Where requests go; immutable. Endpoints with equal keys share connections, also across snapshots. */
 struct agw_endpoint {
-    struct agw_str key;   /* address, TLS identity and protocol, as text: agw_endpoint_key */
+    struct agw_str key;   /* all that connections differ by, as text: agw_endpoint_key */
     uint64_t hash;        /* agw_hash(key) */
     struct agw_addr addr; /* n == 0: resolve host:port */
     struct agw_str host;
     uint16_t port;
     enum agw_upstream_http http;
     struct agw_tls_client *tls; /* NULL: plain */
+    uint32_t connect_ms;        /* connect and handshake; 0: the client's limit */
+    struct agw_keepalive keepalive;
+    bool dynamic; /* a request named it: its pool is one of a limited number */
 };
 
 /* Builds key and hash from the other fields; |tls_identity| tells TLS settings apart (empty for plain).
@@ -34,18 +37,23 @@ struct agw_endpoint {
 int agw_endpoint_key(struct agw_endpoint *e, struct agw_str tls_identity, struct agw_arena *arena);
 
 struct agw_client_limits {
-    uint32_t connect_ms;  /* connect and TLS handshake */
-    uint32_t idle_ms;     /* an idle pooled connection is closed after this */
-    uint32_t idle_max;    /* idle connections kept an endpoint */
-    uint32_t conns_max;   /* connections an endpoint (this worker); requests above wait */
-    uint32_t waiting_max; /* requests waiting for a connection an endpoint; AGW_ELIMIT above */
+    uint32_t connect_ms;   /* connect and TLS handshake */
+    uint32_t idle_ms;      /* an idle pooled connection is closed after this */
+    uint32_t idle_max;     /* idle connections kept an endpoint */
+    uint32_t conns_max;    /* connections an endpoint (this worker); requests above wait */
+    uint32_t waiting_max;  /* requests waiting for a connection an endpoint; AGW_ELIMIT above */
+    uint32_t requests_max; /* under way or waiting, an endpoint (this worker); AGW_ELIMIT above */
+    uint32_t per_conn_max; /* requests that a connection serves in its life; 0: any number */
+    uint32_t age_ms;       /* a connection this old takes no further request; 0: none is too old */
+    uint32_t dynamic_max;  /* pools of endpoints that requests name */
 };
 extern const struct agw_client_limits agw_client_default_limits;
 
 struct agw_client_stats {
     uint64_t connects, connect_failures;
-    uint64_t reuses; /* requests on a connection that had served one before */
-    uint32_t open, idle;
+    uint64_t reuses;    /* requests on a connection that had served one before */
+    uint64_t overflows; /* streams that failed with AGW_ELIMIT */
+    uint32_t open, idle, waiting;
 };
 
 struct agw_client;
@@ -54,6 +62,9 @@ struct agw_client *agw_client_new(struct agw_loop *loop, struct agw_dns *dns,
 void agw_client_free(struct agw_client *c); /* resets all streams, without events */
 const struct agw_client_stats *agw_client_stats(const struct agw_client *c);
 
+/* False: requests have named too many endpoints, for now: those
+ * that are not in use give way within a second. For dynamic endpoints, before agw_client_open. */
+bool agw_client_admits(struct agw_client *c, const struct agw_endpoint *to);
 /* Opens a stream to |to| (copied as far as needed; |to|->tls is referenced). |arena| takes the response head
  * and must live until the stream is over. NULL: out of memory. No event comes from inside this call. */
 struct agw_stream *agw_client_open(struct agw_client *c, const struct agw_endpoint *to,

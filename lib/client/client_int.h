@@ -35,7 +35,8 @@ struct agw_client_stream {
     bool h2_answered;                /* a head came */
     unsigned h2_interim;             /* heads of interim responses so far */
     enum agw_method method;
-    bool reused, unsent;
+    bool reused;
+    bool unsent; /* until it has a connection; then said by h1_conn when it closes */
     struct agw_addr peer;
     struct agw_task closing; /* delivers on_close(close_code), then frees */
     int close_code;
@@ -48,12 +49,14 @@ struct agw_pool {
     struct agw_client *client;
     struct agw_endpoint to;  /* own copy, key included */
     struct agw_list all;     /* client->pools */
+    struct agw_list dynamic; /* client->dynamic, or alone */
     struct agw_list idle;    /* h1, most recently used first */
     struct agw_list busy;    /* h1 */
     struct agw_list h2;      /* h2 connections that take streams */
     struct agw_list waiting; /* agw_client_stream */
     struct agw_list dials;
     uint32_t idle_count, open, dialing, waiting_count;
+    uint32_t streams; /* that exist: waiting, on a connection, or about to hear of their end */
     uint64_t used_ms;
 };
 
@@ -64,6 +67,8 @@ struct agw_client {
     struct agw_client_stats stats;
     struct agw_map pools; /* key -> agw_pool */
     struct agw_list all;
+    struct agw_list dynamic; /* pools of dynamic endpoints, least recently used first */
+    uint32_t dynamic_count;
     struct agw_list dying;           /* streams whose on_close is due */
     struct agw_timer tick;           /* closes idle connections and unused pools */
     struct agw_client_stream *spare; /* free list by s.owner */
@@ -88,6 +93,7 @@ bool agw_pool_attach(struct agw_pool *p, struct agw_client_stream *cs); /* false
 void agw_pool_free(struct agw_pool *p); /* closes all connections; streams are freed without events */
 void agw_pool_trim(struct agw_pool *p, uint64_t now_ms);
 bool agw_pool_unused(const struct agw_pool *p);
+void agw_pool_count_waiting(struct agw_pool *p, int by);
 /* A dial ended: |conn| is ready (taken over) or NULL with the reason. */
 void agw_pool_dialed(struct agw_pool *p, struct agw_conn *conn, int code);
 
@@ -116,6 +122,7 @@ unsigned agw_h2_conn_room(const struct agw_h2_conn *h); /* streams it could stil
 void agw_h2_conn_attach(struct agw_h2_conn *h, struct agw_client_stream *cs);
 void agw_h2_conn_close(struct agw_h2_conn *h); /* closes and frees, its streams without an event */
 bool agw_h2_conn_idle(const struct agw_h2_conn *h, uint64_t *ret_since_ms); /* no stream open */
+bool agw_h2_conn_retired(const struct agw_h2_conn *h); /* too old, or has served enough: takes no stream */
 struct agw_h2_conn *agw_h2_conn_of(struct agw_list *node);
 
 #endif

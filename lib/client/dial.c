@@ -2,16 +2,27 @@
 #include "base/log.h"
 #include "client/client_int.h"
 
+/* RFC 8305 section 5: how long an address is tried alone before the next one joins. */
+#define ATTEMPT_DELAY_MS 250
+
 struct agw_dial {
     struct agw_list node; /* pool->dials */
     struct agw_pool *pool;
-    struct agw_conn *conn; /* NULL between attempts */
+    struct agw_list attempts; /* those under way */
     struct agw_dns_query *query;
     struct agw_timer timer; /* the whole dial, all addresses */
+    struct agw_timer delay; /* the next address joins */
     struct agw_task failed;
     int code;
     unsigned next, count;   /* addresses tried, known */
     struct agw_addr *addrs; /* NULL: the endpoint's own */
+};
+
+/* One address being tried. */
+struct attempt {
+    struct agw_list node;
+    struct agw_dial *dial;
+    struct agw_conn *conn;
 };
 
 struct agw_dial *agw_dial_of(struct agw_list *node)
@@ -19,22 +30,34 @@ struct agw_dial *agw_dial_of(struct agw_list *node)
     return agw_list_entry(node, struct agw_dial, node);
 }
 
-static void drop_conn(struct agw_dial *d)
+/* Leaves the connection to the caller. */
+static void attempt_free(struct attempt *a)
 {
-    if (!d->conn)
-        return;
-    agw_conn_close(d->conn, false);
-    free(d->conn);
-    d->conn = NULL;
+    agw_list_remove(&a->node);
+    free(a);
+}
+
+static void attempt_drop(struct attempt *a)
+{
+    agw_conn_close(a->conn, false);
+    free(a->conn);
+    attempt_free(a);
+}
+
+static void drop_attempts(struct agw_dial *d)
+{
+    while (!agw_list_empty(&d->attempts))
+        attempt_drop(agw_list_entry(d->attempts.next, struct attempt, node));
 }
 
 static void dial_free(struct agw_dial *d)
 {
     agw_timer_cancel(&d->pool->client->loop->timers, &d->timer);
+    agw_timer_cancel(&d->pool->client->loop->timers, &d->delay);
     agw_task_cancel(&d->failed);
     if (d->query)
         agw_dns_cancel(d->query);
-    drop_conn(d);
+    drop_attempts(d);
     agw_list_remove(&d->node);
     free(d->addrs);
     free(d);
@@ -64,15 +87,19 @@ static void on_fail_task(struct agw_task *t)
 static void on_timeout(struct agw_timer *t)
 {
     struct agw_dial *d = agw_container_of(t, struct agw_dial, timer);
-    drop_conn(d);
+    agw_timer_cancel(&d->pool->client->loop->timers, &d->delay);
+    drop_attempts(d);
     fail_later(d, AGW_ETIMEOUT);
 }
 
+/* The first to be ready wins, its handshake included: an address that connects but does not shake hands does
+ * not hold the others up. */
 static void on_ready(struct agw_conn *c)
 {
-    struct agw_dial *d = c->user;
+    struct attempt *a = c->user;
+    struct agw_dial *d = a->dial;
     struct agw_pool *p = d->pool;
-    d->conn = NULL;
+    attempt_free(a);
     dial_free(d);
     p->client->stats.connects++;
     agw_pool_dialed(p, c, 0);
@@ -82,10 +109,16 @@ static void try_next(struct agw_dial *d, int last_code);
 
 static void on_failed(struct agw_conn *c, int code, const char *reason)
 {
-    struct agw_dial *d = c->user;
+    struct attempt *a = c->user;
+    struct agw_dial *d = a->dial;
     agw_debug("client", "%.*s: %s", AGW_STRF(d->pool->to.key), reason);
-    drop_conn(d);
+    attempt_drop(a);
     try_next(d, code);
+}
+
+static void on_delay(struct agw_timer *t)
+{
+    try_next(agw_container_of(t, struct agw_dial, delay), AGW_EIO);
 }
 
 static void on_nothing(struct agw_conn *c)
@@ -100,42 +133,64 @@ static const struct agw_conn_events dial_events = {
     .on_writable = on_nothing,
 };
 
-static int connect_to(struct agw_dial *d, const struct agw_addr *to)
+/* Opens |a|'s connection and starts it. */
+static int connect_to(struct attempt *a, const struct agw_addr *to)
 {
-    const struct agw_endpoint *e = &d->pool->to;
+    const struct agw_endpoint *e = &a->dial->pool->to;
     struct agw_error err;
-    struct agw_conn *c = malloc(sizeof(*c));
-    if (!c)
-        return AGW_ENOMEM;
-    int rc = agw_conn_connect(c, d->pool->client->loop, to, &dial_events, &err);
-    if (rc) {
-        free(c);
+    int rc = agw_conn_connect(a->conn, a->dial->pool->client->loop, to, &dial_events, &err);
+    if (rc)
         return rc;
-    }
-    c->user = d;
-    d->conn = c;
+    a->conn->user = a;
+    if (e->keepalive.on)
+        agw_conn_keepalive(a->conn, &e->keepalive);
     if (e->tls) {
         struct agw_filter *tls = agw_tls_client_filter(e->tls, e->host);
         if (!tls) {
-            drop_conn(d);
+            agw_conn_close(a->conn, false);
             return AGW_ENOMEM;
         }
-        agw_conn_push(c, tls);
+        agw_conn_push(a->conn, tls);
     }
-    agw_conn_start(c);
+    agw_conn_start(a->conn);
     return 0;
 }
 
-/* Addresses in order until one takes the connection. */
+static int attempt_start(struct agw_dial *d, const struct agw_addr *to)
+{
+    struct attempt *a = malloc(sizeof(*a));
+    struct agw_conn *c = malloc(sizeof(*c));
+    int rc = a && c ? 0 : AGW_ENOMEM;
+    if (!rc) {
+        *a = (struct attempt){.dial = d, .conn = c};
+        rc = connect_to(a, to);
+    }
+    if (rc) {
+        free(a);
+        free(c);
+        return rc;
+    }
+    agw_list_push(&d->attempts, &a->node);
+    return 0;
+}
+
+/* Happy eyeballs (RFC 8305 section 5): addresses in order, the next one at once when one fails, and after a
+ * short while when none has failed yet; what is under way goes on meanwhile. */
 static void try_next(struct agw_dial *d, int last_code)
 {
     const struct agw_addr *list = d->addrs ? d->addrs : &d->pool->to.addr;
+    struct agw_loop *loop = d->pool->client->loop;
+    agw_timer_cancel(&loop->timers, &d->delay);
     while (d->next < d->count) {
-        last_code = connect_to(d, &list[d->next++]);
-        if (last_code == 0)
-            return;
+        last_code = attempt_start(d, &list[d->next++]);
+        if (last_code)
+            continue;
+        if (d->next < d->count)
+            agw_timer_set(&loop->timers, &d->delay, loop->now_ms + ATTEMPT_DELAY_MS);
+        return;
     }
-    fail_later(d, last_code);
+    if (agw_list_empty(&d->attempts))
+        fail_later(d, last_code);
 }
 
 static void on_resolved(void *ctx, int code, const struct agw_addr *addrs, size_t count)
@@ -164,9 +219,12 @@ int agw_dial_start(struct agw_pool *p)
         return AGW_ENOMEM;
     d->pool = p;
     agw_list_push(&p->dials, &d->node);
+    agw_list_init(&d->attempts);
     agw_task_init(&d->failed, on_fail_task);
+    agw_timer_init(&d->delay, on_delay);
     agw_timer_init(&d->timer, on_timeout);
-    agw_timer_set(&c->loop->timers, &d->timer, c->loop->now_ms + c->limits->connect_ms);
+    uint32_t connect_ms = p->to.connect_ms ? p->to.connect_ms : c->limits->connect_ms;
+    agw_timer_set(&c->loop->timers, &d->timer, c->loop->now_ms + connect_ms);
     if (p->to.addr.n > 0) {
         d->count = 1;
         try_next(d, AGW_EIO);

@@ -23,7 +23,8 @@ struct agw_h1_conn {
     enum agw_h1_framing req_framing; /* how the request body is written */
     size_t unread;                   /* body bytes given to the owner and not consumed */
     uint64_t until_ms;               /* without a stream: closed then */
-    uint64_t sent_mark;              /* out.sent before the request */
+    uint64_t born_ms;
+    uint64_t sent_mark; /* out.sent before the request */
     unsigned served, interim;
     unsigned depth; /* callbacks under way: the struct lives until they return */
     bool in_body;   /* the response head is done */
@@ -135,13 +136,15 @@ void agw_h1_conn_close(struct agw_h1_conn *h)
 static uint64_t idle_ms(const struct agw_h1_conn *h)
 {
     const struct agw_client_limits *l = h->pool->client->limits;
-    uint64_t said_s = h->head.keep_alive_s;
+    uint64_t said_s = h->head.keep_alive_s, age = h->conn->loop->now_ms - h->born_ms, ms = l->idle_ms;
+    if ((l->per_conn_max && h->served >= l->per_conn_max) || (l->age_ms && age >= l->age_ms))
+        return 0;
     if (!h->keep_alive || h->write_failed || h->conn->hangup || h->out.chain.bytes > 0 || h->in.n > 0 ||
         h->pool->idle_count >= l->idle_max)
         return 0;
-    if (said_s == 0 || (said_s - KEEP_ALIVE_MARGIN_S) * 1000 > l->idle_ms)
-        return l->idle_ms;
-    return (said_s - KEEP_ALIVE_MARGIN_S) * 1000;
+    if (said_s && (said_s - KEEP_ALIVE_MARGIN_S) * 1000 < ms)
+        ms = (said_s - KEEP_ALIVE_MARGIN_S) * 1000;
+    return l->age_ms && l->age_ms - age < ms ? l->age_ms - age : ms;
 }
 
 /* The exchange is over; the connection may carry another. */
@@ -512,6 +515,7 @@ struct agw_h1_conn *agw_h1_conn_new(struct agw_pool *pool, struct agw_conn *conn
     }
     h->pool = pool;
     h->conn = conn;
+    h->born_ms = conn->loop->now_ms;
     conn->events = &h1_events;
     conn->user = h;
     agw_input_init(&h->in);
@@ -536,6 +540,7 @@ void agw_h1_conn_attach(struct agw_h1_conn *h, struct agw_client_stream *cs)
     agw_h1_head_init(&h->head, h->head.limits);
     cs->s.ops = &h1_ops;
     cs->h1 = h;
+    cs->unsent = false;
     cs->reused = h->served++ > 0;
     cs->peer = h->conn->peer;
     agw_client_stream_attach(cs);

@@ -13,9 +13,9 @@ struct agw_h2_conn {
     struct agw_h2_link link;
     struct agw_list streams; /* agw_client_stream.node */
     uint32_t heads_due;      /* attached, and their request not yet submitted */
-    bool used;
-    bool closing; /* by the pool: no events */
-    uint64_t idle_since_ms;
+    bool closing;            /* by the pool: no events */
+    uint32_t served;
+    uint64_t idle_since_ms, born_ms;
     struct agw_timer stall;
 };
 
@@ -291,7 +291,7 @@ struct agw_h2_conn *agw_h2_conn_new(struct agw_pool *pool, struct agw_conn *conn
     }
     h->pool = pool;
     h->conn = conn;
-    h->idle_since_ms = loop->now_ms;
+    h->idle_since_ms = h->born_ms = loop->now_ms;
     agw_list_init(&h->streams);
     agw_h2_link_init(&h->link, conn, h2, NULL);
     h->link.on_turn = on_turn;
@@ -305,9 +305,16 @@ struct agw_h2_conn *agw_h2_conn_new(struct agw_pool *pool, struct agw_conn *conn
     return h;
 }
 
+bool agw_h2_conn_retired(const struct agw_h2_conn *h)
+{
+    const struct agw_client_limits *l = h->pool->client->limits;
+    return (l->per_conn_max && h->served >= l->per_conn_max) ||
+           (l->age_ms && h->conn->loop->now_ms - h->born_ms >= l->age_ms);
+}
+
 unsigned agw_h2_conn_room(const struct agw_h2_conn *h)
 {
-    unsigned room = h->link.over ? 0 : agw_h2_room(h->link.h2);
+    unsigned room = h->link.over || agw_h2_conn_retired(h) ? 0 : agw_h2_room(h->link.h2);
     return room > h->heads_due ? room - h->heads_due : 0;
 }
 
@@ -316,10 +323,11 @@ void agw_h2_conn_attach(struct agw_h2_conn *h, struct agw_client_stream *cs)
     cs->h2 = h;
     cs->h2_stream = NULL;
     cs->h2_answered = false;
-    cs->reused = h->used;
+    cs->unsent = false;
+    cs->reused = h->served > 0;
     cs->peer = h->conn->peer;
     cs->s.ops = &h2_ops;
-    h->used = true;
+    h->served++;
     h->heads_due++;
     agw_list_push(&h->streams, &cs->node);
     agw_client_stream_attach(cs);

@@ -11,8 +11,14 @@ static struct agw_client_stream *pop_waiting(struct agw_pool *p)
     struct agw_list *node = agw_list_pop(&p->waiting);
     if (!node)
         return NULL;
-    p->waiting_count--;
+    agw_pool_count_waiting(p, -1);
     return waiting_stream(node);
+}
+
+void agw_pool_count_waiting(struct agw_pool *p, int by)
+{
+    p->waiting_count += (uint32_t)by;
+    p->client->stats.waiting += (uint32_t)by;
 }
 
 /* The idle connection used last, if its time is not over: the clean-up comes but once a second. */
@@ -116,7 +122,7 @@ void agw_pool_dialed(struct agw_pool *p, struct agw_conn *conn, int code)
 
 bool agw_pool_unused(const struct agw_pool *p)
 {
-    return p->open == 0 && p->dialing == 0 && p->waiting_count == 0;
+    return p->open == 0 && p->dialing == 0 && p->streams == 0;
 }
 
 static void close_expired(struct agw_list *list, uint64_t now_ms)
@@ -137,7 +143,9 @@ void agw_pool_trim(struct agw_pool *p, uint64_t now_ms)
     agw_list_each (node, tmp, &p->h2) {
         uint64_t since;
         struct agw_h2_conn *h = agw_h2_conn_of(node);
-        if (agw_h2_conn_idle(h, &since) && since + p->client->limits->idle_ms <= now_ms)
+        if (!agw_h2_conn_idle(h, &since))
+            continue;
+        if (since + p->client->limits->idle_ms <= now_ms || agw_h2_conn_retired(h))
             agw_h2_conn_close(h);
     }
     agw_pool_serve(p); /* there may be room for more connections */

@@ -21,7 +21,7 @@ static void stop_waiting(struct agw_client_stream *cs)
     if (agw_list_empty(&cs->node))
         return;
     agw_list_remove(&cs->node);
-    cs->pool->waiting_count--;
+    agw_pool_count_waiting(cs->pool, -1);
 }
 
 static int waiting_fail(struct agw_client_stream *cs)
@@ -161,7 +161,8 @@ struct agw_client_stream *agw_client_stream_new(struct agw_pool *pool)
         cs = malloc(sizeof(*cs));
     if (!cs)
         return NULL;
-    *cs = (struct agw_client_stream){.s.ops = &waiting_ops, .client = c, .pool = pool};
+    *cs = (struct agw_client_stream){.s.ops = &waiting_ops, .client = c, .pool = pool, .unsent = true};
+    pool->streams++;
     agw_list_init(&cs->node);
     agw_chain_init(&cs->body);
     agw_task_init(&cs->closing, deliver_close);
@@ -171,6 +172,7 @@ struct agw_client_stream *agw_client_stream_new(struct agw_pool *pool)
 void agw_client_stream_free(struct agw_client_stream *cs)
 {
     struct agw_client *c = cs->client;
+    cs->pool->streams--;
     agw_task_cancel(&cs->closing);
     agw_list_remove(&cs->node);
     agw_chain_clear(&cs->body);

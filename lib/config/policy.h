@@ -30,6 +30,8 @@ struct agw_resource;
     X(DIRECT_RESPONSE, "directResponse")                                                                     \
     X(BACKEND_TLS, "backendTLS")                                                                             \
     X(BACKEND_HTTP, "backendHTTP")                                                                           \
+    X(BACKEND_TCP, "backendTCP")                                                                             \
+    X(BACKEND_HEALTH, "health")                                                                              \
     X(BACKEND_REQUEST_HEADERS, "backendRequestHeaderModifier")                                               \
     X(BACKEND_RESPONSE_HEADERS, "backendResponseHeaderModifier")                                             \
     X(A2A, "a2a")
@@ -62,6 +64,15 @@ struct agw_policy_ctx {
     bool host_set; /* the upstream's Host is decided: a backend's own name does not replace it */
 };
 
+/* When an endpoint that fails is left out for a while. The times of one endpoint add up: the second time it
+ * is out twice as long. */
+struct agw_eviction {
+    uint32_t duration_ms;
+    uint32_t failures;     /* in a row; 0: this does not count */
+    double health;         /* out when its health falls below; 0: this does not count */
+    double restore_health; /* its health when it comes back; negative: as it was */
+};
+
 /* How a backend is reached, gathered while it is compiled. The strings of |tls_conf| live as long as the
  * snapshot. */
 struct agw_transport {
@@ -70,6 +81,11 @@ struct agw_transport {
     struct agw_tls_client_conf tls_conf;
     bool http1, http2; /* the protocol a policy asks for; neither: the backend's own, or by ALPN */
     bool a2a;
+    const char *warning; /* set by |transport|: a part of the policy that has no effect, and why; static */
+    bool evict;          /* by |eviction| */
+    struct agw_eviction eviction;
+    uint32_t connect_ms; /* 0: the default */
+    struct agw_keepalive keepalive;
 };
 
 struct agw_policy_ops {

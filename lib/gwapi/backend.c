@@ -32,6 +32,73 @@ static int set_policies(struct agw_translate *t, const struct agw_object *o, con
     return 0;
 }
 
+/* --- policies of endpoints and sockets --- */
+
+static int eviction(struct agw_translate *t, const struct agw_node *n, Pb__BackendPolicySpec__Health *health)
+{
+    Pb__BackendPolicySpec__Eviction *out =
+        agw_gwapi_new(t, Pb__BackendPolicySpec__Eviction, pb__backend_policy_spec__eviction__init);
+
+    if (!out)
+        return AGW_ENOMEM;
+    health->eviction = out;
+    out->duration =
+        agw_gwapi_duration(t, agw_field(n, "duration") ? agw_node_text(n, "duration") : AGW_STR("3s"));
+    if (agw_field(n, "consecutiveFailures")) {
+        out->_consecutive_failures_case =
+            PB__BACKEND_POLICY_SPEC__EVICTION___CONSECUTIVE_FAILURES_CONSECUTIVE_FAILURES;
+        out->consecutive_failures = (int32_t)agw_field_int(n, "consecutiveFailures", 0);
+    }
+    if (agw_field(n, "healthThreshold")) { /* percents here, shares of 1 on the wire */
+        out->_health_threshold_case = PB__BACKEND_POLICY_SPEC__EVICTION___HEALTH_THRESHOLD_HEALTH_THRESHOLD;
+        out->health_threshold = (double)agw_field_int(n, "healthThreshold", 0) / 100;
+    }
+    if (agw_field(n, "restoreHealth")) {
+        out->_restore_health_case = PB__BACKEND_POLICY_SPEC__EVICTION___RESTORE_HEALTH_RESTORE_HEALTH;
+        out->restore_health = (double)agw_field_int(n, "restoreHealth", 0) / 100;
+    }
+    return out->duration ? 0 : AGW_ENOMEM;
+}
+
+int agw_gwapi_backend_health(struct agw_translate *t, const struct agw_node *health,
+                             Pb__BackendPolicySpec *spec)
+{
+    Pb__BackendPolicySpec__Health *out =
+        agw_gwapi_new(t, Pb__BackendPolicySpec__Health, pb__backend_policy_spec__health__init);
+
+    if (!out)
+        return AGW_ENOMEM;
+    out->unhealthy_condition = agw_gwapi_text(t, agw_node_text(health, "unhealthyCondition"));
+    spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_HEALTH;
+    spec->health = out;
+    return agw_field(health, "eviction") ? eviction(t, agw_field(health, "eviction"), out) : 0;
+}
+
+int agw_gwapi_backend_tcp(struct agw_translate *t, const struct agw_node *tcp, Pb__BackendPolicySpec *spec)
+{
+    Pb__BackendPolicySpec__BackendTCP *out =
+        agw_gwapi_new(t, Pb__BackendPolicySpec__BackendTCP, pb__backend_policy_spec__backend_tcp__init);
+    const struct agw_node *keep = agw_field(tcp, "keepalive");
+
+    if (!out)
+        return AGW_ENOMEM;
+    out->connect_timeout = agw_gwapi_duration(t, agw_node_text(tcp, "connectTimeout"));
+    spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_BACKEND_TCP;
+    spec->backend_tcp = out;
+    if (!keep)
+        return 0;
+    out->keepalive = agw_gwapi_new(t, Pb__KeepaliveConfig, pb__keepalive_config__init);
+    if (!out->keepalive)
+        return AGW_ENOMEM;
+    out->keepalive->time = agw_gwapi_duration(t, agw_node_text(keep, "time"));
+    out->keepalive->interval = agw_gwapi_duration(t, agw_node_text(keep, "interval"));
+    if (agw_field(keep, "retries")) {
+        out->keepalive->_retries_case = PB__KEEPALIVE_CONFIG___RETRIES_RETRIES;
+        out->keepalive->retries = (uint32_t)agw_field_int(keep, "retries", 0);
+    }
+    return 0;
+}
+
 /* --- static, a2a --- */
 
 static int static_kind(struct agw_translate *t, const struct agw_node *n, Pb__Backend *b)

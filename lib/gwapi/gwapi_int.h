@@ -118,8 +118,12 @@ int agw_gwapi_tls_secret(struct agw_translate *t, const struct agw_object *secre
 int agw_gwapi_listener_tls(struct agw_translate *t, const struct agw_object *gateway,
                            const struct agw_node *tls, Pb__TLSConfig **ret_tls,
                            struct agw_gwapi_refusal *ret_refusal);
-/* Policies http and tls of an AgentgatewayBackend; |ret_why| is set when one cannot be made: the backend must
- * not be reached without it. */
+/* Policies health and tcp, each to a message of its own. AGW_ENOMEM. */
+int agw_gwapi_backend_health(struct agw_translate *t, const struct agw_node *health,
+                             Pb__BackendPolicySpec *spec);
+int agw_gwapi_backend_tcp(struct agw_translate *t, const struct agw_node *tcp, Pb__BackendPolicySpec *spec);
+/* Policies http, tls, tcp and health of an AgentgatewayBackend; |ret_why| is set when one cannot be made: the
+ * backend must not be reached without it. */
 int agw_gwapi_backend_policies(struct agw_translate *t, const struct agw_object *backend,
                                const struct agw_node *policies, Pb__BackendPolicySpec ***ret_specs,
                                size_t *ret_count, const char **ret_why);

@@ -264,24 +264,27 @@ int agw_gwapi_backend_policies(struct agw_translate *t, const struct agw_object 
                                const struct agw_node *policies, Pb__BackendPolicySpec ***ret_specs,
                                size_t *ret_count, const char **ret_why)
 {
-    const struct agw_node *http = agw_field(policies, "http"), *tls = agw_field(policies, "tls");
-    Pb__BackendPolicySpec **specs = agw_gwapi_pointers(t, 3); /* one to spare: the caller's own */
-    Pb__BackendPolicySpec *a = agw_gwapi_new(t, Pb__BackendPolicySpec, pb__backend_policy_spec__init);
-    Pb__BackendPolicySpec *b = agw_gwapi_new(t, Pb__BackendPolicySpec, pb__backend_policy_spec__init);
+    static const char *const names[] = {"http", "tls", "tcp", "health"};
+    /* one to spare: the caller's own */
+    Pb__BackendPolicySpec **specs = agw_gwapi_pointers(t, AGW_ARRAY_LEN(names) + 1);
     size_t count = 0;
 
     *ret_why = NULL;
-    if (!specs || !a || !b)
+    if (!specs)
         return AGW_ENOMEM;
-    if (http) {
-        if (backend_http(t, http, a))
+    for (size_t i = 0; i < AGW_ARRAY_LEN(names); i++) {
+        const struct agw_node *n = agw_field(policies, names[i]);
+        Pb__BackendPolicySpec *spec;
+
+        if (!n)
+            continue;
+        spec = agw_gwapi_new(t, Pb__BackendPolicySpec, pb__backend_policy_spec__init);
+        if (!spec || (i == 0   ? backend_http(t, n, spec)
+                      : i == 1 ? backend_tls(t, backend, n, spec, ret_why)
+                      : i == 2 ? agw_gwapi_backend_tcp(t, n, spec)
+                               : agw_gwapi_backend_health(t, n, spec)))
             return AGW_ENOMEM;
-        specs[count++] = a;
-    }
-    if (tls) {
-        if (backend_tls(t, backend, tls, b, ret_why))
-            return AGW_ENOMEM;
-        specs[count++] = b;
+        specs[count++] = spec;
     }
     *ret_specs = specs;
     *ret_count = count;

@@ -21,6 +21,14 @@ struct agw_addr {
     } u;
 };
 
+/* Probes on a connection that says nothing; 0: the system's own value. */
+struct agw_keepalive {
+    bool on;
+    uint32_t idle_s, interval_s, probes;
+};
+#define AGW_KEEPALIVE_MAX_S 32767 /* what Linux takes (MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL) */
+#define AGW_KEEPALIVE_MAX_PROBES 127
+
 #define AGW_ADDR_TEXT 128 /* room for any text form with NUL; unix paths are cut */
 
 /* "127.0.0.1" / "::1" (brackets allowed) and a port to an address. AGW_EINVAL for names and junk. */

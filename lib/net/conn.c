@@ -278,6 +278,24 @@ int agw_conn_connect(struct agw_conn *c, struct agw_loop *loop, const struct agw
     return 0;
 }
 
+static void set_number(int fd, int name, uint32_t value)
+{
+    int n = (int)value;
+    if (value)
+        setsockopt(fd, IPPROTO_TCP, name, &n, sizeof(n));
+}
+
+void agw_conn_keepalive(struct agw_conn *c, const struct agw_keepalive *k)
+{
+    int one = 1;
+    if (c->peer.u.sa.sa_family == AF_UNIX)
+        return;
+    setsockopt(c->watch.fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+    set_number(c->watch.fd, TCP_KEEPIDLE, k->idle_s);
+    set_number(c->watch.fd, TCP_KEEPINTVL, k->interval_s);
+    set_number(c->watch.fd, TCP_KEEPCNT, k->probes);
+}
+
 void agw_conn_push(struct agw_conn *c, struct agw_filter *f)
 {
     agw_check(!c->started);

@@ -74,6 +74,8 @@ int agw_conn_accept(struct agw_conn *c, struct agw_loop *loop, int fd, const str
  * open. */
 int agw_conn_connect(struct agw_conn *c, struct agw_loop *loop, const struct agw_addr *to,
                      const struct agw_conn_events *events, struct agw_error *err);
+/* Has the kernel probe the connection while it says nothing. Best effort; nothing for unix sockets. */
+void agw_conn_keepalive(struct agw_conn *c, const struct agw_keepalive *k);
 /* Puts a filter on top; before agw_conn_start only. */
 void agw_conn_push(struct agw_conn *c, struct agw_filter *f);
 /* Begins: on_ready or on_failed follows from a deferred task or an event, never from inside this call. */

@@ -1,6 +1,7 @@
 #include "policy/table.h"
 
 #include "base/check.h"
+#include "policy/backend/backend.h"
 #include "policy/policy_int.h"
 
 const struct agw_policy_ops *const agw_policy_table[] = {
@@ -13,6 +14,8 @@ const struct agw_policy_ops *const agw_policy_table[] = {
     &agw_policy_direct_response,
     &agw_policy_backend_tls,
     &agw_policy_backend_http,
+    &agw_policy_backend_tcp,
+    &agw_policy_backend_health,
     &agw_policy_backend_request_headers,
     &agw_policy_backend_response_headers,
     &agw_policy_a2a,

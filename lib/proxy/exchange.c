@@ -73,6 +73,7 @@ void agw_exchange_end(struct agw_exchange *x, int close_code)
 {
     agw_timer_cancel(&x->worker->loop.timers, &x->request_timer);
     agw_timer_cancel(&x->worker->loop.timers, &x->backend_timer);
+    agw_balance_release(x->worker->balancer, &x->pick);
     agw_exchange_account(x, close_code);
     agw_chain_clear(&x->held);
     agw_chain_clear(&x->replay);
@@ -85,6 +86,7 @@ void agw_exchange_end(struct agw_exchange *x, int close_code)
 static void on_request_timeout(struct agw_timer *t)
 {
     struct agw_exchange *x = agw_container_of(t, struct agw_exchange, request_timer);
+    agw_exchange_judge(x, x->up ? agw_judge_close(AGW_ETIMEOUT) : AGW_JUDGED_NOT);
     agw_exchange_fail(x, 504, "request timeout");
     agw_exchange_run(x);
 }
@@ -92,6 +94,7 @@ static void on_request_timeout(struct agw_timer *t)
 static void on_backend_timeout(struct agw_timer *t)
 {
     struct agw_exchange *x = agw_container_of(t, struct agw_exchange, backend_timer);
+    agw_exchange_judge(x, agw_judge_close(AGW_ETIMEOUT));
     agw_exchange_fail(x, 504, "backend timeout");
     agw_exchange_run(x);
 }

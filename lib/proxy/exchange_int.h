@@ -43,7 +43,9 @@ struct agw_exchange {
     struct agw_msg *resp; /* the upstream's final head */
     struct agw_policy_ctx ctx;
     const struct agw_backend_ref *ref;
-    const struct agw_endpoint *endpoint;
+    const struct agw_endpoint *endpoint; /* of this try, or the last one */
+    struct agw_pick pick;
+    bool judged; /* of this try */
 
     struct agw_chain held;   /* request body that came before the upstream stream was open */
     struct agw_chain replay; /* request body sent so far, while a second try is possible */
@@ -103,6 +105,8 @@ void agw_exchange_push_request(struct agw_exchange *x); /* what is held, and the
 /* --- exchange_up.c: the upstream's side --- */
 extern const struct agw_stream_events agw_exchange_up_events;
 void agw_exchange_drop_upstream(struct agw_exchange *x, int code);
+/* What this try says about its endpoint, once a try. */
+void agw_exchange_judge(struct agw_exchange *x, enum agw_judgement judged);
 bool agw_exchange_may_retry(const struct agw_exchange *x, int code, bool unsent);
 
 /* --- a2a.c: agent cards and method names --- */

@@ -173,7 +173,10 @@ static int rewind_request(struct agw_exchange *x)
 enum agw_step_result agw_step_connect(struct agw_exchange *x)
 {
     struct agw_worker *w = x->worker;
-    x->endpoint = agw_balance_endpoint(x->ctx.backend, &w->loop.rng);
+    struct agw_pick_hint hint = {.avoid = x->endpoint};
+    agw_balance_pick(w->balancer, x->ctx.backend, &hint, &x->pick);
+    x->endpoint = x->pick.endpoint;
+    x->judged = false;
     if (!x->endpoint)
         return agw_exchange_fail(x, 503, "the backend has no endpoint");
     if (x->tries++ > 0 && rewind_request(x))

@@ -11,7 +11,16 @@ void agw_exchange_drop_upstream(struct agw_exchange *x, int code)
         return;
     x->up = NULL;
     agw_timer_cancel(&x->worker->loop.timers, &x->backend_timer);
+    agw_balance_release(x->worker->balancer, &x->pick);
     agw_stream_reset(up, code);
+}
+
+void agw_exchange_judge(struct agw_exchange *x, enum agw_judgement judged)
+{
+    if (x->judged || judged == AGW_JUDGED_NOT)
+        return;
+    x->judged = true;
+    agw_balance_sample(x->worker->balancer, x->ctx.backend, &x->pick, judged);
 }
 
 /* AGW_ECLOSED: the peer closed a reused connection before a byte of its answer. A request of which nothing
@@ -34,6 +43,7 @@ static void on_head(struct agw_stream *s, struct agw_msg *msg, bool end)
             agw_stream_write_head(x->down, msg, false);
         return;
     }
+    agw_exchange_judge(x, agw_judge_head(msg, end));
     x->resp = msg;
     x->resp_end = end;
     agw_chain_clear(&x->replay);
@@ -65,6 +75,8 @@ static void on_end(struct agw_stream *s, struct agw_headers *trailers)
 {
     struct agw_exchange *x = s->owner;
     x->resp_end = true;
+    if (!x->judged)
+        agw_exchange_judge(x, agw_judge_trailers(trailers));
     if (x->is_card)
         agw_exchange_send_card(x);
     else
@@ -120,16 +132,22 @@ static const char *reason_of(int code, bool connected)
 static void on_close(struct agw_stream *s, int code)
 {
     struct agw_exchange *x = s->owner;
-    bool connected = agw_client_peer(s)->n > 0;
+    bool connected = agw_client_peer(s)->n > 0, unsent = agw_client_unsent(s);
     x->up = NULL;
     agw_timer_cancel(&x->worker->loop.timers, &x->backend_timer);
+    /* That an idle connection was closed just now says nothing about the endpoint. */
+    if (code != AGW_ECLOSED && !(connected && unsent))
+        agw_exchange_judge(x, agw_judge_close(code));
+    agw_balance_release(x->worker->balancer, &x->pick);
     if (code == 0) {
         agw_exchange_run(x);
         return;
     }
     if (x->resp_end && (!x->upgraded || x->req_end))
         return; /* all of the answer is on its way already */
-    if (agw_exchange_may_retry(x, code, agw_client_unsent(s)))
+    /* No connection came about, maybe by the endpoint's fault, and there is another one. */
+    bool elsewhere = !connected && x->ctx.backend->endpoint_count > 1 && agw_judge_close(code) == AGW_JUDGED_BAD;
+    if (agw_exchange_may_retry(x, elsewhere ? AGW_ECLOSED : code, unsent && (connected || elsewhere)))
         x->step = AGW_STEP_CONNECT;
     else
         agw_exchange_fail(x, status_of(code, connected), reason_of(code, connected));

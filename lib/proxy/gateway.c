@@ -45,6 +45,8 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
     g->options = *options;
     if (!g->options.max_conns)
         g->options.max_conns = AGW_GATEWAY_MAX_CONNS;
+    if (g->options.client.conns_max == 0)
+        g->options.client = agw_client_default_limits;
     g->count = count;
     agw_snapshot_workers(count);
     sem_init(&g->synced, 0, 0);

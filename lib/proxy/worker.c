@@ -91,11 +91,16 @@ static void before_wait(struct agw_loop *loop)
 {
     struct agw_worker *w = loop->ctx;
     const struct agw_client_stats *c = agw_client_stats(w->client);
+    const struct agw_balancer_stats *b = agw_balancer_stats(w->balancer);
     struct agw_metrics_upstream now = {.connects = c->connects,
                                        .reuses = c->reuses,
                                        .connect_failures = c->connect_failures,
                                        .open = c->open,
-                                       .idle = c->idle};
+                                       .idle = c->idle,
+                                       .waiting = c->waiting,
+                                       .overflows = c->overflows,
+                                       .evictions = b->evictions,
+                                       .evicted = b->evicted};
     agw_metrics_upstream(w->metrics, &now);
     agw_rcu_offline();
 }
@@ -116,6 +121,8 @@ static void *worker_main(void *arg)
     agw_mcp_free(w->mcp);
     agw_client_free(w->client);
     agw_dns_free(w->dns);
+    agw_balancer_free(w->balancer);
+    w->balancer = NULL;
     w->mcp = NULL;
     w->client = NULL;
     w->dns = NULL;
@@ -131,11 +138,12 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
     w->dns = agw_dns_new(&w->loop, err);
     if (!w->dns)
         return AGW_EDNS;
-    w->client = agw_client_new(&w->loop, w->dns, &agw_client_default_limits);
+    w->client = agw_client_new(&w->loop, w->dns, &o->client);
     w->metrics = agw_metrics_shard(o->metrics, w->loop.index);
     w->access_log = o->access_log;
     w->mcp = w->client ? agw_mcp_new(&w->loop, w->client, w->metrics, o->session_key) : NULL;
-    if (!w->mcp || !w->metrics)
+    w->balancer = agw_balancer_new(&w->loop);
+    if (!w->mcp || !w->metrics || !w->balancer)
         return agw_error_set(err, AGW_ENOMEM, "worker %u: out of memory", w->loop.index);
     return 0;
 }
@@ -162,6 +170,7 @@ void agw_worker_free(struct agw_worker *w)
     agw_mcp_free(w->mcp);
     agw_client_free(w->client);
     agw_dns_free(w->dns);
+    agw_balancer_free(w->balancer);
     agw_loop_free(&w->loop);
 }
 

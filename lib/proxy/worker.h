@@ -5,6 +5,7 @@
 #define AGW_PROXY_WORKER_H
 
 #include <pthread.h>
+#include "balance/balancer.h"
 #include "client/client.h"
 #include "config/snapshot.h"
 #include "event/loop.h"
@@ -21,6 +22,7 @@ struct agw_worker {
     struct agw_gateway *gateway;
     struct agw_dns *dns;
     struct agw_client *client;
+    struct agw_balancer *balancer;
     struct agw_mcp *mcp;
     struct agw_metrics *metrics;
     struct agw_access_log *access_log; /* NULL: off */

@@ -238,6 +238,10 @@ void agw_metrics_upstream(struct agw_metrics *m, const struct agw_metrics_upstre
     set(m, AGW_METRIC_UPSTREAM_FAILURES, now->connect_failures);
     set(m, AGW_METRIC_UPSTREAM_OPEN, now->open);
     set(m, AGW_METRIC_UPSTREAM_IDLE, now->idle);
+    set(m, AGW_METRIC_UPSTREAM_WAITING, now->waiting);
+    set(m, AGW_METRIC_UPSTREAM_OVERFLOWS, now->overflows);
+    set(m, AGW_METRIC_UPSTREAM_EVICTIONS, now->evictions);
+    set(m, AGW_METRIC_UPSTREAM_EVICTED, now->evicted);
 }
 
 /* --- the registry --- */

@@ -40,6 +40,14 @@
     X(UPSTREAM_OPEN, GAUGE, "agentgateway_upstream_connections", "Open connections to backends.")            \
     X(UPSTREAM_IDLE, GAUGE, "agentgateway_upstream_idle_connections",                                        \
       "Open connections to backends that carry no request.")                                                 \
+    X(UPSTREAM_WAITING, GAUGE, "agentgateway_upstream_waiting_requests",                                     \
+      "Requests that wait for a connection to a backend.")                                                   \
+    X(UPSTREAM_OVERFLOWS, COUNTER, "agentgateway_upstream_overflows_total",                                  \
+      "Requests refused because a limit of an endpoint was reached.")                                        \
+    X(UPSTREAM_EVICTIONS, COUNTER, "agentgateway_upstream_evictions_total",                                  \
+      "Times that an endpoint was left out because it failed.")                                              \
+    X(UPSTREAM_EVICTED, GAUGE, "agentgateway_upstream_evicted_endpoints",                                    \
+      "Endpoints that are left out now.")                                                                    \
     X(MCP_REQUESTS, COUNTER, "agentgateway_mcp_requests_total", "MCP messages by method and target.",        \
       "backend", "method", "target")                                                                         \
     X(A2A_REQUESTS, COUNTER, "agentgateway_a2a_requests_total", "A2A JSON-RPC requests by method.",          \
@@ -125,6 +133,8 @@ void agw_metrics_conn_closed(struct agw_metrics *m, struct agw_metrics_conns *co
 struct agw_metrics_upstream {
     uint64_t connects, reuses, connect_failures;
     uint64_t open, idle;
+    uint64_t waiting, overflows;
+    uint64_t evictions, evicted;
 };
 void agw_metrics_upstream(struct agw_metrics *m, const struct agw_metrics_upstream *now);
 

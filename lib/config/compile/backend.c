@@ -3,7 +3,8 @@
 
 bool agw_compile_is_transport(enum agw_policy_kind kind)
 {
-    return kind == AGW_POLICY_BACKEND_TLS || kind == AGW_POLICY_BACKEND_HTTP || kind == AGW_POLICY_A2A;
+    return kind == AGW_POLICY_BACKEND_TLS || kind == AGW_POLICY_BACKEND_HTTP ||
+           kind == AGW_POLICY_BACKEND_TCP || kind == AGW_POLICY_BACKEND_HEALTH || kind == AGW_POLICY_A2A;
 }
 
 static void set_invalid(struct agw_backend *b, const char *reason)
@@ -90,6 +91,9 @@ static int gather_transport(struct agw_compile *c, const struct agw_specs *s, st
         if (kind == AGW_POLICY_BACKEND_TLS)
             t->tls_owner = spec->owner;
         int code = ops->transport(spec->message, c->arena, t, &err);
+        if (!code && t->warning)
+            code = agw_compile_warn(c, spec->owner, "%s", t->warning);
+        t->warning = NULL;
         if (code == AGW_ENOMEM)
             return code;
         if (!code)
@@ -243,6 +247,8 @@ static int fill(struct agw_compile *c, struct agw_variant *v, struct agw_resourc
     merge_levels(c, v, r, &s);
     code = gather_transport(c, &s, &t, &reason);
     b->is_a2a = t.a2a;
+    if (!code && t.evict && !(b->eviction = agw_arena_copy(c->arena, &t.eviction, sizeof(t.eviction))))
+        code = AGW_ENOMEM;
     if (!code && !reason)
         code = fill_kind(c, v, b, r, &t, &reason);
     if (!code) {
@@ -285,6 +291,7 @@ int agw_compile_backend(struct agw_compile *c, struct agw_variant *v, struct agw
         return AGW_ENOMEM;
     struct agw_resource *r = v->source ? agw_store_get(c->store, v->source->id) : NULL;
     b->id = v->id;
+    b->serial = ++c->compiler->serials;
     v->cold = false;
     int code = r ? agw_resource_open(r) : fill_missing(c, v, b);
     if (r && !code) {

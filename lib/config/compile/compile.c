@@ -44,6 +44,8 @@ static void free_records(struct agw_compiler *c)
     agw_compile_confs_sweep(c, true);
     agw_store_free(c->seen);
     c->seen = NULL;
+    agw_resource_unref(c->own);
+    c->own = NULL;
 }
 
 struct agw_compiler *agw_compiler_new(const struct agw_compile_options *options)
@@ -58,6 +60,7 @@ struct agw_compiler *agw_compiler_new(const struct agw_compile_options *options)
     }
     c->ipv4_only = options->ipv4_only;
     c->hold_ns = options->hold_ms * 1000000ull;
+    c->self = options->self;
     for (size_t i = 0; i < options->policy_count; i++)
         c->policies[options->policies[i]->kind] = options->policies[i];
     init_records(c);

@@ -12,6 +12,7 @@
 #ifndef AGW_CONFIG_COMPILE_COMPILE_H
 #define AGW_CONFIG_COMPILE_COMPILE_H
 
+#include "config/locality.h"
 #include "config/snapshot.h"
 #include "config/store.h"
 
@@ -37,6 +38,13 @@ struct agw_notes {
 void agw_notes_init(struct agw_notes *n);
 void agw_notes_free(struct agw_notes *n);
 
+/* Which workload the gateway itself is. */
+struct agw_self {
+    struct agw_str ns, name;   /* found by these among the workloads; empty: it is not looked for */
+    struct agw_locality given; /* said from outside, instead of what the workload says */
+    bool is_given;
+};
+
 struct agw_compile_options {
     const struct agw_policy_ops *const *policies; /* the kinds that are implemented */
     size_t policy_count;
@@ -44,6 +52,7 @@ struct agw_compile_options {
     /* A route whose backend is not known or has no endpoint is not served until it has, or this long: what it
      * needs may still be on its way. Its former version serves on, or 404. 0: served at once. */
     uint32_t hold_ms;
+    struct agw_self self; /* the texts live as long as the compiler */
 };
 
 struct agw_compiler;

@@ -22,6 +22,8 @@ struct agw_compiler {
     const struct agw_policy_ops *policies[AGW_POLICY_COUNT]; /* by kind; NULL: not implemented */
     bool ipv4_only;
     uint64_t hold_ns;
+    struct agw_self self;
+    struct agw_resource *own; /* the gateway's workload, held; NULL: not seen */
     struct agw_tls_cache *tls;
     struct agw_store *seen; /* what the last run compiled */
     uint32_t runs;
@@ -45,6 +47,7 @@ struct agw_compiler {
     bool binds_changed;
     struct agw_pmap backends; /* for the next snapshot */
     uint32_t *free_ids, free_id_count, free_id_cap, next_id;
+    uint64_t serials; /* of backends made; never begins anew */
     uint32_t route_count, listener_count;
     uint32_t rooms[AGW_ROOMS]; /* what the last unit of each kind needed, bytes */
 };
@@ -208,6 +211,7 @@ int agw_variants_make(struct agw_compile *c);
 int agw_variant_backend(struct agw_compile *c, struct agw_variant *v, struct agw_backend **ret_backend);
 /* Marks those that refer to the resource |id|. */
 void agw_variants_touch(struct agw_compile *c, struct agw_str id);
+void agw_variants_touch_services(struct agw_compile *c); /* all services */
 void agw_variants_touch_mcp(struct agw_compile *c);
 void agw_variants_touch_policies(struct agw_compile *c); /* those that c->touched means */
 void agw_variants_free(struct agw_compiler *c);

@@ -102,9 +102,44 @@ static int touch_service(struct agw_compile *c, struct agw_str key)
     return 0;
 }
 
+/* --- the gateway's own workload --- */
+static bool is_own(const struct agw_compiler *c, const struct agw_resource *r)
+{
+    return r && c->self.name.n && agw_str_eq(agw_str_c(r->workload->name), c->self.name) &&
+           agw_str_eq(agw_str_c(r->workload->namespace_), c->self.ns);
+}
+
+/* NULL: not known (yet). */
+static const struct agw_locality *own_locality(const struct agw_compiler *c, struct agw_locality *room)
+{
+    if (c->self.is_given)
+        return &c->self.given;
+    if (!c->own)
+        return NULL;
+    agw_locality_of(c->own->workload, room);
+    return room;
+}
+
+/* Buckets are counted from where we are: when that changes, all of them do. */
+static void own_changed(struct agw_compile *c, struct agw_resource *was, struct agw_resource *now)
+{
+    struct agw_compiler *all = c->compiler;
+    struct agw_locality before, after;
+    if (!is_own(all, was) && !is_own(all, now))
+        return;
+    const struct agw_locality *a = own_locality(all, &before);
+    struct agw_resource *old = all->own;
+    all->own = is_own(all, now) ? agw_resource_ref(now) : NULL;
+    const struct agw_locality *b = own_locality(all, &after);
+    if (!a != !b || (a && !agw_locality_eq(a, b)))
+        agw_variants_touch_services(c);
+    agw_resource_unref(old);
+}
+
 int agw_compile_workload_changed(struct agw_compile *c, struct agw_resource *was, struct agw_resource *now)
 {
     int code = 0;
+    own_changed(c, was, now);
     for (size_t i = 0; !code && was && i < was->workload->n_services; i++) {
         struct agw_str key = agw_str_c(was->workload->services[i]->key);
         remove_member(c, was, key);
@@ -127,6 +162,8 @@ static int finish_endpoint(struct agw_compile *c, struct agw_endpoint *e, struct
 {
     char identity[24] = "";
     bool http1 = t->http1, http2 = t->http2 || (!t->http1 && h2);
+    e->connect_ms = t->connect_ms;
+    e->keepalive = t->keepalive;
     e->http = http2 ? AGW_UPSTREAM_HTTP2 : t->tls && !http1 ? AGW_UPSTREAM_ALPN : AGW_UPSTREAM_HTTP1;
     if (t->tls) {
         struct agw_tls_client_conf conf = t->tls_conf;
@@ -279,6 +316,36 @@ static int member_endpoint(struct agw_compile *c, const struct agw_resource *ser
     return code;
 }
 
+/* An endpoint before the list is sorted. */
+struct candidate {
+    const struct agw_endpoint *endpoint;
+    struct agw_place place;
+};
+
+/* By bucket; inside one in the order of the workloads' keys. */
+static int place_endpoints(struct agw_compile *c, struct agw_backend *b, const struct candidate *found,
+                           uint32_t count)
+{
+    bool alike = true;
+    for (uint32_t i = 0; i < count; i++)
+        alike &= found[i].place.bucket == 0 && found[i].place.weight == 1;
+    struct agw_place *places = agw_arena_alloc(c->arena, alike ? 0 : count * sizeof(*places));
+    b->endpoints = agw_arena_alloc(c->arena, count * sizeof(*b->endpoints));
+    if (!places || !b->endpoints)
+        return AGW_ENOMEM;
+    for (uint32_t bucket = 0; bucket < AGW_LOCALITY_BUCKETS; bucket++) {
+        for (uint32_t i = 0; i < count; i++) {
+            if (found[i].place.bucket != bucket)
+                continue;
+            if (!alike)
+                places[b->endpoint_count] = found[i].place;
+            b->endpoints[b->endpoint_count++] = found[i].endpoint;
+        }
+    }
+    b->places = alike ? NULL : places;
+    return 0;
+}
+
 int agw_compile_service_endpoints(struct agw_compile *c, struct agw_backend *b,
                                   const struct agw_resource *service, uint32_t number,
                                   struct agw_transport *t, const char **ret_reason)
@@ -287,22 +354,29 @@ int agw_compile_service_endpoints(struct agw_compile *c, struct agw_backend *b,
     const Istio__Port *port = find_port(s->ports, s->n_ports, number);
     const struct members *all = agw_map_get(&c->compiler->members, service->key);
     struct agw_error err = {0};
+    struct agw_locality room;
+    const struct agw_locality *own = own_locality(c->compiler, &room);
     if (!port || !all)
         return 0; /* no endpoints: 503 */
-    b->endpoints = agw_arena_alloc(c->arena, all->count * sizeof(*b->endpoints));
-    if (!b->endpoints)
+    struct candidate *found = agw_arena_alloc(&c->scratch, all->count * sizeof(*found));
+    uint32_t count = 0;
+    if (!found)
         return AGW_ENOMEM;
     if (t->tls && port->app_protocol == ISTIO__APP_PROTOCOL__HTTP11)
         t->http1 = t->http1 || !t->http2;
     for (uint32_t i = 0; i < all->count; i++) {
         const struct agw_endpoint *e;
+        const Istio__Workload *w = all->v[i].workload->workload;
+        struct agw_place place = {.weight = w->capacity ? w->capacity->value : 1};
+        if (!agw_locality_bucket(own, s->load_balancing, w, &place.bucket))
+            continue;
         int code = member_endpoint(c, service, &all->v[i], port, t, &err, &e);
         if (code == AGW_ENOMEM)
             return code;
         if (code)
             return tls_failed(c, t, &err, ret_reason);
         if (e)
-            b->endpoints[b->endpoint_count++] = e;
+            found[count++] = (struct candidate){e, place};
     }
-    return 0;
+    return place_endpoints(c, b, found, count);
 }

@@ -47,6 +47,14 @@ void agw_variants_touch(struct agw_compile *c, struct agw_str id)
                          &agw_list_entry(node, struct agw_variant, node)->dirty);
 }
 
+void agw_variants_touch_services(struct agw_compile *c)
+{
+    struct agw_map_slot *slot;
+    for (uint32_t cursor = 0; (slot = agw_map_next(&c->compiler->sources, &cursor));)
+        if (agw_str_starts(slot->key, AGW_STR("service/")))
+            agw_variants_touch(c, slot->key);
+}
+
 void agw_variants_touch_mcp(struct agw_compile *c)
 {
     struct agw_list *node, *tmp;

@@ -1,4 +1,4 @@
-/* AgentgatewayBackend: static, mcp and a2a are served; of the policies http and tls. */
+/* AgentgatewayBackend: static, mcp and a2a are served; of the policies http, tls, tcp and health. */
 #include "gwapi/object/kinds.h"
 
 const struct agw_field agw_fields_secret_ref[] = {
@@ -47,15 +47,42 @@ static const struct agw_field policy_tls[] = {
     AGW_END,
 };
 
+static const struct agw_field keepalive[] = {
+    AGW_TEXT("time", AGW_FORM(agw_is_duration, "a duration such as 1m30s")),
+    AGW_TEXT("interval", AGW_FORM(agw_is_duration, "a duration such as 1m30s")),
+    AGW_INT("retries", .min = 1, .max = 64),
+    AGW_END,
+};
+
+static const struct agw_field policy_tcp[] = {
+    AGW_TEXT("connectTimeout", AGW_FORM(agw_is_duration, "a duration such as 1m30s")),
+    AGW_MAP("keepalive", keepalive),
+    AGW_END,
+};
+
+static const struct agw_field eviction[] = {
+    AGW_TEXT("duration", AGW_FORM(agw_is_duration, "a duration such as 1m30s")),
+    AGW_INT("consecutiveFailures", .min = 0, .max = INT32_MAX),
+    AGW_INT("healthThreshold", .min = 0, .max = 100),
+    AGW_INT("restoreHealth", .min = 0, .max = 100),
+    AGW_END,
+};
+
+static const struct agw_field policy_health[] = {
+    AGW_TEXT("unhealthyCondition", .min = 1, .max = 16384),
+    AGW_MAP("eviction", eviction),
+    AGW_END,
+};
+
 static const struct agw_field policies[] = {
     AGW_MAP("http", policy_http),
     AGW_MAP("tls", policy_tls),
     AGW_UNSERVED("ai"),
     AGW_UNSERVED("auth"),
     AGW_UNSERVED("extAuth"),
-    AGW_UNSERVED("health"),
+    AGW_MAP("health", policy_health),
     AGW_UNSERVED("mcp"),
-    AGW_UNSERVED("tcp"),
+    AGW_MAP("tcp", policy_tcp),
     AGW_UNSERVED("transformation"),
     AGW_UNSERVED("tunnel"),
     AGW_END,

@@ -286,6 +286,91 @@ static void test_waiting_is_limited(void **state)
     assert_true(pool->waiting_count <= 2);
 }
 
+static void test_requests_are_limited(void **state)
+{
+    t.limits.requests_max = 2;
+    struct seen *a = request("/1", true), *b = request("/2", true), *c = open_stream();
+    assert_int_equal(stats()->waiting, 2);
+    turns(3);
+    assert_int_equal(c->code, AGW_ELIMIT);
+    assert_true(c->unsent);
+    assert_int_equal(a->closes + b->closes, 0);
+    assert_int_equal(stats()->overflows, 1);
+    struct peer p, q;
+    accept_and_answer(&p);
+    accept_and_answer(&q);
+    assert_int_equal(a->status + b->status, 400);
+    assert_int_equal(stats()->waiting, 0);
+    struct seen *d = request("/4", true); /* there is room again */
+    turns(3);
+    assert_int_equal(d->closes, 0);
+    peer_close(&p);
+    peer_close(&q);
+}
+
+static void test_requests_of_a_connection_are_limited(void **state)
+{
+    struct peer p;
+    t.limits.per_conn_max = 2;
+    request("/1", true);
+    accept_and_answer(&p);
+    check_counters(1, 1);
+    request("/2", true);
+    turns(3);
+    peer_expect(&p, "\r\n\r\n");
+    peer_say(&p, OK);
+    turns(3);
+    assert_int_equal(t.seen[1].status, 200);
+    check_counters(0, 0);
+    peer_expect_end(&p);
+    peer_close(&p);
+    request("/3", true);
+    accept_and_answer(&p);
+    assert_int_equal(t.seen[2].status, 200);
+    assert_int_equal(stats()->connects, 2);
+    peer_close(&p);
+}
+
+static void test_connections_grow_old(void **state)
+{
+    struct peer p;
+    t.limits.age_ms = 150;
+    request("/1", true);
+    accept_and_answer(&p);
+    check_counters(1, 1);
+    peer_sleep(&t.loop, 160);
+    struct seen *e = request("/2", true); /* on another */
+    turns(3);
+    check_counters(1, 0);
+    peer_expect_end(&p);
+    peer_close(&p);
+    accept_and_answer(&p);
+    assert_int_equal(e->status, 200);
+    assert_int_equal(stats()->connects, 2);
+    peer_close(&p);
+}
+
+static void test_pools_that_requests_name_are_limited(void **state)
+{
+    struct agw_endpoint other = t.to;
+    struct peer p;
+    t.limits.dynamic_max = 1;
+    t.to.dynamic = other.dynamic = true;
+    agw_addr_set_port(&other.addr, 9);
+    assert_int_equal(agw_endpoint_key(&other, AGW_STR(""), &t.arena), 0);
+    assert_true(agw_client_admits(t.client, &t.to));
+    request("/1", true);
+    assert_true(agw_client_admits(t.client, &t.to)); /* it is there */
+    assert_false(agw_client_admits(t.client, &other));
+    assert_int_equal(stats()->overflows, 1);
+    accept_and_answer(&p);
+    assert_false(agw_client_admits(t.client, &other));
+    peer_sleep(&t.loop, 1100); /* nobody uses it: it gives way */
+    assert_true(agw_client_admits(t.client, &other));
+    assert_null(agw_map_get(&t.client->pools, t.to.key));
+    peer_close(&p);
+}
+
 static void test_refused(void **state)
 {
     close(t.listener);
@@ -614,6 +699,10 @@ int main(void)
         TEST(test_connections_are_limited),
         TEST(test_a_broken_connection_makes_room),
         TEST(test_waiting_is_limited),
+        TEST(test_requests_are_limited),
+        TEST(test_requests_of_a_connection_are_limited),
+        TEST(test_connections_grow_old),
+        TEST(test_pools_that_requests_name_are_limited),
         TEST(test_refused),
         TEST(test_connect_times_out),
         TEST(test_the_asker_leaves_while_dialing),

@@ -36,6 +36,23 @@ static void policies(void **state)
                                 "INSECURE_HOST hostname=b.com alpn={protocols=h2}}}}\n");
 }
 
+static void health_and_tcp(void **state)
+{
+    expect_resources(
+        GATEWAY BE("a",
+                   "  static: {host: a.com, port: 443}\n"
+                   "  policies: {health: {eviction: {consecutiveFailures: 3, healthThreshold: 50, "
+                   "restoreHealth: 25}}, tcp: {connectTimeout: 2s, keepalive: {time: 60s, retries: 4}}}\n")
+            BE("b", "  static: {host: b.com, port: 80}\n  policies: {health: {eviction: {duration: 10s}}}\n"),
+        "backend/",
+        NAMED("default/a", "a") "static={host=a.com port=443} inline_policies={backend_tcp={keepalive={time="
+                                "{seconds=60} retries=4} connect_timeout={seconds=2}}} "
+                                "inline_policies={health={eviction={duration={seconds=3} "
+                                "restore_health=0.25 consecutive_failures=3 health_threshold=0.5}}}}\n" NAMED(
+                                    "default/b", "b") "static={host=b.com port=80} inline_policies={health={"
+                                                      "eviction={duration={seconds=10}}}}}\n");
+}
+
 static void ca(void **state)
 {
 #define WITH_CA                                                                                              \
@@ -149,8 +166,9 @@ static void mcp_service(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(single),     cmocka_unit_test(policies),     cmocka_unit_test(ca),
-        cmocka_unit_test(mcp_static), cmocka_unit_test(mcp_selector), cmocka_unit_test(mcp_service),
+        cmocka_unit_test(single),      cmocka_unit_test(health_and_tcp), cmocka_unit_test(policies),
+        cmocka_unit_test(ca),          cmocka_unit_test(mcp_static),     cmocka_unit_test(mcp_selector),
+        cmocka_unit_test(mcp_service),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

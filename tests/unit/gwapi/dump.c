@@ -40,6 +40,9 @@ static void value(FILE *out, const ProtobufCFieldDescriptor *f, const void *at)
     case PROTOBUF_C_TYPE_INT64:
         fprintf(out, "%lld", (long long)*(const int64_t *)at);
         break;
+    case PROTOBUF_C_TYPE_DOUBLE:
+        fprintf(out, "%g", *(const double *)at);
+        break;
     default: /* 32-bit numbers and booleans */
         fprintf(out, "%d", *(const int *)at);
         break;

@@ -104,7 +104,8 @@ static void out_of_memory(void **state)
     static const char backends[] = GATEWAY
         "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayBackend\nmetadata: {name: b}\nspec:\n"
         "  a2a: {host: h, port: 1}\n"
-        "  policies: {http: {version: HTTP1, requestTimeout: 1s}, tls: {sni: b.com, alpnProtocols: [h2], "
+        "  policies: {http: {version: HTTP1, requestTimeout: 1s}, tcp: {keepalive: {time: 1s}}, "
+        "health: {eviction: {restoreHealth: 1}}, tls: {sni: b.com, alpnProtocols: [h2], "
         "verifySubjectAltNames: [x], keyExchangeGroups: [X25519], caCertificateRefs: [{name: ca}], "
         "mtlsCertificateRef: [{name: c}]}}\n---\n"
         "apiVersion: v1\nkind: Service\nmetadata: {name: m}\n"

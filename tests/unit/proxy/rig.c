@@ -122,6 +122,7 @@ int rig_set_up(void **state)
     rig.gateway.options.max_conns = AGW_GATEWAY_MAX_CONNS;
     rig.gateway.options.metrics = agw_metrics_registry_new(1);
     memcpy(rig.gateway.options.session_key, key, sizeof(key));
+    rig.gateway.options.client = agw_client_default_limits;
     if (agw_worker_init(&rig.worker, &rig.gateway, 0, &err))
         fail_msg("%s", err.text);
     agw_rcu_register();

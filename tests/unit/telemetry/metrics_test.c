@@ -160,14 +160,18 @@ static void test_connections(void **state)
     agw_metrics_conn_closed(b, &cb);
     assert_true(value_of(r, "agentgateway_downstream_connections{bind=\"web\"}") == 4);
     assert_true(value_of(r, "agentgateway_downstream_connections_total{bind=\"web\"}") == 6);
-    agw_metrics_upstream(a, &(struct agw_metrics_upstream){10, 20, 3, 4, 2});
-    agw_metrics_upstream(a, &(struct agw_metrics_upstream){11, 25, 3, 5, 1});
-    agw_metrics_upstream(b, &(struct agw_metrics_upstream){1, 1, 1, 1, 1});
+    agw_metrics_upstream(a, &(struct agw_metrics_upstream){10, 20, 3, 4, 2, 7, 8, 9, 1});
+    agw_metrics_upstream(a, &(struct agw_metrics_upstream){11, 25, 3, 5, 1, 2, 8, 9, 0});
+    agw_metrics_upstream(b, &(struct agw_metrics_upstream){1, 1, 1, 1, 1, 1, 1, 1, 1});
     assert_true(value_of(r, "agentgateway_upstream_connects_total") == 12);
     assert_true(value_of(r, "agentgateway_upstream_reuses_total") == 26);
     assert_true(value_of(r, "agentgateway_upstream_connect_failures_total") == 4);
     assert_true(value_of(r, "agentgateway_upstream_connections") == 6);
     assert_true(value_of(r, "agentgateway_upstream_idle_connections") == 2);
+    assert_true(value_of(r, "agentgateway_upstream_waiting_requests") == 3);
+    assert_true(value_of(r, "agentgateway_upstream_overflows_total") == 9);
+    assert_true(value_of(r, "agentgateway_upstream_evictions_total") == 10);
+    assert_true(value_of(r, "agentgateway_upstream_evicted_endpoints") == 1);
     agw_metrics_registry_free(r);
 }
 

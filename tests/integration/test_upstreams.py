@@ -1,0 +1,412 @@
+"""Which endpoint a request goes to, what becomes of those that fail, and how they are connected."""
+
+import socket
+import threading
+import time
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+import client
+import manifests as m
+from client import Connection
+from gateway import SANITIZED, eventually, run
+from ports import free_port
+from upstream import Upstream
+from upstream_process import Process
+from xds_build import NAMESPACE, backend_ref, hostname, service_ref
+
+SERVICE = {"service": {"namespace": NAMESPACE, "hostname": hostname("s")}}
+
+
+@pytest.fixture
+def site(plane, b, start_gateway):
+    """site(*resources): a gateway of one worker, fed by |plane|, with a route for all to the Service s."""
+
+    def start(*resources, workers=1, **options):
+        port = free_port()
+        plane.put(b.bind(port), b.listener(port), b.route("r", service_ref("s")), *resources)
+        gateway = start_gateway(xds=plane.port, workers=workers, **options)
+        return SimpleNamespace(port=port, gateway=gateway)
+
+    return start
+
+
+def names(port, n, **options):
+    """Who answered |n| requests, one after the other on one connection."""
+    seen = Counter()
+    connection = Connection(port)
+    for _ in range(n):
+        answer = connection.ask(**options)
+        seen[answer.json()["name"] if answer.status == 200 else answer.status] += 1
+    connection.close()
+    return seen
+
+
+def two(b, start_upstream, **fields):
+    """Two upstreams and their workloads; fields: of both workloads."""
+    ups = {name: start_upstream(name) for name in ("v1", "v2")}
+    return ups, [b.workload(name, up.port, ["s"], **fields) for name, up in ups.items()]
+
+
+# --- choosing ---
+
+
+def test_the_slow_endpoint_gets_less(site, b, start_upstream):
+    ups, workloads = two(b, start_upstream)
+    real = ups["v1"]._script_for("/")[0]
+
+    def slow(request, stream):
+        time.sleep(0.1)
+        real(request, stream)
+
+    ups["v1"].on("/", slow)
+    gw = site(b.service("s"), *workloads)
+    names(gw.port, 20)
+    seen = names(gw.port, 60)
+    # Both draws fall on it in a quarter of cases.
+    assert 4 <= seen["v1"] <= 28, seen
+    assert seen["v1"] + seen["v2"] == 60
+
+
+def test_capacity_is_a_weight(site, b, start_upstream):
+    ups = {name: start_upstream(name) for name in ("v1", "v2", "v3")}
+    capacity = {"v1": 9, "v2": 1, "v3": 0}
+    workloads = [b.workload(n, up.port, ["s"], capacity={"value": capacity[n]}) for n, up in ups.items()]
+    gw = site(b.service("s"), *workloads)
+    seen = names(gw.port, 200)
+    assert seen["v3"] == 0
+    # Weights make the draws, latency decides between two: the light one is left with a part of its tenth.
+    assert 0 < seen["v2"] < 60 and seen["v1"] > 140, seen
+
+
+def localities(b, start_upstream, mode):
+    zones = {"v1": "a", "v2": "b", "v3": "c"}
+    ups = {name: start_upstream(name) for name in zones}
+    lb = {"routing_preference": ["REGION", "ZONE"], "mode": mode}
+    workloads = [
+        b.workload(n, up.port, ["s"], locality={"region": "eu" if zones[n] != "c" else "us", "zone": zones[n]})
+        for n, up in ups.items()
+    ]
+    return ups, [b.service("s", load_balancing=lb), *workloads]
+
+
+def test_the_nearest_first_and_the_next_when_it_is_gone(site, b, plane, start_upstream):
+    ups, resources = localities(b, start_upstream, "FAILOVER")
+    gw = site(*resources, env={"LOCALITY": "eu/a"})
+    assert names(gw.port, 30) == {"v1": 30}
+    near = {"region": "eu", "zone": "a"}
+    plane.put(b.workload("v1", ups["v1"].port, ["s"], locality=near, status="UNHEALTHY"))
+    eventually(lambda: names(gw.port, 10) == {"v2": 10})
+    plane.remove(b.workload("v2", ups["v2"].port, ["s"]))
+    eventually(lambda: names(gw.port, 10) == {"v3": 10})
+
+
+def test_strict_leaves_the_others_out(site, b, start_upstream):
+    _, resources = localities(b, start_upstream, "STRICT")
+    gw = site(*resources, env={"LOCALITY": "eu/b"})
+    assert names(gw.port, 30) == {"v2": 30}
+
+
+def test_strict_with_nobody_near(site, b, start_upstream):
+    _, resources = localities(b, start_upstream, "STRICT")
+    gw = site(*resources, env={"LOCALITY": "eu/z"})
+    eventually(lambda: names(gw.port, 3) == {503: 3})  # the route waits for endpoints at first
+
+
+def test_where_we_are_is_what_our_own_workload_says(site, b, plane, start_upstream):
+    _, resources = localities(b, start_upstream, "FAILOVER")
+    gw = site(*resources)  # POD_NAME is gw-0
+    assert len(names(gw.port, 60)) == 3
+    plane.put(b.workload("gw-0", 1, locality={"region": "us", "zone": "c"}))
+    eventually(lambda: names(gw.port, 10) == {"v3": 10})
+    plane.put(b.workload("gw-0", 1, locality={"region": "eu", "zone": "b"}))
+    eventually(lambda: names(gw.port, 10) == {"v2": 10})
+
+
+def test_unhealthy_endpoints_only_if_asked_for(site, b, plane, start_upstream):
+    up = start_upstream("v1")
+    sick = b.workload("v1", up.port, ["s"], status="UNHEALTHY")
+    gw = site(b.service("s"), sick)
+    eventually(lambda: client.ask(gw.port).status == 503)
+    plane.put(b.service("s", load_balancing={"health_policy": "ALLOW_ALL"}))
+    eventually(lambda: client.ask(gw.port).status == 200)
+
+
+# --- endpoints that fail ---
+
+
+def health(b, **eviction):
+    return b.policy("health", SERVICE, backend={"health": {"eviction": eviction}})
+
+
+def test_an_endpoint_that_fails_is_left_out_and_comes_back(site, b, start_upstream):
+    ups, workloads = two(b, start_upstream)
+    echo = ups["v1"]._script_for("/")[0]
+    ups["v1"].on("/", lambda request, stream: stream.respond(500))
+    gw = site(b.service("s"), *workloads, health(b, duration={"seconds": 2}, consecutive_failures=2))
+    began = time.monotonic()
+    seen = names(gw.port, 100)
+    assert time.monotonic() - began < 2 or SANITIZED
+    assert seen[500] == 2, seen
+    assert gw.gateway.metric("agentgateway_upstream_evictions_total") == 1
+    assert gw.gateway.metric("agentgateway_upstream_evicted_endpoints") == 1
+    ups["v1"].on("/", echo)
+    eventually(lambda: names(gw.port, 10)["v1"] > 0)
+    assert time.monotonic() - began > 1.9
+    assert gw.gateway.metric("agentgateway_upstream_evicted_endpoints") == 0
+
+
+def test_the_first_failure_is_enough_when_nothing_else_is_said(site, b, start_upstream):
+    ups, workloads = two(b, start_upstream)
+    ups["v1"].on("/", lambda request, stream: stream.respond(503))
+    gw = site(b.service("s"), *workloads, health(b, duration={"seconds": 60}))
+    seen = names(gw.port, 60)
+    assert seen[503] == 1, seen
+
+
+def test_all_are_evicted_and_serve_all_the_same(site, b, start_upstream):
+    ups, workloads = two(b, start_upstream)
+    for up in ups.values():
+        up.on("/bad", lambda request, stream: stream.respond(500))
+    gw = site(b.service("s"), *workloads, health(b, duration={"seconds": 60}))
+    assert names(gw.port, 10, path="/bad") == {500: 10}
+    assert gw.gateway.metric("agentgateway_upstream_evicted_endpoints") == 2
+    assert sum(names(gw.port, 10).values()) == 10
+    assert 503 not in names(gw.port, 10)
+
+
+def test_without_the_policy_nobody_is_evicted(site, b, start_upstream):
+    ups, workloads = two(b, start_upstream)
+    ups["v1"].on("/", lambda request, stream: stream.respond(500))
+    gw = site(b.service("s"), *workloads)
+    names(gw.port, 40)
+    assert gw.gateway.metric("agentgateway_upstream_evictions_total") == 0
+
+
+def test_eviction_survives_a_change_of_the_service(site, b, plane, start_upstream):
+    ups, workloads = two(b, start_upstream)
+    ups["v1"].on("/", lambda request, stream: stream.respond(500))
+    gw = site(b.service("s"), *workloads, health(b, duration={"seconds": 60}))
+    names(gw.port, 30)
+    third = start_upstream("v3")
+    plane.put(b.workload("v3", third.port, ["s"]))
+    eventually(lambda: names(gw.port, 20)["v3"] > 0)
+    assert names(gw.port, 30)[500] == 0
+
+
+def test_a_refused_connection_is_tried_elsewhere(site, b, start_upstream):
+    up, dead = start_upstream("v1"), free_port()
+    gw = site(b.service("s"), b.workload("v1", up.port, ["s"]), b.workload("v2", dead, ["s"]))
+    seen = Counter(client.ask(gw.port, "POST", body=b"x").status for _ in range(40))
+    assert seen == {200: 40}
+    assert gw.gateway.metric("agentgateway_upstream_connect_failures_total") > 0
+    assert len(up.requests) == 40  # each once
+
+
+class Clients:
+    """Threads that ask without a pause: (began, ended, status or None when the connection broke)."""
+
+    def __init__(self, port, n, method):
+        self.port, self.method = port, method
+        self.results = []
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(n)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self):
+        body = b"x" if self.method == "POST" else None
+        connection = Connection(self.port)
+        while not self.over.is_set():
+            began = time.monotonic()
+            try:
+                answer = connection.ask(self.method, path="/5", body=body)
+                status, who = answer.status, answer.body.decode()
+            except (client.Closed, OSError):
+                status, who = None, None
+                connection = Connection(self.port)
+            self.results.append((began, time.monotonic(), status, who))
+
+    def stop(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join(30)
+        return self.results
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_upstream_killed_and_restarted_under_load(site, b, method):
+    """Only requests in flight on it fail; those that may be sent again do not."""
+    one, other = Process("v1", free_port()), Process("v2", free_port())
+    try:
+        gw = site(b.service("s"), b.workload("v1", one.port, ["s"]), b.workload("v2", other.port, ["s"]), workers=2)
+        load = Clients(gw.port, 8, method)
+        time.sleep(0.7)
+        killed = time.monotonic()
+        one.kill()
+        dead = time.monotonic()
+        time.sleep(1)
+        one.start()
+        back = time.monotonic()
+        eventually(lambda: any(began > back and who == "v1" for began, _, _, who in list(load.results)))
+        results = load.stop()
+    finally:
+        one.kill()
+        other.kill()
+    assert len(results) > 200 or SANITIZED
+    assert {who for began, ended, _, who in results if ended < killed} == {"v1", "v2"}
+    failed = [r for r in results if r[2] != 200]
+    if method == "GET":
+        assert failed == []
+    assert len(failed) <= 8
+    assert all(began < dead and ended > killed for began, ended, _, _ in failed), (killed, dead, failed)
+    assert all(status == 502 for _, _, status, _ in failed)
+
+
+# --- limits of an endpoint ---
+
+
+def hold(up, began, over):
+    def handler(request, stream):
+        began.release()
+        over.wait(30)
+        stream.respond(200, request.path)
+
+    up.on("/hold", handler)
+
+
+def held_requests(port, n, path="/hold"):
+    """Connections with a request each, sent."""
+    connections = [Connection(port) for _ in range(n)]
+    for connection in connections:
+        connection.request(path=path)
+    return connections
+
+
+@pytest.mark.parametrize("limit", ["UPSTREAM_MAX_REQUESTS", "UPSTREAM_MAX_PENDING"])
+def test_what_is_too_much_for_an_endpoint_is_refused_at_once(limit, site, b, start_upstream):
+    """Two go on, with a limit on connections and on requests or on those that wait; the third hears 503 now."""
+    up, began, over = start_upstream("v1"), threading.Semaphore(0), threading.Event()
+    hold(up, began, over)
+    value = {"UPSTREAM_MAX_REQUESTS": "2", "UPSTREAM_MAX_PENDING": "1"}[limit]
+    env = {limit: value, "UPSTREAM_MAX_CONNECTIONS": "1"}
+    gw = site(b.service("s"), b.workload("v1", up.port, ["s"]), env=env)
+    first = held_requests(gw.port, 1)
+    assert began.acquire(timeout=10)
+    second = held_requests(gw.port, 1)
+    eventually(lambda: gw.gateway.metric("agentgateway_upstream_waiting_requests") == 1)
+    before = time.monotonic()
+    refused = client.ask(gw.port, path="/hold")
+    assert (refused.status, refused.body) == (503, b"too many requests wait for the backend\n")
+    assert time.monotonic() - before < 2
+    assert gw.gateway.metric("agentgateway_upstream_overflows_total") == 1
+    over.set()
+    assert [c.response().status for c in first + second] == [200, 200]
+    assert client.ask(gw.port).status == 200
+    assert up.connections == 1
+
+
+def test_a_connection_serves_so_many_requests(site, b, start_upstream):
+    up = start_upstream("v1")
+    env = {"UPSTREAM_MAX_REQUESTS_PER_CONNECTION": "3"}
+    gw = site(b.service("s"), b.workload("v1", up.port, ["s"]), env=env)
+    assert names(gw.port, 9) == {"v1": 9}
+    assert up.connections == 3
+
+
+def test_an_old_connection_is_not_used_again(site, b, start_upstream):
+    up = start_upstream("v1")
+    env = {"UPSTREAM_MAX_CONNECTION_AGE_SECONDS": "1"}
+    gw = site(b.service("s"), b.workload("v1", up.port, ["s"]), env=env)
+    names(gw.port, 2)
+    assert up.connections == 1
+    time.sleep(1.1)
+    names(gw.port, 1)
+    assert up.connections == 2
+
+
+def test_limits_must_be_numbers(tmp_path):
+    result = run("-f", str(tmp_path), env={"UPSTREAM_MAX_PENDING": "many"})
+    assert result.returncode == 2
+    assert "UPSTREAM_MAX_PENDING" in result.stderr
+
+
+# --- connecting ---
+
+
+def unix_server(path):
+    up = Upstream("unix")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(16)
+    old, up._listener = up._listener, listener
+    old.close()
+    threading.Thread(target=accept_unix, args=(up, listener), daemon=True).start()
+    return up
+
+
+def accept_unix(up, listener):
+    while True:
+        try:
+            sock, _ = listener.accept()
+        except OSError:
+            return
+        up._open.add(sock)
+        threading.Thread(target=up._serve, args=(sock,), daemon=True).start()
+
+
+@pytest.mark.parametrize("source", ["files", "xds"])
+def test_a_unix_socket(source, tmp_path, start_gateway, plane, b):
+    path = tmp_path / "sock"
+    up = unix_server(path)
+    port = free_port()
+    if source == "files":
+        backend = m.backend("u", {"static": {"unixPath": str(path)}})
+        start_gateway(m.gateway(port), backend, m.route("r", m.rule(m.agentgateway_ref("u"))))
+    else:
+        backend = b._backend("u", static={"unix_path": str(path)})
+        plane.put(b.bind(port), b.listener(port), backend, b.route("r", backend_ref("u")))
+        start_gateway(xds=plane.port)
+    for _ in range(3):
+        answer = client.ask(port)
+        assert (answer.status, answer.json()["name"]) == (200, "unix")
+    path.unlink()
+    up.close()
+    eventually(lambda: client.ask(port).status == 503)
+
+
+def stalled():
+    """A port of 127.0.0.1 where connects are neither taken nor refused, and what keeps it so."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    held = [listener]
+    for _ in range(8):
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.connect_ex(listener.getsockname())
+        held.append(sock)
+    return listener.getsockname()[1], held
+
+
+@pytest.mark.parametrize("source", ["files", "xds"])
+def test_the_connect_timeout_of_a_backend(source, start_gateway, plane, b):
+    dead, held = stalled()
+    port = free_port()
+    if source == "files":
+        spec = {"static": {"host": "127.0.0.1", "port": dead}, "policies": {"tcp": {"connectTimeout": "300ms"}}}
+        start_gateway(m.gateway(port), m.backend("d", spec), m.route("r", m.rule(m.agentgateway_ref("d"))))
+    else:
+        tcp = {"backend_tcp": {"connect_timeout": {"nanos": 300_000_000}}}
+        target = {"backend": {"namespace": NAMESPACE, "name": "d"}}
+        plane.put(b.bind(port), b.listener(port), b.static("d", dead), b.route("r", backend_ref("d")))
+        plane.put(b.policy("tcp", target, backend=tcp))
+        start_gateway(xds=plane.port)
+    began = time.monotonic()
+    answer = client.ask(port)
+    assert (answer.status, answer.body) == (503, b"connecting to the backend timed out\n")
+    assert 0.25 < time.monotonic() - began < 3
+    for sock in held:
+        sock.close()

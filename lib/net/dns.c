@@ -11,6 +11,7 @@
 #define TTL_MIN_S 1      /* at least the requests of one second share an answer */
 #define TTL_MAX_S 60     /* endpoints that moved are found again within a minute */
 #define TTL_FAILURE_S 1  /* a name that does not exist is not asked for by each request */
+#define STALE_MAX_S 60   /* so long an answer that has expired is used while a new one is fetched */
 #define NAMES_MAX 1024   /* names kept; the least recently used goes first */
 #define TRY_TIMEOUT_MS 2000
 #define TRIES 3
@@ -296,6 +297,18 @@ static int keep_answer(struct name *name, const struct ares_addrinfo *info)
     return 0;
 }
 
+/* A server that says that there is no such address has answered; one that does not answer leaves what it said
+ * last in force, however long that goes on. */
+static void look_up_failed(struct name *name, int status)
+{
+    agw_debug("dns", "%s: %s", name->text, ares_strerror(status));
+    name->expires_ms = name->dns->loop->now_ms + TTL_FAILURE_S * 1000;
+    if (name->count && status != ARES_ENOTFOUND && status != ARES_ENODATA)
+        return;
+    name->code = AGW_EDNS;
+    name->count = 0;
+}
+
 static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 {
     struct name *name = arg;
@@ -303,11 +316,11 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
 
     name->pending = false;
     if (!dns->closing) {
-        name->code = status == ARES_SUCCESS && info ? keep_answer(name, info) : AGW_EDNS;
-        if (name->code) {
-            name->expires_ms = dns->loop->now_ms + TTL_FAILURE_S * 1000;
-            agw_debug("dns", "%s: %s", name->text, ares_strerror(status));
-        }
+        int code = status == ARES_SUCCESS && info ? keep_answer(name, info) : AGW_EDNS;
+        if (code)
+            look_up_failed(name, status);
+        else
+            name->code = 0;
         /* Callbacks run from a task: inside of c-ares they could not safely resolve, cancel or free. */
         if (!agw_list_empty(&name->waiting)) {
             agw_list_push(&dns->answered, &name->answered);
@@ -324,8 +337,7 @@ static void ask(struct name *name)
     struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 
     if (open_channel(dns)) {
-        name->code = AGW_EDNS;
-        name->expires_ms = dns->loop->now_ms + TTL_FAILURE_S * 1000;
+        look_up_failed(name, ARES_ECONNREFUSED);
         return;
     }
     name->pending = true;
@@ -473,6 +485,15 @@ static struct name *find_name(struct agw_dns *dns, struct agw_str host)
     return name;
 }
 
+/* The answer at hand may be used: it is fresh, or a new one is on its way and this one is not too old. */
+static bool usable(const struct name *name)
+{
+    uint64_t now = name->dns->loop->now_ms;
+    if (!name->pending)
+        return true;
+    return name->count && now < name->expires_ms + STALE_MAX_S * 1000;
+}
+
 struct agw_dns_query *agw_dns_resolve(struct agw_dns *dns, struct agw_str host, uint16_t port, agw_dns_fn *fn,
                                       void *ctx)
 {
@@ -487,7 +508,7 @@ struct agw_dns_query *agw_dns_resolve(struct agw_dns *dns, struct agw_str host, 
     struct name *name = find_name(dns, host);
     if (name && !name->pending && name->expires_ms <= dns->loop->now_ms)
         ask(name);
-    if (name && !name->pending) {
+    if (name && usable(name)) {
         call(name, port, fn, ctx);
         return NULL;
     }

@@ -1,5 +1,6 @@
 /* Asynchronous DNS by c-ares on the loop, with a small cache by TTL (at least 1 s, at most 60 s; failures 1
- * s). /etc/hosts counts. Threads: the loop's own. */
+ * s). An answer that has expired serves up to 60 s more while a new one is fetched, and as long as no name
+ * server answers; that there is no such name is an answer. /etc/hosts counts. Threads: the loop's own. */
 #ifndef AGW_NET_DNS_H
 #define AGW_NET_DNS_H
 

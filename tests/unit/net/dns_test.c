@@ -21,7 +21,7 @@ static struct agw_dns *dns;
 static int udp, tcp;
 static uint16_t dns_port;
 static int questions;
-static bool answers_held;
+static bool answers_held, servers_fail, two_is_gone;
 
 struct answer {
     int calls, code;
@@ -68,24 +68,35 @@ static size_t put_record(unsigned char *out, int type, int last, unsigned ttl)
 }
 
 /* The reply to the |n| bytes at |q|, in place; 0 for silence. */
+static int records_of(const char *name, int type)
+{
+    if (strcmp(name, "two.test") == 0)
+        return 1;
+    if (type == 1 && strcmp(name, "many.test") == 0)
+        return 20;
+    return type == 1 && strcmp(name, "big.test") == 0 ? 40 : 0;
+}
+
+/* SERVFAIL, NXDOMAIN or no error. */
+static int code_of(const char *name)
+{
+    if (servers_fail)
+        return 2;
+    return strncmp(name, "no", 2) == 0 || (two_is_gone && strcmp(name, "two.test") == 0) ? 3 : 0;
+}
+
 static size_t reply(unsigned char *q, size_t n, bool datagram)
 {
     char name[256];
     size_t at = 12 + name_text(q + 12, name);
-    int type = q[at + 1], records = 0;
+    int type = q[at + 1], code = code_of(name), records = code ? 0 : records_of(name, type);
 
     questions++;
     if (strcmp(name, "silent.test") == 0)
         return 0;
-    if (strcmp(name, "two.test") == 0)
-        records = 1;
-    else if (type == 1 && strcmp(name, "many.test") == 0)
-        records = 20;
-    else if (type == 1 && strcmp(name, "big.test") == 0)
-        records = 40;
     bool cut = datagram && records == 40;
     q[2] = (unsigned char)(0x84 | (cut ? 2 : 0));
-    q[3] = strncmp(name, "no", 2) == 0 ? 3 : 0;
+    q[3] = (unsigned char)code;
     q[7] = (unsigned char)(cut ? 0 : records);
     q[6] = q[8] = q[9] = q[10] = q[11] = 0;
     at += 4;
@@ -187,7 +198,7 @@ static int setup(void **state)
     char servers[32];
 
     questions = 0;
-    answers_held = false;
+    answers_held = servers_fail = two_is_gone = false;
     agw_log_level(AGW_LOG_ERROR);
     if (agw_loop_init(&loop, 0))
         return -1;
@@ -219,6 +230,14 @@ static void turn_until_answered(struct answer *a)
     while (!a->calls && agw_clock_ns() < end)
         agw_loop_turn(&loop, 20);
     assert_int_equal(a->calls, 1);
+}
+
+static void turn_until_asked(int before)
+{
+    uint64_t end = agw_clock_ns() + 10 * AGW_NS_PER_S;
+    while (questions <= before && agw_clock_ns() < end)
+        agw_loop_turn(&loop, 20);
+    assert_true(questions > before);
 }
 
 static const char *text_of(const struct agw_addr *a)
@@ -294,9 +313,67 @@ static void test_resolves_and_caches(void **state)
     assert_int_equal(questions, asked);
     loop.now_ms += 31 * 1000;
     struct answer c = {0};
-    assert_non_null(agw_dns_resolve(dns, AGW_STR("two.test"), 1, on_answer, &c));
-    turn_until_answered(&c);
+    /* Nobody waits for the refresh. */
+    assert_null(agw_dns_resolve(dns, AGW_STR("two.test"), 1, on_answer, &c));
+    assert_int_equal(c.count, 2);
+    turn_until_asked(asked);
+}
+
+static void test_an_old_answer_is_waited_for(void **state)
+{
+    struct answer a = {0}, b = {0};
+    assert_non_null(agw_dns_resolve(dns, AGW_STR("two.test"), 80, on_answer, &a));
+    turn_until_answered(&a);
+    int asked = questions;
+    loop.now_ms += 91 * 1000;
+    assert_non_null(agw_dns_resolve(dns, AGW_STR("two.test"), 80, on_answer, &b));
+    turn_until_answered(&b);
+    assert_int_equal(b.count, 2);
     assert_true(questions > asked);
+}
+
+static void test_the_last_answer_stays_while_servers_fail(void **state)
+{
+    struct answer a = {0}, b = {0}, c = {0}, d = {0};
+    assert_non_null(agw_dns_resolve(dns, AGW_STR("two.test"), 80, on_answer, &a));
+    turn_until_answered(&a);
+    servers_fail = true;
+    int asked = questions;
+    loop.now_ms += 31 * 1000;
+    assert_null(agw_dns_resolve(dns, AGW_STR("two.test"), 80, on_answer, &b));
+    turn_until_asked(asked);
+    for (int i = 0; i < 20; i++)
+        agw_loop_turn(&loop, 5);
+    loop.now_ms += 3600 * 1000; /* waits for the servers, and then for nobody */
+    assert_non_null(agw_dns_resolve(dns, AGW_STR("two.test"), 80, on_answer, &c));
+    turn_until_answered(&c);
+    assert_int_equal(c.code, 0);
+    assert_int_equal(c.count, 2);
+    servers_fail = false;
+    asked = questions;
+    loop.now_ms += 2000;
+    assert_null(agw_dns_resolve(dns, AGW_STR("two.test"), 80, on_answer, &d));
+    assert_int_equal(d.count, 2);
+    turn_until_asked(asked);
+}
+
+static void test_a_name_that_is_gone_is_gone(void **state)
+{
+    struct answer a = {0}, b = {0}, c = {0};
+    assert_non_null(agw_dns_resolve(dns, AGW_STR("two.test"), 80, on_answer, &a));
+    turn_until_answered(&a);
+    two_is_gone = true;
+    int asked = questions;
+    loop.now_ms += 31 * 1000;
+    assert_null(agw_dns_resolve(dns, AGW_STR("two.test"), 80, on_answer, &b));
+    assert_int_equal(b.count, 2);
+    turn_until_asked(asked + 1);
+    for (int i = 0; i < 20; i++)
+        agw_loop_turn(&loop, 5);
+    if (agw_dns_resolve(dns, AGW_STR("two.test"), 80, on_answer, &c))
+        turn_until_answered(&c);
+    assert_int_equal(c.code, AGW_EDNS);
+    assert_int_equal(c.count, 0);
 }
 
 static void test_limits_addresses(void **state)
@@ -471,6 +548,9 @@ int main(void)
         TEST(test_localhost),
         TEST(test_not_names),
         TEST(test_resolves_and_caches),
+        TEST(test_an_old_answer_is_waited_for),
+        TEST(test_the_last_answer_stays_while_servers_fail),
+        TEST(test_a_name_that_is_gone_is_gone),
         TEST(test_limits_addresses),
         TEST(test_tcp),
         TEST(test_failure_is_cached_briefly),

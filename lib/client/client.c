@@ -207,3 +207,19 @@ int agw_endpoint_key(struct agw_endpoint *e, struct agw_str tls_identity, struct
     e->hash = agw_hash(key);
     return 0;
 }
+
+int agw_endpoint_at(const struct agw_endpoint *like, struct agw_str host, uint16_t port,
+                    struct agw_arena *arena, const struct agw_endpoint **ret_endpoint)
+{
+    struct agw_endpoint *e = agw_arena_copy(arena, like, sizeof(*like));
+    struct agw_str key = agw_arena_printf(arena, "%.*s:%u=%.*s", AGW_STRF(host), port, AGW_STRF(like->key));
+    if (!e || !key.p)
+        return AGW_ENOMEM;
+    e->host = host;
+    e->port = port;
+    (void)agw_addr_ip(host, port, &e->addr); /* else it is a name, to be resolved */
+    e->key = key;
+    e->hash = agw_hash(key);
+    *ret_endpoint = e;
+    return 0;
+}

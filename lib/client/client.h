@@ -36,6 +36,10 @@ struct agw_endpoint {
  * AGW_ENOMEM. */
 int agw_endpoint_key(struct agw_endpoint *e, struct agw_str tls_identity, struct agw_arena *arena);
 
+/* |like| at another place: an address or a name. In |arena|, as are its texts but |host|. AGW_ENOMEM. */
+int agw_endpoint_at(const struct agw_endpoint *like, struct agw_str host, uint16_t port,
+                    struct agw_arena *arena, const struct agw_endpoint **ret_endpoint);
+
 struct agw_client_limits {
     uint32_t connect_ms;   /* connect and TLS handshake */
     uint32_t idle_ms;      /* an idle pooled connection is closed after this */

@@ -189,10 +189,8 @@ static const char *const list_names[] = {
 };
 
 static const char *const backend_kinds[] = {
-    [AGW_BACKEND_STATIC] = "static",
-    [AGW_BACKEND_SERVICE] = "service",
-    [AGW_BACKEND_MCP] = "mcp",
-    [AGW_BACKEND_INVALID] = "invalid",
+    [AGW_BACKEND_STATIC] = "static", [AGW_BACKEND_SERVICE] = "service", [AGW_BACKEND_DYNAMIC] = "dynamic",
+    [AGW_BACKEND_MCP] = "mcp",       [AGW_BACKEND_INVALID] = "invalid",
 };
 
 /* What is dumped of one kind, sorted: the maps have no order. */

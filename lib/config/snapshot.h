@@ -27,6 +27,7 @@ enum agw_bind_protocol { AGW_BIND_HTTP, AGW_BIND_TLS, AGW_BIND_TCP };
 enum agw_backend_kind {
     AGW_BACKEND_STATIC,  /* one endpoint */
     AGW_BACKEND_SERVICE, /* endpoints of a service's port */
+    AGW_BACKEND_DYNAMIC, /* where the request's authority says: endpoints[0] has all but host and port */
     AGW_BACKEND_MCP,     /* targets behind one /mcp */
     AGW_BACKEND_INVALID, /* a reference that does not resolve: 500 with |reason| */
 };
@@ -60,7 +61,7 @@ struct agw_backend {
     struct agw_str name; /* for metrics and logs: "ns/name" or "host:port" */
     enum agw_backend_kind kind;
     const char *reason;                    /* INVALID: why, for logs */
-    const struct agw_endpoint **endpoints; /* STATIC, SERVICE; healthy ones only */
+    const struct agw_endpoint **endpoints; /* STATIC, SERVICE, DYNAMIC; healthy ones only */
     uint32_t endpoint_count;
     const struct agw_place *places;      /* by endpoint; NULL: all in bucket 0 and of weight 1 */
     const struct agw_eviction *eviction; /* NULL: none is ever left out */

@@ -115,6 +115,13 @@ static int static_kind(struct agw_translate *t, const struct agw_node *n, Pb__Ba
     return 0;
 }
 
+static int dynamic_kind(struct agw_translate *t, Pb__Backend *b)
+{
+    b->dynamic = agw_gwapi_new(t, Pb__DynamicForwardProxy, pb__dynamic_forward_proxy__init);
+    b->kind_case = PB__BACKEND__KIND_DYNAMIC;
+    return b->dynamic ? 0 : AGW_ENOMEM;
+}
+
 static int add_a2a(struct agw_translate *t, Pb__Backend *b)
 {
     Pb__BackendPolicySpec *spec = agw_gwapi_new(t, Pb__BackendPolicySpec, pb__backend_policy_spec__init);
@@ -306,7 +313,9 @@ static int add_backend(struct agw_translate *t, const struct agw_object *o)
 
     if (!b)
         return AGW_ENOMEM;
-    if (s || a2a)
+    if (agw_field(o->spec, "dynamicForwardProxy"))
+        rc = dynamic_kind(t, b);
+    else if (s || a2a)
         rc = static_kind(t, s ? s : a2a, b);
     else
         rc = mcp_kind(t, o, agw_field(o->spec, "mcp"), b);

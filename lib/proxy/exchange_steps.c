@@ -1,4 +1,4 @@
-#include "balance/pick.h"
+#include "balance/dynamic.h"
 #include "http/date.h"
 #include "http/path.h"
 #include "proxy/exchange_int.h"
@@ -170,15 +170,35 @@ static int rewind_request(struct agw_exchange *x)
     return rc;
 }
 
-enum agw_step_result agw_step_connect(struct agw_exchange *x)
+/* Sets x->endpoint; false: there is none, and x fails. */
+static bool pick_endpoint(struct agw_exchange *x)
 {
     struct agw_worker *w = x->worker;
     struct agw_pick_hint hint = {.avoid = x->endpoint};
     agw_balance_pick(w->balancer, x->ctx.backend, &hint, &x->pick);
     x->endpoint = x->pick.endpoint;
     x->judged = false;
-    if (!x->endpoint)
-        return agw_exchange_fail(x, 503, "the backend has no endpoint");
+    if (!x->endpoint) {
+        agw_exchange_fail(x, 503, "the backend has no endpoint");
+        return false;
+    }
+    if (x->ctx.backend->kind != AGW_BACKEND_DYNAMIC)
+        return true;
+    int code = agw_balance_dynamic(x->ctx.backend, x->req->authority, x->ctx.arena, &x->endpoint);
+    if (code)
+        agw_exchange_fail(x, code == AGW_ENOMEM ? 503 : 400, "the request names no host to go to");
+    else if (!agw_client_admits(w->client, x->endpoint))
+        agw_exchange_fail(x, 503, "requests name too many hosts");
+    else
+        return true;
+    return false;
+}
+
+enum agw_step_result agw_step_connect(struct agw_exchange *x)
+{
+    struct agw_worker *w = x->worker;
+    if (!pick_endpoint(x))
+        return AGW_STEP_MORE;
     if (x->tries++ > 0 && rewind_request(x))
         return agw_exchange_fail(x, 503, "out of memory");
     x->up = agw_client_open(w->client, x->endpoint, x->ctx.arena, &agw_exchange_up_events, x);

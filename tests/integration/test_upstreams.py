@@ -377,6 +377,48 @@ def test_a_unix_socket(source, tmp_path, start_gateway, plane, b):
     eventually(lambda: client.ask(port).status == 503)
 
 
+# --- dynamic forward proxy ---
+
+
+@pytest.fixture(params=["files", "xds"])
+def forward(request, start_gateway, plane, b):
+    """A gateway that forwards where requests say."""
+    port = free_port()
+    if request.param == "files":
+        backend = m.backend("f", {"dynamicForwardProxy": {}})
+        gateway = start_gateway(m.gateway(port), backend, m.route("r", m.rule(m.agentgateway_ref("f"))))
+    else:
+        plane.put(b.bind(port), b.listener(port), b._backend("f", dynamic={}), b.route("r", backend_ref("f")))
+        gateway = start_gateway(xds=plane.port)
+    return SimpleNamespace(port=port, gateway=gateway)
+
+
+def test_requests_go_where_they_say(forward, start_upstream):
+    ups = {name: start_upstream(name) for name in ("v1", "v2")}
+    for name, up in ups.items():
+        for host in ("127.0.0.1", "localhost"):
+            answer = client.ask(forward.port, host=f"{host}:{up.port}")
+            assert (answer.status, answer.json()["name"]) == (200, name)
+            assert up.requests[-1].get("host") == f"{host}:{up.port}"
+    assert client.ask(forward.port, host=f"127.0.0.1:{free_port()}").status == 503
+    assert client.ask(forward.port, host="no-such-host.invalid").status == 503
+    assert client.ask(forward.port, host="127.0.0.1:0").status == 400
+
+
+def test_many_hosts_are_a_bounded_load(forward, start_upstream):
+    """More names than are kept, one after the other: each is refused or answered, and then all is well."""
+    up = start_upstream("v1")
+    seen = Counter()
+    connections = [Connection(forward.port) for _ in range(4)]  # some for each worker
+    for i in range(3000):
+        answer = connections[i % 4].ask(host=f"h{i}.localhost:{up.port}")
+        seen[answer.status, answer.body if answer.status != 200 else b""] += 1
+    assert set(seen) <= {(200, b""), (503, b"requests name too many hosts\n")}, seen
+    assert seen[200, b""] >= 1024
+    eventually(lambda: client.ask(forward.port, host=f"again.localhost:{up.port}").status == 200)
+    assert forward.gateway.metric("agentgateway_upstream_connections") <= 2 * 1024 + 1  # two workers
+
+
 def stalled():
     """A port of 127.0.0.1 where connects are neither taken nor refused, and what keeps it so."""
     listener = socket.socket()

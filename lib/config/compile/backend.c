@@ -71,7 +71,8 @@ int agw_compile_check_backend_kind(struct agw_compile *c, const struct agw_resou
     int code = agw_compile_check_backend(c, r, b->inline_policies, b->n_inline_policies);
     if (!code && !field)
         code = agw_compile_error(c, r, "a backend of a kind unknown to this version");
-    else if (!code && b->kind_case != PB__BACKEND__KIND_STATIC && b->kind_case != PB__BACKEND__KIND_MCP)
+    else if (!code && b->kind_case != PB__BACKEND__KIND_STATIC && b->kind_case != PB__BACKEND__KIND_MCP &&
+             b->kind_case != PB__BACKEND__KIND_DYNAMIC)
         code = agw_compile_warn(c, r, "backends of kind %s are not supported: requests are refused",
                                 field->name);
     return code;
@@ -200,6 +201,9 @@ static int fill_kind(struct agw_compile *c, struct agw_variant *v, struct agw_ba
     case PB__BACKEND__KIND_STATIC:
         b->kind = AGW_BACKEND_STATIC;
         return agw_compile_static_endpoint(c, b, r, t, ret_reason);
+    case PB__BACKEND__KIND_DYNAMIC:
+        b->kind = AGW_BACKEND_DYNAMIC;
+        return agw_compile_dynamic_endpoint(c, b, t, ret_reason);
     case PB__BACKEND__KIND_MCP:
         return fill_mcp(c, v, b, r, ret_reason);
     default:

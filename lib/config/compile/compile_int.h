@@ -233,6 +233,8 @@ void agw_compile_members_free(struct agw_compiler *c);
 /* Give |b| its endpoints; a bad address or TLS setting makes an error note and |*ret_reason|. */
 int agw_compile_static_endpoint(struct agw_compile *c, struct agw_backend *b, const struct agw_resource *r,
                                 struct agw_transport *t, const char **ret_reason);
+int agw_compile_dynamic_endpoint(struct agw_compile *c, struct agw_backend *b, struct agw_transport *t,
+                                 const char **ret_reason);
 int agw_compile_service_endpoints(struct agw_compile *c, struct agw_backend *b,
                                   const struct agw_resource *service, uint32_t port, struct agw_transport *t,
                                   const char **ret_reason);

@@ -243,6 +243,26 @@ int agw_compile_static_endpoint(struct agw_compile *c, struct agw_backend *b, co
     return e->addr.n ? 0 : set_auto_host(c, b, e);
 }
 
+int agw_compile_dynamic_endpoint(struct agw_compile *c, struct agw_backend *b, struct agw_transport *t,
+                                 const char **ret_reason)
+{
+    struct agw_endpoint *e = agw_arena_zalloc(c->arena, sizeof(*e));
+    struct agw_error err = {0};
+    b->endpoints = agw_arena_alloc(c->arena, sizeof(*b->endpoints));
+    if (!e || !b->endpoints)
+        return AGW_ENOMEM;
+    e->host = AGW_STR("");
+    e->dynamic = true;
+    int code = finish_endpoint(c, e, t, false, &err);
+    if (code == AGW_ENOMEM)
+        return code;
+    if (code)
+        return tls_failed(c, t, &err, ret_reason);
+    b->endpoints[0] = e;
+    b->endpoint_count = 1;
+    return 0;
+}
+
 static const Istio__Port *find_port(Istio__Port *const *ports, size_t count, uint32_t service_port)
 {
     for (size_t i = 0; i < count; i++)

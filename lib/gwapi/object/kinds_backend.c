@@ -1,4 +1,5 @@
-/* AgentgatewayBackend: static, mcp and a2a are served; of the policies http, tls, tcp and health. */
+/* AgentgatewayBackend: static, mcp, a2a and dynamicForwardProxy are served; of the policies http, tls, tcp
+ * and health. */
 #include "gwapi/object/kinds.h"
 
 const struct agw_field agw_fields_secret_ref[] = {
@@ -138,13 +139,15 @@ static const struct agw_field mcp_backend[] = {
     AGW_END,
 };
 
+static const struct agw_field nothing[] = {AGW_END};
+
 static const struct agw_field backend_spec[] = {
     AGW_MAP("static", static_backend),
     AGW_MAP("mcp", mcp_backend),
     AGW_MAP("a2a", a2a_backend),
     AGW_UNSERVED("ai"),
     AGW_UNSERVED("aws"),
-    AGW_UNSERVED("dynamicForwardProxy"),
+    AGW_MAP("dynamicForwardProxy", nothing),
     AGW_MAP("policies", policies),
     AGW_END,
 };
@@ -214,8 +217,9 @@ bool agw_rules_backend(struct agw_report *r, const struct agw_object *o)
     const struct agw_node *s = agw_field(o->spec, "static"), *mcp = agw_field(o->spec, "mcp"), *target;
     bool ok = true;
 
-    if (!!s + !!mcp + !!agw_field(o->spec, "a2a") != 1) {
-        agw_report_error(r, o, o->spec, NULL, "needs exactly one of static, mcp and a2a");
+    if (!!s + !!mcp + !!agw_field(o->spec, "a2a") + !!agw_field(o->spec, "dynamicForwardProxy") != 1) {
+        agw_report_error(r, o, o->spec, NULL,
+                         "needs exactly one of static, mcp, a2a and dynamicForwardProxy");
         return false;
     }
     if (s)

@@ -15,13 +15,14 @@ static void single(void **state)
 {
     expect_resources(
         GATEWAY BE("a", "  static: {host: a.com, port: 443}\n") BE("b", "  static: {unixPath: /run/b.sock}\n")
-            BE("c", "  a2a: {host: 127.0.0.1, port: 3201}\n"),
+            BE("c", "  a2a: {host: 127.0.0.1, port: 3201}\n") BE("d", "  dynamicForwardProxy: {}\n"),
         "backend/",
         NAMED("default/a", "a") "static={host=a.com port=443}}\n" NAMED(
             "default/b",
             "b") "static={unix_path=/run/b.sock}}\n" NAMED("default/c",
                                                            "c") "static={host=127.0.0.1 port=3201} "
-                                                                "inline_policies={a2a={}}}\n");
+                                                                "inline_policies={a2a={}}}\n" NAMED(
+                                                                    "default/d", "d") "dynamic={}}\n");
 }
 
 static void policies(void **state)

@@ -128,9 +128,9 @@ static void gateways(void **state)
 
 static void backends(void **state)
 {
-    expect(BE("  {}\n"), B("4", ": needs exactly one of static, mcp and a2a"));
+    expect(BE("  {}\n"), B("4", ": needs exactly one of static, mcp, a2a and dynamicForwardProxy"));
     expect(BE("  static: {host: a, port: 1}\n  a2a: {host: a, port: 1}\n"),
-           B("4", ": needs exactly one of static, mcp and a2a"));
+           B("4", ": needs exactly one of static, mcp, a2a and dynamicForwardProxy"));
     expect(BE("  static: {host: a}\n"), B("5", ".static: needs either host and port, or unixPath"));
     expect(BE("  static: {host: a, port: 1, unixPath: /x}\n"),
            B("5", ".static: needs either host and port, or unixPath"));

@@ -146,7 +146,8 @@ static void on_close(struct agw_stream *s, int code)
     if (x->resp_end && (!x->upgraded || x->req_end))
         return; /* all of the answer is on its way already */
     /* No connection came about, maybe by the endpoint's fault, and there is another one. */
-    bool elsewhere = !connected && x->ctx.backend->endpoint_count > 1 && agw_judge_close(code) == AGW_JUDGED_BAD;
+    bool elsewhere =
+        !connected && x->ctx.backend->endpoint_count > 1 && agw_judge_close(code) == AGW_JUDGED_BAD;
     if (agw_exchange_may_retry(x, elsewhere ? AGW_ECLOSED : code, unsent && (connected || elsewhere)))
         x->step = AGW_STEP_CONNECT;
     else

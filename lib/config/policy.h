@@ -22,6 +22,7 @@ struct agw_resource;
  * too. */
 #define AGW_POLICY_LIST(X)                                                                                   \
     X(TIMEOUT, "timeout")                                                                                    \
+    X(CORS, "cors")                                                                                          \
     X(RESPONSE_HEADERS, "responseHeaderModifier")                                                            \
     X(REQUEST_HEADERS, "requestHeaderModifier")                                                              \
     X(HOST_REWRITE, "hostRewrite")                                                                           \
@@ -59,6 +60,8 @@ struct agw_policy_ctx {
     const struct agw_match *match;
     const struct agw_backend *backend;
     uint32_t request_timeout_ms, backend_timeout_ms; /* 0: none */
+    struct agw_str cors_origin;                      /* the client's, if it is allowed; else empty */
+    bool cors_preflight;
     bool host_set; /* the upstream's Host is decided: a backend's own name does not replace it */
 };
 
@@ -86,6 +89,8 @@ struct agw_policy_ops {
                      struct agw_error *err);
     enum agw_verdict (*request)(const void *conf, struct agw_policy_ctx *ctx); /* NULL: nothing to do */
     void (*response)(const void *conf, struct agw_policy_ctx *ctx);            /* NULL: nothing to do */
+    /* On the response after all others, those of the backend too. NULL: nothing to do. */
+    void (*last)(const void *conf, struct agw_policy_ctx *ctx);
 };
 
 struct agw_policy_use {
@@ -118,6 +123,15 @@ static inline void agw_policy_response(const struct agw_policy_set *set, struct 
         const struct agw_policy_use *use = &set->v[i];
         if (use->ops->response)
             use->ops->response(use->conf, ctx);
+    }
+}
+
+static inline void agw_policy_last(const struct agw_policy_set *set, struct agw_policy_ctx *ctx)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct agw_policy_use *use = &set->v[i];
+        if (use->ops->last)
+            use->ops->last(use->conf, ctx);
     }
 }
 

@@ -94,6 +94,24 @@ static Pb__UrlRewrite *rewrite(struct agw_translate *t, const struct agw_node *n
     return r;
 }
 
+Pb__CORS *agw_gwapi_cors(struct agw_translate *t, const struct agw_node *n)
+{
+    Pb__CORS *c = agw_gwapi_new(t, Pb__CORS, pb__cors__init);
+
+    if (!c)
+        return NULL;
+    c->max_age = agw_gwapi_new(t, Google__Protobuf__Duration, google__protobuf__duration__init);
+    if (!c->max_age)
+        return NULL;
+    c->max_age->seconds = agw_field_int(n, "maxAge", 5);
+    c->allow_credentials = agw_field_int(n, "allowCredentials", false);
+    c->allow_origins = agw_gwapi_texts(t, agw_field(n, "allowOrigins"), &c->n_allow_origins);
+    c->allow_methods = agw_gwapi_texts(t, agw_field(n, "allowMethods"), &c->n_allow_methods);
+    c->allow_headers = agw_gwapi_texts(t, agw_field(n, "allowHeaders"), &c->n_allow_headers);
+    c->expose_headers = agw_gwapi_texts(t, agw_field(n, "exposeHeaders"), &c->n_expose_headers);
+    return c;
+}
+
 /* --- of a rule --- */
 
 /* Fills |spec| from a filter; its kind stays unset when the filter is not served here. */
@@ -113,6 +131,9 @@ static int rule_filter(struct agw_translate *t, const struct agw_node *f, Pb__Tr
     } else if (agw_field_is(f, "type", "URLRewrite")) {
         spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_URL_REWRITE;
         made = spec->url_rewrite = rewrite(t, agw_field(f, "urlRewrite"));
+    } else if (agw_field_is(f, "type", "CORS")) {
+        spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_CORS;
+        made = spec->cors = agw_gwapi_cors(t, agw_field(f, "cors"));
     } else {
         return 0;
     }

@@ -2,9 +2,11 @@
 
 #include "base/check.h"
 #include "policy/policy_int.h"
+#include "policy/traffic/traffic.h"
 
 const struct agw_policy_ops *const agw_policy_table[] = {
     &agw_policy_timeout,
+    &agw_policy_cors,
     &agw_policy_response_headers,
     &agw_policy_request_headers,
     &agw_policy_host_rewrite,

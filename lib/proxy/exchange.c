@@ -69,6 +69,18 @@ enum agw_step_result agw_exchange_fail(struct agw_exchange *x, int status, const
     return agw_exchange_next(x, AGW_STEP_REPLY);
 }
 
+void agw_exchange_response(struct agw_exchange *x)
+{
+    if (!x->ctx.route)
+        return;
+    agw_policy_response(&x->ctx.route->policies, &x->ctx);
+    if (x->ref) {
+        agw_policy_response(&x->ref->policies, &x->ctx);
+        agw_policy_response(&x->ctx.backend->policies, &x->ctx);
+    }
+    agw_policy_last(&x->ctx.route->policies, &x->ctx);
+}
+
 void agw_exchange_end(struct agw_exchange *x, int close_code)
 {
     agw_timer_cancel(&x->worker->loop.timers, &x->request_timer);

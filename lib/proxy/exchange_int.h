@@ -85,6 +85,8 @@ static inline enum agw_step_result agw_exchange_next(struct agw_exchange *x, enu
 /* Answers |status| with a short text, or breaks the stream off if a head went out already: at the end of
  * agw_exchange_run, which the caller calls. */
 enum agw_step_result agw_exchange_fail(struct agw_exchange *x, int status, const char *reason);
+/* Runs all policies on x->ctx.resp, the head that goes to the client. */
+void agw_exchange_response(struct agw_exchange *x);
 /* The client's stream is over: writes the exchange down and lets go of all it holds. */
 void agw_exchange_end(struct agw_exchange *x, int close_code);
 /* The step functions' table entry for |step|, for traces and tests. */

@@ -214,9 +214,7 @@ enum agw_step_result agw_step_respond(struct agw_exchange *x)
     x->ctx.resp = x->resp;
     if (x->req->upgrade.n > 0)
         answer_upgrade(x);
-    agw_policy_response(&x->ctx.route->policies, &x->ctx);
-    agw_policy_response(&x->ref->policies, &x->ctx);
-    agw_policy_response(&x->ctx.backend->policies, &x->ctx);
+    agw_exchange_response(x);
     x->status = x->resp->status;
     if (x->is_card && x->status == 200 && !x->resp_end)
         return agw_exchange_next(x, AGW_STEP_RELAY);
@@ -260,12 +258,7 @@ enum agw_step_result agw_step_reply(struct agw_exchange *x)
         return AGW_STEP_MORE;
     }
     x->ctx.resp = m;
-    if (x->ctx.route) /* a route's header filters are for all its answers */
-        agw_policy_response(&x->ctx.route->policies, &x->ctx);
-    if (x->ref) {
-        agw_policy_response(&x->ref->policies, &x->ctx);
-        agw_policy_response(&x->ctx.backend->policies, &x->ctx);
-    }
+    agw_exchange_response(x); /* a route's header filters are for all its answers */
     agw_headers_add_date(&m->headers, x->worker->loop.wall_ns); /* without memory the answer goes out bare */
     m->length = (int64_t)body.n;
     x->bytes_out = body.n;

@@ -41,5 +41,9 @@ def replace_prefix(value):
     return {"type": "ReplacePrefixMatch", "replacePrefixMatch": value}
 
 
+def cors(**spec):
+    return {"type": "CORS", "cors": spec}
+
+
 def https(port, name, hostname, *secrets):
     return m.listener(port, name, hostname, "HTTPS", list(secrets))

@@ -205,7 +205,7 @@ def test_unserved_filter_of_a_backend_costs_only_its_share(serve):
             "r",
             m.rule(m.ref("v1", filters=[mirror]), "v3", matches=[m.prefix("/share")]),
             m.rule("v1", matches=[m.prefix("/rule")], filters=[mirror]),
-            m.rule(matches=[m.prefix("/redirect")], filters=[redirect(hostname="x.test"), {"type": "CORS", "cors": {}}]),
+            m.rule(matches=[m.prefix("/redirect")], filters=[redirect(hostname="x.test"), {"type": "ExternalAuth", "externalAuth": {}}]),
             m.rule("v1"),
         )
     )

@@ -25,6 +25,7 @@ file, those of filters and timeouts are in test_filters):
 20 path rewrites                               test_prefix_rewrite_joins, test_rewrite_and_header_filters
 21 host rewrites                               test_host_of_a_named_backend; test_routing: test_full_path_*
 22 mirrors                                     not served: 26
+23 CORS                                       test_cors
 24 timeouts                                    test_timeout_*; test_routing: test_timeouts
 26 filters that are not served                 test_unserved_filter_of_a_backend; test_routing: test_unknown_filter_*
 27 certificates                                test_unusable_certificates; test_tls

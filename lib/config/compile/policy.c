@@ -51,6 +51,7 @@ static const struct kind_info traffic_kinds[] = {
     TRAFFIC(REQUEST_REDIRECT) = {KIND(REDIRECT)},
     TRAFFIC(URL_REWRITE) = {KIND(URL_REWRITE)},
     TRAFFIC(DIRECT_RESPONSE) = {KIND(DIRECT_RESPONSE)},
+    TRAFFIC(CORS) = {KIND(CORS)},
     TRAFFIC(BASIC_AUTH) = {.guard = true},
     TRAFFIC(API_KEY_AUTH) = {.guard = true},
     TRAFFIC(HOST_REWRITE) = {KIND(HOST_REWRITE)},
@@ -580,7 +581,7 @@ int agw_compile_set(struct agw_compile *c, struct agw_specs *s, struct agw_polic
             return code;
         if (failed)
             s->refuse = failed;
-        else if (ops->request || ops->response)
+        else if (ops->request || ops->response || ops->last)
             uses[count++] = (struct agw_policy_use){ops, conf};
     }
     struct agw_policy_use *v = NULL;

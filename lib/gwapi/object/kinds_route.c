@@ -115,7 +115,7 @@ static const struct agw_field filter[] = {
     AGW_MAP("urlRewrite", rewrite),
     AGW_ANY("requestMirror"),
     AGW_ANY("extensionRef"),
-    AGW_ANY("cors"),
+    AGW_MAP("cors", agw_fields_cors),
     AGW_ANY("externalAuth"),
     AGW_END,
 };
@@ -283,6 +283,8 @@ static void check_filters(struct ctx *c, const struct agw_node *list, const stru
             check_path_modifier(c, agw_field(redirects, "path"));
         if (agw_field(agw_field(f, "urlRewrite"), "path"))
             check_path_modifier(c, agw_field(agw_field(f, "urlRewrite"), "path"));
+        if (!agw_rules_cors(c->report, c->object, agw_field(f, "cors")))
+            c->ok = false;
         if (replaces_prefix(f) && !one_prefix(matches))
             refuse(c, f, NULL, "ReplacePrefixMatch needs a rule with exactly one match, of type PathPrefix");
     }

@@ -193,6 +193,143 @@ static void test_redirect(void **state)
     }
 }
 
+static void add_request(struct exchange *x, const char *name, const char *value)
+{
+    struct agw_str n = agw_str_c(name);
+    agw_headers_add(&x->ctx.req->headers, agw_hdr_lookup(n), n, agw_str_c(value));
+}
+
+static char **texts(struct fixture *f, const char *list, size_t *ret_count)
+{
+    char **out = agw_arena_zalloc(&f->arena, 8 * sizeof(*out));
+    struct agw_str rest = agw_str_c(list), part;
+    for (*ret_count = 0; *list && agw_str_split(&rest, ' ', &part); (*ret_count)++)
+        out[*ret_count] = (char *)agw_arena_str(&f->arena, part).p;
+    return out;
+}
+
+/* Compiles a CORS policy and sends |method| from |origin|; the head of the answer as the client gets it is in
+ * x->ctx.resp afterwards. */
+static enum agw_verdict cors(struct exchange *x, const char *origins, const char *names, bool credentials,
+                             const char *method, const char *origin)
+{
+    begin(x);
+    x->route = fx_route(&x->f, "l", "r", NULL, 'p', "/");
+    Pb__CORS *c = fx_new(&x->f, &pb__cors__descriptor);
+    c->allow_origins = texts(&x->f, origins, &c->n_allow_origins);
+    c->allow_methods = texts(&x->f, names, &c->n_allow_methods);
+    c->allow_headers = texts(&x->f, names, &c->n_allow_headers);
+    c->expose_headers = texts(&x->f, "X-1 X-2", &c->n_expose_headers);
+    c->allow_credentials = credentials;
+    c->max_age = fx_new(&x->f, &google__protobuf__duration__descriptor);
+    c->max_age->seconds = 60;
+    traffic(x, PB__TRAFFIC_POLICY_SPEC__KIND_CORS, c);
+    fx_add(&x->f, AGW_RESOURCE_ROUTE, x->route, NULL);
+    fx_compile(&x->f);
+    x->ctx.arena = &x->f.arena;
+    x->ctx.req = fx_request(&x->f, method, "h", "/");
+    x->ctx.match = fx_any_match(fx_out_listener(&x->f, "b", "l"));
+    x->ctx.route = x->ctx.match->route;
+    if (origin)
+        add_request(x, "origin", origin);
+    add_request(x, "access-control-request-method", "PUT");
+    add_request(x, "access-control-request-headers", "x-a,x-b");
+    enum agw_verdict verdict = agw_policy_request(&x->ctx.route->policies, &x->ctx);
+    if (verdict == AGW_CONTINUE) {
+        agw_msg_init(&x->resp, x->ctx.arena);
+        agw_headers_add(&x->resp.headers, AGW_HDR_OTHER, AGW_STR("access-control-allow-origin"),
+                        AGW_STR("https://backend.example"));
+        x->ctx.resp = &x->resp;
+    }
+    agw_policy_last(&x->ctx.route->policies, &x->ctx);
+    return verdict;
+}
+
+static const char *answered(const struct exchange *x, const char *name)
+{
+    const struct agw_header *h = agw_headers_find(&x->ctx.resp->headers, agw_str_c(name));
+    return h ? agw_arena_str((struct agw_arena *)&x->f.arena, h->value).p : "";
+}
+
+static void test_cors_origins(void **state)
+{
+    static const struct {
+        const char *origins, *origin, *want;
+    } cases[] = {
+        {"https://www.foo.com https://*.bar.com", "https://www.foo.com", "https://www.foo.com"},
+        {"https://www.foo.com https://*.bar.com", "https://WWW.foo.com", "https://WWW.foo.com"},
+        {"https://www.foo.com https://*.bar.com", "https://a.b.bar.com", "https://a.b.bar.com"},
+        {"https://*.bar.com", "https://bar.com", ""},
+        {"https://*.bar.com", "https://.bar.com", ""},
+        {"https://*.bar.com", "http://a.bar.com", ""},
+        {"https://*.bar.com", "https://a.bar.com:444", ""},
+        {"https://*.bar.com", "https://evil.com/.bar.com", ""},
+        {"https://*.bar.com:444", "https://a.bar.com:444", "https://a.bar.com:444"},
+        {"https://*", "https://a.b", "https://a.b"},
+        {"https://*", "https://a.b:1", ""},
+        {"https://foo.com", "https://foo.com.evil", ""},
+        {"https://foo.com", "null", ""},
+        {"https://foo.com", NULL, ""},
+        {"*", "null", "*"},
+        {"*", "https://a.b:1", "*"},
+        {"*", NULL, ""},
+        {"", "https://foo.com", ""},
+    };
+    for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {
+        struct exchange x;
+        assert_int_equal(cors(&x, cases[i].origins, "GET", false, "GET", cases[i].origin), AGW_CONTINUE);
+        assert_string_equal(answered(&x, "access-control-allow-origin"), cases[i].want);
+        assert_string_equal(answered(&x, "access-control-expose-headers"), *cases[i].want ? "X-1, X-2" : "");
+        assert_string_equal(answered(&x, "access-control-allow-methods"), "");
+        assert_string_equal(answered(&x, "vary"), *cases[i].origins == '*' ? "" : "origin");
+        fx_free(&x.f);
+    }
+}
+
+static void test_cors_preflight(void **state)
+{
+    struct exchange x;
+    assert_int_equal(cors(&x, "https://a.b", "GET POST", false, "OPTIONS", "https://a.b"), AGW_RESPOND);
+    assert_int_equal(x.ctx.resp->status, 200);
+    assert_string_equal(answered(&x, "access-control-allow-origin"), "https://a.b");
+    assert_string_equal(answered(&x, "access-control-allow-methods"), "GET, POST");
+    assert_string_equal(answered(&x, "access-control-allow-headers"), "GET, POST");
+    assert_string_equal(answered(&x, "access-control-max-age"), "60");
+    assert_string_equal(answered(&x, "access-control-allow-credentials"), "");
+    fx_free(&x.f);
+    cors(&x, "*", "*", false, "OPTIONS", "https://a.b");
+    assert_string_equal(answered(&x, "access-control-allow-origin"), "*");
+    assert_string_equal(answered(&x, "access-control-allow-methods"), "*");
+    assert_string_equal(answered(&x, "access-control-allow-headers"), "*");
+    fx_free(&x.f);
+    cors(&x, "*", "*", true, "OPTIONS", "https://a.b"); /* "*" would be a name then */
+    assert_string_equal(answered(&x, "access-control-allow-origin"), "https://a.b");
+    assert_string_equal(answered(&x, "access-control-allow-methods"), "PUT");
+    assert_string_equal(answered(&x, "access-control-allow-headers"), "x-a,x-b");
+    assert_string_equal(answered(&x, "access-control-allow-credentials"), "true");
+    fx_free(&x.f);
+    assert_int_equal(cors(&x, "https://a.b", "*", true, "OPTIONS", "https://c.d"), AGW_RESPOND);
+    assert_int_equal(x.ctx.resp->headers.n, 1); /* Vary alone */
+    fx_free(&x.f);
+    assert_int_equal(cors(&x, "*", "*", false, "OPTIONS", NULL), AGW_CONTINUE);
+    fx_free(&x.f);
+}
+
+static void test_bad_cors_is_refused(void **state)
+{
+    static const char *const bad[][2] = {{"a.b", "GET"},          {"https://a*b*", "GET"},
+                                         {"https://", "GET"},     {"*://a.b", "GET"},
+                                         {"https://a,b", "GET"},  {"*", "G@T"},
+                                         {"https://a.b c", "GET"}};
+    for (size_t i = 0; i < AGW_ARRAY_LEN(bad); i++) {
+        struct exchange x;
+        cors(&x, bad[i][0], bad[i][1], false, "OPTIONS", "https://a.b");
+        assert_non_null(fx_note(&x.f, "route/r", "policy cors: allow_"));
+        assert_int_equal(fx_backend(&x.f, &x.ctx.route->backends[0])->kind, AGW_BACKEND_INVALID);
+        fx_free(&x.f);
+    }
+}
+
 static void test_bad_specs_are_errors(void **state)
 {
     struct exchange x;
@@ -363,6 +500,9 @@ int main(void)
         cmocka_unit_test(test_bad_headers_are_refused),
         cmocka_unit_test(test_url_rewrite),
         cmocka_unit_test(test_redirect),
+        cmocka_unit_test(test_cors_origins),
+        cmocka_unit_test(test_cors_preflight),
+        cmocka_unit_test(test_bad_cors_is_refused),
         cmocka_unit_test(test_bad_specs_are_errors),
         cmocka_unit_test(test_direct_response_and_timeout),
         cmocka_unit_test(test_host_of_named_backends),

@@ -23,6 +23,7 @@ struct agw_resource;
 #define AGW_POLICY_LIST(X)                                                                                   \
     X(TIMEOUT, "timeout")                                                                                    \
     X(CORS, "cors")                                                                                          \
+    X(RETRY, "retry")                                                                                        \
     X(RESPONSE_HEADERS, "responseHeaderModifier")                                                            \
     X(REQUEST_HEADERS, "requestHeaderModifier")                                                              \
     X(HOST_REWRITE, "hostRewrite")                                                                           \
@@ -44,6 +45,21 @@ enum agw_policy_kind {
 
 enum agw_verdict { AGW_CONTINUE, AGW_RESPOND };
 
+#define AGW_RETRY_CODE_MIN 400
+#define AGW_RETRY_CODE_MAX 599
+
+struct agw_retry {
+    uint32_t attempts;   /* besides the first */
+    uint32_t backoff_ms; /* 0: the gateway's own */
+    uint64_t codes[4];   /* bit by status - AGW_RETRY_CODE_MIN */
+};
+
+static inline bool agw_retry_has(const struct agw_retry *r, int status)
+{
+    unsigned bit = (unsigned)status - AGW_RETRY_CODE_MIN;
+    return bit <= AGW_RETRY_CODE_MAX - AGW_RETRY_CODE_MIN && (r->codes[bit / 64] >> bit % 64 & 1);
+}
+
 /* What a policy may see and change. Made by the exchange; lives as long as it. */
 struct agw_policy_ctx {
     struct agw_arena *arena;
@@ -60,6 +76,7 @@ struct agw_policy_ctx {
     const struct agw_match *match;
     const struct agw_backend *backend;
     uint32_t request_timeout_ms, backend_timeout_ms; /* 0: none */
+    const struct agw_retry *retry;                   /* NULL: none */
     struct agw_str cors_origin;                      /* the client's, if it is allowed; else empty */
     bool cors_preflight;
     bool host_set; /* the upstream's Host is decided: a backend's own name does not replace it */

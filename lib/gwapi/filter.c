@@ -112,6 +112,25 @@ Pb__CORS *agw_gwapi_cors(struct agw_translate *t, const struct agw_node *n)
     return c;
 }
 
+Pb__Retry *agw_gwapi_retry(struct agw_translate *t, const struct agw_node *n)
+{
+    const struct agw_node *codes = agw_field(n, "codes"), *code;
+    Pb__Retry *r = agw_gwapi_new(t, Pb__Retry, pb__retry__init);
+
+    if (!r)
+        return NULL;
+    r->attempts = (int32_t)agw_field_int(n, "attempts", 1);
+    r->backoff = agw_gwapi_duration(t, agw_node_text(n, "backoff"));
+    if (!codes || codes->count == 0)
+        return r;
+    r->retry_status_codes = agw_arena_alloc(&t->arena, codes->count * sizeof(*r->retry_status_codes));
+    if (!r->retry_status_codes)
+        return NULL;
+    agw_node_each (code, codes)
+        r->retry_status_codes[r->n_retry_status_codes++] = (int32_t)code->number;
+    return r;
+}
+
 /* --- of a rule --- */
 
 /* Fills |spec| from a filter; its kind stays unset when the filter is not served here. */
@@ -157,12 +176,27 @@ static int add_timeouts(struct agw_translate *t, const struct agw_node *timeouts
     return 0;
 }
 
+static int add_retry(struct agw_translate *t, const struct agw_node *retry, Pb__TrafficPolicySpec **specs,
+                     size_t *count)
+{
+    Pb__TrafficPolicySpec *spec;
+
+    if (!retry)
+        return 0;
+    spec = agw_gwapi_new(t, Pb__TrafficPolicySpec, pb__traffic_policy_spec__init);
+    if (!spec || !(spec->retry = agw_gwapi_retry(t, retry)))
+        return AGW_ENOMEM;
+    spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_RETRY;
+    specs[(*count)++] = spec;
+    return 0;
+}
+
 int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_node *rule,
                            Pb__TrafficPolicySpec ***ret_specs, size_t *ret_count,
                            const struct agw_node **ret_unserved)
 {
     const struct agw_node *list = agw_field(rule, "filters"), *f, *unserved = NULL;
-    Pb__TrafficPolicySpec **specs = agw_gwapi_pointers(t, (list ? list->count : 0) + 1);
+    Pb__TrafficPolicySpec **specs = agw_gwapi_pointers(t, (list ? list->count : 0) + 2);
     size_t count = 0;
 
     if (!specs)
@@ -177,7 +211,8 @@ int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_node *rule,
         else if (!unserved)
             unserved = f;
     }
-    if (add_timeouts(t, agw_field(rule, "timeouts"), specs, &count))
+    if (add_timeouts(t, agw_field(rule, "timeouts"), specs, &count) ||
+        add_retry(t, agw_field(rule, "retry"), specs, &count))
         return AGW_ENOMEM;
     *ret_specs = specs;
     *ret_count = count;

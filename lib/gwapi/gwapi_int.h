@@ -133,8 +133,9 @@ int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_node *rule,
 int agw_gwapi_ref_filters(struct agw_translate *t, const struct agw_node *ref,
                           Pb__BackendPolicySpec ***ret_specs, size_t *ret_count,
                           const struct agw_node **ret_unserved);
-/* From the fields of CORS; NULL when memory is out. */
+/* From the fields of CORS or retry; NULL when memory is out. */
 Pb__CORS *agw_gwapi_cors(struct agw_translate *t, const struct agw_node *n);
+Pb__Retry *agw_gwapi_retry(struct agw_translate *t, const struct agw_node *n);
 /* A duration message, NULL for 0 ("0s" means none) or when memory is out. */
 Google__Protobuf__Duration *agw_gwapi_duration(struct agw_translate *t, struct agw_str text);
 

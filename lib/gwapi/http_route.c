@@ -92,7 +92,7 @@ static int set_name(struct agw_translate *t, const struct rule *r)
 /* Fields that change less than what is served: the rule works, and a warning says what it lacks. */
 static void warn_ignored(struct agw_translate *t, const struct rule *r)
 {
-    static const char *const ignored[] = {"retry", "sessionPersistence", NULL};
+    static const char *const ignored[] = {"sessionPersistence", NULL};
     unsigned i;
 
     for (i = 0; ignored[i]; i++) {

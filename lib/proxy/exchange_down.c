@@ -1,29 +1,10 @@
 /* The client's side of an exchange: its request comes in, its reading sets the pace of the response. */
 #include "proxy/exchange_int.h"
 
-/* A request body up to this size is kept for a second try on a connection that turned out to be dead. */
-#define REPLAY_MAX 65536
-
-static void keep_for_replay(struct agw_exchange *x, const struct agw_chain *data)
-{
-    if (x->no_replay)
-        return;
-    if (x->replay.bytes + data->bytes > REPLAY_MAX) {
-        x->no_replay = true;
-        agw_chain_clear(&x->replay);
-        return;
-    }
-    for (uint32_t i = 0; i < data->count; i++) {
-        const struct agw_slice *s = agw_chain_at(data, i);
-        if (agw_chain_add(&x->replay, s->block, s->p, s->n))
-            x->no_replay = true;
-    }
-}
-
 int agw_exchange_send_body(struct agw_exchange *x, struct agw_chain *data)
 {
     size_t n = data->bytes, again = n < x->credited ? n : x->credited;
-    keep_for_replay(x, data);
+    agw_exchange_keep(x, data);
     x->credited -= again;
     x->up_credit += n - again;
     int rc = agw_stream_write_body(x->up, data);

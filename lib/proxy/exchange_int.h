@@ -14,6 +14,7 @@
     X(BACKEND, backend) /* weighted choice; protocol-aware backends take over here */                        \
     X(BACKEND_POLICY, backend_policy)                                                                        \
     X(CONNECT, connect) /* pick an endpoint, open the stream, send the head */                               \
+    X(PAUSE, pause)     /* a timer runs until the next try */                                                \
     X(AWAIT, await)     /* the response head, or a reason to try again */                                    \
     X(RESPOND, respond) /* policies on the response, its head to the client */                               \
     X(RELAY, relay)     /* bodies move until both directions have ended */                                   \
@@ -30,6 +31,13 @@ enum agw_step {
 enum agw_step_result { AGW_STEP_MORE, AGW_STEP_WAIT, AGW_STEP_DONE };
 
 #define AGW_EXCHANGE_MAGIC 0x65786368u
+
+/* Made when a try is to wait for the next one. */
+struct agw_exchange_pause {
+    struct agw_timer timer;
+    struct agw_exchange *exchange;
+    struct agw_stream *left; /* whose answer is not passed on; NULL: none */
+};
 
 struct agw_exchange {
     uint32_t magic;
@@ -54,8 +62,9 @@ struct agw_exchange {
 
     struct agw_timer request_timer, backend_timer;
     uint64_t start_ns, start_wall_ns;
-    uint64_t bytes_in, bytes_out; /* bodies */
-    uint32_t tries;
+    uint64_t bytes_in, bytes_out;                      /* bodies */
+    uint32_t tries, stale, retries;                    /* all; over stale connections; by policy */
+    struct agw_exchange_pause *pause;                  /* NULL: never paused */
     int broken;                                        /* the client's stream is to be reset with this code */
     int status;                                        /* sent to the client; 0: none yet */
     const char *reason;                                /* of the gateway's own answer, static text */
@@ -105,7 +114,20 @@ void agw_exchange_push_request(struct agw_exchange *x); /* what is held, and the
 /* --- exchange_up.c: the upstream's side --- */
 extern const struct agw_stream_events agw_exchange_up_events;
 void agw_exchange_drop_upstream(struct agw_exchange *x, int code);
-bool agw_exchange_may_retry(const struct agw_exchange *x, int code, bool unsent);
+
+/* --- exchange_retry.c: trying again --- */
+/* Keeps |data|, which is being sent, as long as it may have to be sent again. */
+void agw_exchange_keep(struct agw_exchange *x, const struct agw_chain *data);
+/* Makes what an earlier try took the next to be sent. AGW_ENOMEM. */
+int agw_exchange_rewind(struct agw_exchange *x);
+/* True if the stream that ended with |code| ran on a connection that was gone already: CONNECT follows. */
+bool agw_exchange_retry_stale(struct agw_exchange *x, int code, bool unsent);
+/* True if the policy has the request tried again: the upstream is let go and the exchange pauses. */
+bool agw_exchange_retry(struct agw_exchange *x);
+bool agw_exchange_retry_status(struct agw_exchange *x, int status);
+/* Before each try of a request with a retry policy. AGW_ENOMEM. */
+int agw_exchange_retry_begin(struct agw_exchange *x);
+void agw_exchange_pause_cancel(struct agw_exchange *x);
 
 /* --- a2a.c: agent cards and method names --- */
 void agw_exchange_name_a2a(struct agw_exchange *x,

@@ -154,29 +154,24 @@ enum agw_step_result agw_step_backend_policy(struct agw_exchange *x)
     return agw_exchange_next(x, AGW_STEP_CONNECT);
 }
 
-/* Sends again what an earlier try took. */
-static int rewind_request(struct agw_exchange *x)
+/* A retry goes elsewhere if there is an elsewhere: the draw is repeated a few times, not for ever. */
+static void pick_endpoint(struct agw_exchange *x)
 {
-    x->req_sent = false;
-    if (x->replay.bytes == 0)
-        return 0;
-    struct agw_chain rest = x->held;
-    x->credited += x->replay.bytes;
-    agw_chain_init(&x->held);
-    int rc = agw_chain_move(&x->held, &x->replay);
-    if (rc == 0)
-        rc = agw_chain_move(&x->held, &rest);
-    agw_chain_clear(&rest);
-    return rc;
+    const struct agw_endpoint *before = x->endpoint;
+    for (int draws = 0; draws == 0 || (x->retries && x->endpoint && x->endpoint == before && draws < 4);
+         draws++)
+        x->endpoint = agw_balance_endpoint(x->ctx.backend, &x->worker->loop.rng);
 }
 
 enum agw_step_result agw_step_connect(struct agw_exchange *x)
 {
     struct agw_worker *w = x->worker;
-    x->endpoint = agw_balance_endpoint(x->ctx.backend, &w->loop.rng);
+    pick_endpoint(x);
     if (!x->endpoint)
         return agw_exchange_fail(x, 503, "the backend has no endpoint");
-    if (x->tries++ > 0 && rewind_request(x))
+    if (x->tries++ > 0 && agw_exchange_rewind(x))
+        return agw_exchange_fail(x, 503, "out of memory");
+    if (x->ctx.retry && agw_exchange_retry_begin(x))
         return agw_exchange_fail(x, 503, "out of memory");
     x->up = agw_client_open(w->client, x->endpoint, x->ctx.arena, &agw_exchange_up_events, x);
     if (!x->up)
@@ -189,6 +184,12 @@ enum agw_step_result agw_step_connect(struct agw_exchange *x)
     if (agw_stream_write_head(x->up, x->req, end) == 0)
         agw_exchange_push_request(x);
     return AGW_STEP_MORE;
+}
+
+enum agw_step_result agw_step_pause(struct agw_exchange *x)
+{
+    (void)x;
+    return AGW_STEP_WAIT;
 }
 
 enum agw_step_result agw_step_await(struct agw_exchange *x)

@@ -1,9 +1,6 @@
 /* The upstream's side of an exchange: its answer comes in, its reading sets the pace of the request. */
 #include "proxy/exchange_int.h"
 
-/* Tries on reused connections that turn out to be closed; the last one dials anew in practice. */
-#define MAX_TRIES 3
-
 void agw_exchange_drop_upstream(struct agw_exchange *x, int code)
 {
     struct agw_stream *up = x->up;
@@ -12,17 +9,6 @@ void agw_exchange_drop_upstream(struct agw_exchange *x, int code)
     x->up = NULL;
     agw_timer_cancel(&x->worker->loop.timers, &x->backend_timer);
     agw_stream_reset(up, code);
-}
-
-/* AGW_ECLOSED: the peer closed a reused connection before a byte of its answer. A request of which nothing
- * was sent yet may be tried again; one that was sent only if its method allows it (RFC 9110 section 9.2.2).
- * AGW_EREFUSED with |unsent|: an HTTP/2 peer left the stream alone (REFUSED_STREAM, GOAWAY below it).
- */
-bool agw_exchange_may_retry(const struct agw_exchange *x, int code, bool unsent)
-{
-    bool safe = unsent || (code == AGW_ECLOSED && x->idempotent);
-    return (code == AGW_ECLOSED || code == AGW_EREFUSED) && safe && !x->no_replay && !x->resp_head &&
-           x->tries < MAX_TRIES;
 }
 
 static void on_head(struct agw_stream *s, struct agw_msg *msg, bool end)
@@ -34,6 +20,8 @@ static void on_head(struct agw_stream *s, struct agw_msg *msg, bool end)
             agw_stream_write_head(x->down, msg, false);
         return;
     }
+    if (agw_exchange_retry_status(x, msg->status))
+        return;
     x->resp = msg;
     x->resp_end = end;
     agw_chain_clear(&x->replay);
@@ -83,13 +71,19 @@ static void on_drain(struct agw_stream *s)
     }
 }
 
-/* 502: the backend was there and answered wrongly or not at all; 503: it was not there, or we could not ask.
- */
-static int status_of(int code, bool connected)
+/* 502: the backend was there and answered wrongly or not at all; 503: it was not there, or we could not ask,
+ * or (as Gateway API wants it) all tries that a policy allows ended so. */
+static int status_of(const struct agw_exchange *x, int code, bool connected)
 {
     if (code == AGW_ENOMEM || code == AGW_ELIMIT || code == AGW_EREFUSED)
         return 503;
-    return connected ? 502 : 503;
+    return connected && !x->ctx.retry ? 502 : 503;
+}
+
+/* Not what failed here. */
+static bool worth_a_try(int code)
+{
+    return code != AGW_ENOMEM && code != AGW_ELIMIT && code != AGW_ECANCELED;
 }
 
 static const char *reason_of(int code, bool connected)
@@ -129,10 +123,10 @@ static void on_close(struct agw_stream *s, int code)
     }
     if (x->resp_end && (!x->upgraded || x->req_end))
         return; /* all of the answer is on its way already */
-    if (agw_exchange_may_retry(x, code, agw_client_unsent(s)))
+    if (agw_exchange_retry_stale(x, code, agw_client_unsent(s)))
         x->step = AGW_STEP_CONNECT;
-    else
-        agw_exchange_fail(x, status_of(code, connected), reason_of(code, connected));
+    else if (!worth_a_try(code) || !agw_exchange_retry(x))
+        agw_exchange_fail(x, status_of(x, code, connected), reason_of(code, connected));
     agw_exchange_run(x);
 }
 

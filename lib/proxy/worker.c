@@ -162,6 +162,7 @@ void agw_worker_free(struct agw_worker *w)
     agw_mcp_free(w->mcp);
     agw_client_free(w->client);
     agw_dns_free(w->dns);
+    agw_retry_budgets_free(&w->retries);
     agw_loop_free(&w->loop);
 }
 

@@ -73,9 +73,9 @@ def exact(path):
     return {"path": {"type": "Exact", "value": path}}
 
 
-def rule(*refs, matches=None, filters=None, timeouts=None, name=None):
+def rule(*refs, matches=None, filters=None, timeouts=None, name=None, **more):
     made = {"backendRefs": [ref(r) if isinstance(r, str) else r for r in refs]}
-    for key, value in (("matches", matches), ("filters", filters), ("timeouts", timeouts), ("name", name)):
+    for key, value in (("matches", matches), ("filters", filters), ("timeouts", timeouts), ("name", name), *more.items()):
         if value is not None:
             made[key] = value
     return made

@@ -29,6 +29,8 @@ def edges_in_code():
     edges |= {("FAIL", t) for t in targets(dict(functions("lib/proxy/exchange.c"))["agw_exchange_fail"])}
     for _, body in functions("lib/proxy/exchange_up.c"):
         edges |= {("AWAIT", t) for t in targets(body)}
+    for name, body in functions("lib/proxy/exchange_retry.c"):
+        edges |= {("PAUSE" if name == "on_pause_over" else "AWAIT", t) for t in targets(body)}
     return edges
 
 

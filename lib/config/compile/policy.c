@@ -51,6 +51,7 @@ static const struct kind_info traffic_kinds[] = {
     TRAFFIC(REQUEST_REDIRECT) = {KIND(REDIRECT)},
     TRAFFIC(URL_REWRITE) = {KIND(URL_REWRITE)},
     TRAFFIC(DIRECT_RESPONSE) = {KIND(DIRECT_RESPONSE)},
+    TRAFFIC(RETRY) = {KIND(RETRY)},
     TRAFFIC(CORS) = {KIND(CORS)},
     TRAFFIC(BASIC_AUTH) = {.guard = true},
     TRAFFIC(API_KEY_AUTH) = {.guard = true},

@@ -12,7 +12,7 @@ extern const struct agw_field agw_fields_namespace[], agw_fields_service[], agw_
 
 /* Parts used by more than one kind. */
 extern const struct agw_field agw_fields_metadata[], agw_fields_label_selector[], agw_fields_secret_ref[],
-    agw_fields_cors[];
+    agw_fields_cors[], agw_fields_retry[];
 
 bool agw_rules_service(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_secret(struct agw_report *r, const struct agw_object *o);

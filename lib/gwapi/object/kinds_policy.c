@@ -23,6 +23,13 @@ const struct agw_field agw_fields_cors[] = {
     AGW_END,
 };
 
+const struct agw_field agw_fields_retry[] = {
+    {.name = "codes", .type = AGW_FIELD_INT, .list = true, .min = 400, .max = 599},
+    AGW_INT("attempts", .min = 1, .max = INT32_MAX),
+    AGW_TEXT("backoff", AGW_FORM(agw_is_duration, "a duration such as 1m30s or 500ms")),
+    AGW_END,
+};
+
 bool agw_rules_cors(struct agw_report *r, const struct agw_object *o, const struct agw_node *cors)
 {
     static const char *const lists[] = {"allowOrigins", "allowMethods", "allowHeaders"};

@@ -143,7 +143,7 @@ static const struct agw_field rule[] = {
     AGW_LIST("filters", filter, .max_items = 16),
     AGW_LIST("backendRefs", backend_ref, .max_items = 16),
     AGW_MAP("timeouts", timeouts),
-    AGW_ANY("retry"),
+    AGW_MAP("retry", agw_fields_retry),
     AGW_ANY("sessionPersistence"),
     AGW_END,
 };

@@ -62,6 +62,23 @@ static void cors(void **state)
     translated_free(&t);
 }
 
+static void retry(void **state)
+{
+    struct translated t;
+
+    expect_resources(
+        GATEWAY ROUTE "  rules: [{retry: {codes: [500, 503], attempts: 2, backoff: 100ms}}]\n", "route/",
+        HEAD " traffic_policies={retry={retry_status_codes=500 retry_status_codes=503 attempts=2 "
+             "backoff={nanos=100000000}}}}\n");
+    expect_resources(GATEWAY ROUTE "  rules: [{retry: {}}]\n", "route/",
+                     HEAD " traffic_policies={retry={attempts=1}}}\n");
+    t = translate(GATEWAY ROUTE "  rules: [{retry: {codes: [200], attempts: 0, backoff: soon}}]\n");
+    assert_non_null(strstr(t.findings, "retry.codes[0]: must be 400 to 599, is 200"));
+    assert_non_null(strstr(t.findings, "retry.attempts: must be 1 to "));
+    assert_non_null(strstr(t.findings, "retry.backoff: \"soon\" is not a duration"));
+    translated_free(&t);
+}
+
 static void redirects(void **state)
 {
     expect_resources(
@@ -129,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rule_filters),
         cmocka_unit_test(cors),
+        cmocka_unit_test(retry),
         cmocka_unit_test(redirects),
         cmocka_unit_test(backend_filters),
         cmocka_unit_test(unserved_rule_filter),

@@ -345,14 +345,57 @@ static void test_bad_specs_are_errors(void **state)
     Pb__Timeout *t = fx_new(&x.f, &pb__timeout__descriptor);
     t->request = fx_new(&x.f, &google__protobuf__duration__descriptor);
     t->request->seconds = -1;
+    Pb__Retry *again = fx_new(&x.f, &pb__retry__descriptor);
+    int32_t status = 399;
+    again->retry_status_codes = &status;
+    again->n_retry_status_codes = 1;
+    traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_RETRY, again);
     traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_REQUEST_REDIRECT, r);
     traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_URL_REWRITE, u);
     traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_DIRECT_RESPONSE, d);
     traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_TIMEOUT, t);
     assert_int_equal(request(&x, "h", "/"), AGW_CONTINUE); /* nothing runs: the route is refused */
-    assert_int_equal(x.f.notes.errors, 4);
+    assert_int_equal(x.f.notes.errors, 5);
     assert_int_equal(fx_backend(&x.f, &x.ctx.route->backends[0])->kind, AGW_BACKEND_INVALID);
     fx_free(&x.f);
+}
+
+static void test_retry(void **state)
+{
+    struct exchange x;
+    begin(&x);
+    x.route = fx_route(&x.f, "l", "r", NULL, 'p', "/");
+    Pb__Retry *r = fx_new(&x.f, &pb__retry__descriptor);
+    int32_t codes[] = {400, 463, 464, 503, 599};
+    r->retry_status_codes = codes;
+    r->n_retry_status_codes = AGW_ARRAY_LEN(codes);
+    r->attempts = 3;
+    r->backoff = fx_new(&x.f, &google__protobuf__duration__descriptor);
+    r->backoff->nanos = 5000000;
+    traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_RETRY, r);
+    assert_int_equal(request(&x, "h", "/"), AGW_CONTINUE);
+    assert_int_equal(x.ctx.retry->attempts, 3);
+    assert_int_equal(x.ctx.retry->backoff_ms, 5);
+    unsigned found = 0;
+    for (int status = 100; status < 1000; status++)
+        found += agw_retry_has(x.ctx.retry, status);
+    for (size_t i = 0; i < AGW_ARRAY_LEN(codes); i++)
+        assert_true(agw_retry_has(x.ctx.retry, codes[i]));
+    assert_int_equal(found, AGW_ARRAY_LEN(codes));
+    fx_free(&x.f);
+    for (int i = 0; i < 3; i++) { /* neither is left out in silence */
+        begin(&x);
+        x.route = fx_route(&x.f, "l", "r", NULL, 'p', "/");
+        r = fx_new(&x.f, &pb__retry__descriptor);
+        r->condition = fx_text(&x.f, i == 0 ? "true" : "");
+        r->precondition = fx_text(&x.f, i == 1 ? "true" : "");
+        r->attempts = i == 2 ? -1 : 1;
+        traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_RETRY, r);
+        request(&x, "h", "/");
+        assert_int_equal(x.f.notes.errors, 1);
+        assert_non_null(fx_note(&x.f, "route/r", "policy retry: "));
+        fx_free(&x.f);
+    }
 }
 
 static void test_direct_response_and_timeout(void **state)
@@ -504,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_cors_preflight),
         cmocka_unit_test(test_bad_cors_is_refused),
         cmocka_unit_test(test_bad_specs_are_errors),
+        cmocka_unit_test(test_retry),
         cmocka_unit_test(test_direct_response_and_timeout),
         cmocka_unit_test(test_host_of_named_backends),
         cmocka_unit_test(test_backend_http),

@@ -24,6 +24,7 @@ struct agw_resource;
     X(TIMEOUT, "timeout")                                                                                    \
     X(CORS, "cors")                                                                                          \
     X(RETRY, "retry")                                                                                        \
+    X(MIRROR, "requestMirror")                                                                               \
     X(RESPONSE_HEADERS, "responseHeaderModifier")                                                            \
     X(REQUEST_HEADERS, "requestHeaderModifier")                                                              \
     X(HOST_REWRITE, "hostRewrite")                                                                           \

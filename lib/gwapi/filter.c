@@ -131,6 +131,44 @@ Pb__Retry *agw_gwapi_retry(struct agw_translate *t, const struct agw_node *n)
     return r;
 }
 
+static double mirror_percentage(const struct agw_node *m)
+{
+    const struct agw_node *part = agw_field(m, "fraction");
+
+    if (part)
+        return 100.0 * (double)agw_field_int(part, "numerator", 0) /
+               (double)agw_field_int(part, "denominator", 100);
+    return (double)agw_field_int(m, "percent", 100);
+}
+
+/* Adds the filter |f| of |list|, if it is one, to *mirrors: many filters make one policy. A reference that
+ * does not resolve costs only its copies. */
+static int mirror(struct agw_translate *t, const struct agw_object *route, const struct agw_node *list,
+                  const struct agw_node *f, Pb__RequestMirrors **mirrors)
+{
+    const struct agw_node *spec = agw_field(f, "requestMirror"), *ref = agw_field(spec, "backendRef");
+    Pb__RequestMirrors__Mirror *m;
+    struct agw_gwapi_refusal refusal;
+
+    if (!agw_field_is(f, "type", "RequestMirror"))
+        return 0;
+    m = agw_gwapi_new(t, Pb__RequestMirrors__Mirror, pb__request_mirrors__mirror__init);
+    if (!m || agw_gwapi_backend_ref(t, route, ref, &m->backend, &refusal))
+        return AGW_ENOMEM;
+    m->percentage = mirror_percentage(spec);
+    if (refusal.reason) {
+        agw_gwapi_refs_condition(t, route, ref, &refusal, "nothing is mirrored to it");
+        return 0;
+    }
+    if (!*mirrors) {
+        *mirrors = agw_gwapi_new(t, Pb__RequestMirrors, pb__request_mirrors__init);
+        if (!*mirrors || !((*mirrors)->mirrors = agw_gwapi_pointers(t, list->count)))
+            return AGW_ENOMEM;
+    }
+    (*mirrors)->mirrors[(*mirrors)->n_mirrors++] = m;
+    return 0;
+}
+
 /* --- of a rule --- */
 
 /* Fills |spec| from a filter; its kind stays unset when the filter is not served here. */
@@ -191,24 +229,30 @@ static int add_retry(struct agw_translate *t, const struct agw_node *retry, Pb__
     return 0;
 }
 
-int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_node *rule,
-                           Pb__TrafficPolicySpec ***ret_specs, size_t *ret_count,
+int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_object *route,
+                           const struct agw_node *rule, Pb__TrafficPolicySpec ***ret_specs, size_t *ret_count,
                            const struct agw_node **ret_unserved)
 {
     const struct agw_node *list = agw_field(rule, "filters"), *f, *unserved = NULL;
     Pb__TrafficPolicySpec **specs = agw_gwapi_pointers(t, (list ? list->count : 0) + 2);
+    Pb__RequestMirrors *mirrors = NULL;
     size_t count = 0;
 
     if (!specs)
         return AGW_ENOMEM;
     agw_node_each (f, list) {
         Pb__TrafficPolicySpec *spec = agw_gwapi_new(t, Pb__TrafficPolicySpec, pb__traffic_policy_spec__init);
+        bool first = !mirrors;
 
-        if (!spec || rule_filter(t, f, spec))
+        if (!spec || rule_filter(t, f, spec) || mirror(t, route, list, f, &mirrors))
             return AGW_ENOMEM;
+        if (first && mirrors) {
+            spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_REQUEST_MIRROR;
+            spec->request_mirror = mirrors;
+        }
         if (spec->kind_case != PB__TRAFFIC_POLICY_SPEC__KIND__NOT_SET)
             specs[count++] = spec;
-        else if (!unserved)
+        else if (!unserved && !agw_field_is(f, "type", "RequestMirror"))
             unserved = f;
     }
     if (add_timeouts(t, agw_field(rule, "timeouts"), specs, &count) ||
@@ -242,24 +286,30 @@ static int ref_filter(struct agw_translate *t, const struct agw_node *f, Pb__Bac
     return made ? 0 : AGW_ENOMEM;
 }
 
-int agw_gwapi_ref_filters(struct agw_translate *t, const struct agw_node *ref,
+int agw_gwapi_ref_filters(struct agw_translate *t, const struct agw_object *route, const struct agw_node *ref,
                           Pb__BackendPolicySpec ***ret_specs, size_t *ret_count,
                           const struct agw_node **ret_unserved)
 {
     const struct agw_node *list = agw_field(ref, "filters"), *f, *unserved = NULL;
     Pb__BackendPolicySpec **specs = agw_gwapi_pointers(t, list ? list->count : 0);
+    Pb__RequestMirrors *mirrors = NULL;
     size_t count = 0;
 
     if (!specs)
         return AGW_ENOMEM;
     agw_node_each (f, list) {
         Pb__BackendPolicySpec *spec = agw_gwapi_new(t, Pb__BackendPolicySpec, pb__backend_policy_spec__init);
+        bool first = !mirrors;
 
-        if (!spec || ref_filter(t, f, spec))
+        if (!spec || ref_filter(t, f, spec) || mirror(t, route, list, f, &mirrors))
             return AGW_ENOMEM;
+        if (first && mirrors) {
+            spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_REQUEST_MIRROR;
+            spec->request_mirror = mirrors;
+        }
         if (spec->kind_case != PB__BACKEND_POLICY_SPEC__KIND__NOT_SET)
             specs[count++] = spec;
-        else if (!unserved)
+        else if (!unserved && !agw_field_is(f, "type", "RequestMirror"))
             unserved = f;
     }
     *ret_specs = specs;

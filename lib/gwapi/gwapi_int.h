@@ -124,13 +124,20 @@ int agw_gwapi_backend_policies(struct agw_translate *t, const struct agw_object 
                                const struct agw_node *policies, Pb__BackendPolicySpec ***ret_specs,
                                size_t *ret_count, const char **ret_why);
 
+/* --- http_route.c --- */
+/* A reference at |at| does not resolve: so for all parents of the route. |what| follows. */
+void agw_gwapi_refs_condition(struct agw_translate *t, const struct agw_object *route,
+                              const struct agw_node *at, const struct agw_gwapi_refusal *refusal,
+                              const char *what);
+
 /* --- filter.c --- */
-/* The filters of a rule. *ret_unserved is the first that is not served: the rule must answer 500 then. */
-int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_node *rule,
-                           Pb__TrafficPolicySpec ***ret_specs, size_t *ret_count,
+/* The filters of a rule of |route|. *ret_unserved is the first that is not served: the rule must answer 500
+ * then. */
+int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_object *route,
+                           const struct agw_node *rule, Pb__TrafficPolicySpec ***ret_specs, size_t *ret_count,
                            const struct agw_node **ret_unserved);
 /* The same for those of a backendRef. */
-int agw_gwapi_ref_filters(struct agw_translate *t, const struct agw_node *ref,
+int agw_gwapi_ref_filters(struct agw_translate *t, const struct agw_object *route, const struct agw_node *ref,
                           Pb__BackendPolicySpec ***ret_specs, size_t *ret_count,
                           const struct agw_node **ret_unserved);
 /* From the fields of CORS or retry; NULL when memory is out. */

@@ -8,6 +8,7 @@ const struct agw_policy_ops *const agw_policy_table[] = {
     &agw_policy_timeout,
     &agw_policy_cors,
     &agw_policy_retry,
+    &agw_policy_mirror,
     &agw_policy_response_headers,
     &agw_policy_request_headers,
     &agw_policy_host_rewrite,

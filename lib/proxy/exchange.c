@@ -87,6 +87,8 @@ void agw_exchange_end(struct agw_exchange *x, int close_code)
     agw_timer_cancel(&x->worker->loop.timers, &x->request_timer);
     agw_timer_cancel(&x->worker->loop.timers, &x->backend_timer);
     agw_exchange_pause_cancel(x);
+    if (x->mirrors)
+        agw_mirrors_abandon(x->mirrors);
     agw_exchange_account(x, close_code);
     agw_chain_clear(&x->held);
     agw_chain_clear(&x->replay);

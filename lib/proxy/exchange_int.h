@@ -52,6 +52,7 @@ struct agw_exchange {
     struct agw_policy_ctx ctx;
     const struct agw_backend_ref *ref;
     const struct agw_endpoint *endpoint;
+    struct agw_list *mirrors; /* that are fed with the body; NULL: never any */
 
     struct agw_chain held;   /* request body that came before the upstream stream was open */
     struct agw_chain replay; /* request body sent so far, while a second try is possible */
@@ -109,6 +110,8 @@ AGW_STEP_LIST(X)
 /* --- exchange_down.c: the client's side --- */
 extern const struct agw_stream_events agw_exchange_down_events;
 int agw_exchange_send_body(struct agw_exchange *x, struct agw_chain *data); /* to the upstream */
+/* Sends copies of the request as it stands to the mirrors of the route and of x->ref. */
+void agw_exchange_mirror(struct agw_exchange *x);
 void agw_exchange_push_request(struct agw_exchange *x); /* what is held, and the end, to the upstream */
 
 /* --- exchange_up.c: the upstream's side --- */

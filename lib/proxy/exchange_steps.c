@@ -133,6 +133,8 @@ enum agw_step_result agw_step_backend(struct agw_exchange *x)
     x->ctx.backend = b;
     if (b->kind == AGW_BACKEND_INVALID)
         return agw_exchange_fail(x, 500, b->reason);
+    if ((x->ctx.route->mirrors.count | x->ref->mirrors.count) && b->kind != AGW_BACKEND_MCP)
+        agw_exchange_mirror(x);
     return agw_exchange_next(x, AGW_STEP_BACKEND_POLICY);
 }
 

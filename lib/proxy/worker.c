@@ -114,6 +114,7 @@ static void *worker_main(void *arg)
     agw_rcu_register();
     agw_loop_run(&w->loop);
     agw_mcp_free(w->mcp);
+    agw_mirrors_free(&w->mirrors);
     agw_client_free(w->client);
     agw_dns_free(w->dns);
     w->mcp = NULL;
@@ -132,6 +133,7 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
     if (!w->dns)
         return AGW_EDNS;
     w->client = agw_client_new(&w->loop, w->dns, &agw_client_default_limits);
+    agw_mirrors_init(&w->mirrors, &w->loop, w->client);
     w->metrics = agw_metrics_shard(o->metrics, w->loop.index);
     w->access_log = o->access_log;
     w->mcp = w->client ? agw_mcp_new(&w->loop, w->client, w->metrics, o->session_key) : NULL;
@@ -160,6 +162,7 @@ int agw_worker_init(struct agw_worker *w, struct agw_gateway *g, unsigned index,
 void agw_worker_free(struct agw_worker *w)
 {
     agw_mcp_free(w->mcp);
+    agw_mirrors_free(&w->mirrors);
     agw_client_free(w->client);
     agw_dns_free(w->dns);
     agw_retry_budgets_free(&w->retries);

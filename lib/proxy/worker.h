@@ -11,6 +11,7 @@
 #include "event/memory.h"
 #include "mcp/handler.h"
 #include "proxy/forward/budget.h"
+#include "proxy/forward/mirror.h"
 #include "proxy/server/server_conn.h"
 #include "telemetry/access_log.h"
 #include "telemetry/metrics.h"
@@ -26,6 +27,7 @@ struct agw_worker {
     struct agw_metrics *metrics;
     struct agw_access_log *access_log; /* NULL: off */
     struct agw_retry_budgets retries;
+    struct agw_mirrors mirrors;
     struct agw_list acceptors;
     struct agw_list conns; /* struct agw_server_conn: all that are open */
     uint32_t conn_count;

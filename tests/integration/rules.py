@@ -41,6 +41,10 @@ def replace_prefix(value):
     return {"type": "ReplacePrefixMatch", "replacePrefixMatch": value}
 
 
+def mirror(name, **spec):
+    return {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": name, "port": 80}, **spec}}
+
+
 def cors(**spec):
     return {"type": "CORS", "cors": spec}
 

@@ -24,7 +24,7 @@ file, those of filters and timeouts are in test_filters):
 19 redirects                                   test_redirect_on_https, test_redirect_without_a_host; test_routing: test_redirect
 20 path rewrites                               test_prefix_rewrite_joins, test_rewrite_and_header_filters
 21 host rewrites                               test_host_of_a_named_backend; test_routing: test_full_path_*
-22 mirrors                                     not served: 26
+22 mirrors                                    test_mirror
 23 CORS                                       test_cors
 24 timeouts                                    test_timeout_*; test_routing: test_timeouts
 25 retries                                    test_retry

@@ -40,6 +40,9 @@ static void value(FILE *out, const ProtobufCFieldDescriptor *f, const void *at)
     case PROTOBUF_C_TYPE_INT64:
         fprintf(out, "%lld", (long long)*(const int64_t *)at);
         break;
+    case PROTOBUF_C_TYPE_DOUBLE:
+        fprintf(out, "%g", *(const double *)at);
+        break;
     default: /* 32-bit numbers and booleans */
         fprintf(out, "%d", *(const int *)at);
         break;
@@ -66,6 +69,8 @@ static bool is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
         return *(void *const *)at != NULL;
     case PROTOBUF_C_TYPE_INT64:
         return *(const int64_t *)at != 0;
+    case PROTOBUF_C_TYPE_DOUBLE:
+        return *(const double *)at != 0;
     default:
         return *(const int *)at != 0;
     }

@@ -79,6 +79,45 @@ static void retry(void **state)
     translated_free(&t);
 }
 
+#define MIRROR "backend={service={namespace=default hostname=s.default.svc.cluster.local} port=80}"
+
+static void mirrors(void **state)
+{
+    struct translated t;
+
+    expect_resources(
+        GATEWAY SERVICE ROUTE
+        "  rules:\n"
+        "  - filters:\n"
+        "    - {type: RequestMirror, requestMirror: {backendRef: {name: s, port: 80}}}\n"
+        "    - {type: RequestMirror, requestMirror: {backendRef: {name: s, port: 80}, percent: 25}}\n"
+        "    - {type: RequestMirror, requestMirror: {backendRef: {name: s, port: 80}, fraction: {numerator: "
+        "1, "
+        "denominator: 8}}}\n"
+        "    backendRefs:\n"
+        "    - name: s\n"
+        "      port: 80\n"
+        "      filters: [{type: RequestMirror, requestMirror: {backendRef: {name: s, port: 80}}}]\n",
+        "route/",
+        HEAD " " BACKEND " backend_policies={request_mirror={mirrors={" MIRROR " percentage=100}}}} "
+             "traffic_policies={request_mirror={mirrors={" MIRROR " percentage=100} mirrors={" MIRROR
+             " percentage=25} mirrors={" MIRROR " percentage=12.5}}}}\n");
+    t = translate(GATEWAY ROUTE
+                  "  rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: {name: s, "
+                  "port: 80}}}]}]\n");
+    expect_lines(t.resources, "route/", HEAD "}\n"); /* the rule works without the copies */
+    assert_non_null(strstr(t.findings, "there is no Service default/s: nothing is mirrored to it "
+                                       "(BackendNotFound)"));
+    translated_free(&t);
+    t = translate(GATEWAY ROUTE
+                  "  rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: {name: s}, "
+                  "percent: 1, fraction: {numerator: 3, denominator: 2}}}]}]\n");
+    assert_non_null(strstr(t.findings, "backendRef.port: is required for a Service"));
+    assert_non_null(strstr(t.findings, "fraction: must not be set together with percent"));
+    assert_non_null(strstr(t.findings, "fraction: numerator must not be larger than denominator"));
+    translated_free(&t);
+}
+
 static void redirects(void **state)
 {
     expect_resources(
@@ -147,6 +186,7 @@ int main(void)
         cmocka_unit_test(rule_filters),
         cmocka_unit_test(cors),
         cmocka_unit_test(retry),
+        cmocka_unit_test(mirrors),
         cmocka_unit_test(redirects),
         cmocka_unit_test(backend_filters),
         cmocka_unit_test(unserved_rule_filter),

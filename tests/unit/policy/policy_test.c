@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "base/check.h"
 #include "config/compile/fixture.h"
+#include "config/snapshot.h"
 #include "failmalloc.h"
 #include "policy/table.h"
 
@@ -398,6 +399,65 @@ static void test_retry(void **state)
     }
 }
 
+static Pb__RequestMirrors *mirror_to(struct fixture *f, const char *backend, double percentage)
+{
+    Pb__RequestMirrors *all = fx_new(f, &pb__request_mirrors__descriptor);
+    Pb__RequestMirrors__Mirror *m = fx_new(f, &pb__request_mirrors__mirror__descriptor);
+    m->percentage = percentage;
+    m->backend = fx_new(f, &pb__backend_reference__descriptor);
+    m->backend->kind_case = PB__BACKEND_REFERENCE__KIND_BACKEND;
+    m->backend->backend = fx_text(f, backend);
+    all->mirrors = agw_arena_copy(&f->arena, &m, sizeof(struct agw_backend *));
+    all->n_mirrors = 1;
+    return all;
+}
+
+static void test_mirrors(void **state)
+{
+    struct exchange x;
+    begin(&x);
+    struct fixture *f = &x.f;
+    fx_add(f, AGW_RESOURCE_BACKEND, fx_static(f, "ns", "b", "127.0.0.1", 80), NULL);
+    fx_add(f, AGW_RESOURCE_BACKEND, fx_static(f, "ns", "copy", "127.0.0.1", 81), NULL);
+    x.route = fx_route(f, "l", "r", NULL, 'p', "/");
+    Pb__RouteBackend *ref = fx_ref(f, x.route, "ns/b", 1);
+    Pb__BackendPolicySpec *own = fx_backend_policy(f, PB__BACKEND_POLICY_SPEC__KIND_REQUEST_MIRROR,
+                                                   mirror_to(f, "ns/missing", 33.3333));
+    ref->backend_policies = &own;
+    ref->n_backend_policies = 1;
+    traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_REQUEST_MIRROR, mirror_to(f, "ns/copy", 100));
+    assert_int_equal(request(&x, "h", "/"), AGW_CONTINUE);
+    const struct agw_route *r = x.ctx.route;
+    assert_int_equal(r->mirrors.count, 1);
+    assert_int_equal(r->mirrors.v[0].share, AGW_MIRROR_ALL);
+    assert_str(agw_snapshot_backend(f->snap, r->mirrors.v[0].backend)->name, "ns/copy");
+    assert_int_equal(r->backends[0].mirrors.count, 1);
+    assert_int_equal(r->backends[0].mirrors.v[0].share, 333333);
+    assert_int_equal(agw_snapshot_backend(f->snap, r->backends[0].mirrors.v[0].backend)->kind,
+                     AGW_BACKEND_INVALID);
+    assert_int_equal(fx_backend(f, &r->backends[0])->kind, AGW_BACKEND_STATIC);
+    fx_free(f);
+    begin(&x); /* a share that is none */
+    x.route = fx_route(f, "l", "r", NULL, 'p', "/");
+    traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_REQUEST_MIRROR, mirror_to(f, "ns/copy", 101));
+    request(&x, "h", "/");
+    assert_non_null(fx_note(f, "route/r", "policy requestMirror: mirrors[0]: percentage 101"));
+    assert_int_equal(x.ctx.route->mirrors.count, 0);
+    fx_free(f);
+    begin(&x); /* a place where mirrors are not served */
+    Pb__Backend *b = fx_static(f, "ns", "b", "127.0.0.1", 80);
+    own = fx_backend_policy(f, PB__BACKEND_POLICY_SPEC__KIND_REQUEST_MIRROR, mirror_to(f, "ns/copy", 1));
+    b->inline_policies = &own;
+    b->n_inline_policies = 1;
+    fx_add(f, AGW_RESOURCE_BACKEND, b, NULL);
+    x.route = fx_route(f, "l", "r", NULL, 'p', "/");
+    fx_ref(f, x.route, "ns/b", 1);
+    request(&x, "h", "/");
+    assert_non_null(fx_note(f, "backend/ns/b", "no effect here"));
+    assert_int_equal(x.f.notes.errors, 0);
+    fx_free(f);
+}
+
 static void test_direct_response_and_timeout(void **state)
 {
     struct exchange x;
@@ -548,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_bad_cors_is_refused),
         cmocka_unit_test(test_bad_specs_are_errors),
         cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_mirrors),
         cmocka_unit_test(test_direct_response_and_timeout),
         cmocka_unit_test(test_host_of_named_backends),
         cmocka_unit_test(test_backend_http),

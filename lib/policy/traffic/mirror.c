@@ -10,8 +10,9 @@ static int compile(const void *spec, struct agw_arena *arena, const void **ret_c
         if (!(share >= 0 && share <= 100))
             return agw_error_set(err, AGW_EINVAL, "mirrors[%zu]: percentage %g is not in 0..100", i, share);
     }
-    *ret_conf = in;
+    *ret_conf = NULL; /* nothing of it runs */
     return 0;
 }
 
-const struct agw_policy_ops agw_policy_mirror = {.kind = AGW_POLICY_MIRROR, .compile = compile};
+const struct agw_policy_ops agw_policy_mirror = {
+    .kind = AGW_POLICY_MIRROR, .own_conf = true, .compile = compile};

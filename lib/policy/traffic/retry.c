@@ -44,4 +44,4 @@ static enum agw_verdict request(const void *conf, struct agw_policy_ctx *ctx)
 }
 
 const struct agw_policy_ops agw_policy_retry = {
-    .kind = AGW_POLICY_RETRY, .compile = compile, .request = request};
+    .kind = AGW_POLICY_RETRY, .own_conf = true, .compile = compile, .request = request};

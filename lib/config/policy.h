@@ -30,6 +30,7 @@ struct agw_resource;
     X(HOST_REWRITE, "hostRewrite")                                                                           \
     X(URL_REWRITE, "urlRewrite")                                                                             \
     X(REDIRECT, "requestRedirect")                                                                           \
+    X(DELAY, "delay")                                                                                        \
     X(DIRECT_RESPONSE, "directResponse")                                                                     \
     X(BACKEND_TLS, "backendTLS")                                                                             \
     X(BACKEND_HTTP, "backendHTTP")                                                                           \
@@ -44,7 +45,11 @@ enum agw_policy_kind {
         AGW_POLICY_COUNT
 };
 
-enum agw_verdict { AGW_CONTINUE, AGW_RESPOND };
+enum agw_verdict {
+    AGW_CONTINUE,
+    AGW_RESPOND,
+    AGW_WAIT, /* route phase only: go on with the next one after ctx->wait_ms */
+};
 
 #define AGW_RETRY_CODE_MIN 400
 #define AGW_RETRY_CODE_MAX 599
@@ -78,7 +83,9 @@ struct agw_policy_ctx {
     const struct agw_backend *backend;
     uint32_t request_timeout_ms, backend_timeout_ms; /* 0: none */
     const struct agw_retry *retry;                   /* NULL: none */
-    struct agw_str cors_origin;                      /* the client's, if it is allowed; else empty */
+    uint32_t wait_ms;                                /* AGW_WAIT */
+    uint32_t resume;            /* the policy to go on with: not the first, after a wait */
+    struct agw_str cors_origin; /* the client's, if it is allowed; else empty */
     bool cors_preflight;
     bool host_set; /* the upstream's Host is decided: a backend's own name does not replace it */
 };
@@ -126,12 +133,15 @@ struct agw_policy_set {
 static inline enum agw_verdict agw_policy_request(const struct agw_policy_set *set,
                                                   struct agw_policy_ctx *ctx)
 {
-    for (uint32_t i = 0; i < set->count; i++) {
+    for (uint32_t i = ctx->resume; i < set->count; i++) {
         const struct agw_policy_use *use = &set->v[i];
         enum agw_verdict verdict = use->ops->request ? use->ops->request(use->conf, ctx) : AGW_CONTINUE;
-        if (verdict != AGW_CONTINUE)
-            return verdict;
+        if (verdict == AGW_CONTINUE)
+            continue;
+        ctx->resume = verdict == AGW_WAIT ? i + 1 : 0;
+        return verdict;
     }
+    ctx->resume = 0;
     return AGW_CONTINUE;
 }
 

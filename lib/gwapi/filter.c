@@ -44,7 +44,7 @@ static int headers(struct agw_translate *t, const struct agw_node *list, Pb__Hea
     return 0;
 }
 
-static Pb__HeaderModifier *header_modifier(struct agw_translate *t, const struct agw_node *n)
+Pb__HeaderModifier *agw_gwapi_header_modifier(struct agw_translate *t, const struct agw_node *n)
 {
     Pb__HeaderModifier *m = agw_gwapi_new(t, Pb__HeaderModifier, pb__header_modifier__init);
 
@@ -178,10 +178,12 @@ static int rule_filter(struct agw_translate *t, const struct agw_node *f, Pb__Tr
 
     if (agw_field_is(f, "type", "RequestHeaderModifier")) {
         spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_REQUEST_HEADER_MODIFIER;
-        made = spec->request_header_modifier = header_modifier(t, agw_field(f, "requestHeaderModifier"));
+        made = spec->request_header_modifier =
+            agw_gwapi_header_modifier(t, agw_field(f, "requestHeaderModifier"));
     } else if (agw_field_is(f, "type", "ResponseHeaderModifier")) {
         spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_RESPONSE_HEADER_MODIFIER;
-        made = spec->response_header_modifier = header_modifier(t, agw_field(f, "responseHeaderModifier"));
+        made = spec->response_header_modifier =
+            agw_gwapi_header_modifier(t, agw_field(f, "responseHeaderModifier"));
     } else if (agw_field_is(f, "type", "RequestRedirect")) {
         spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_REQUEST_REDIRECT;
         made = spec->request_redirect = redirect(t, agw_field(f, "requestRedirect"));
@@ -273,10 +275,12 @@ static int ref_filter(struct agw_translate *t, const struct agw_node *f, Pb__Bac
 
     if (agw_field_is(f, "type", "RequestHeaderModifier")) {
         spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_REQUEST_HEADER_MODIFIER;
-        made = spec->request_header_modifier = header_modifier(t, agw_field(f, "requestHeaderModifier"));
+        made = spec->request_header_modifier =
+            agw_gwapi_header_modifier(t, agw_field(f, "requestHeaderModifier"));
     } else if (agw_field_is(f, "type", "ResponseHeaderModifier")) {
         spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_RESPONSE_HEADER_MODIFIER;
-        made = spec->response_header_modifier = header_modifier(t, agw_field(f, "responseHeaderModifier"));
+        made = spec->response_header_modifier =
+            agw_gwapi_header_modifier(t, agw_field(f, "responseHeaderModifier"));
     } else if (agw_field_is(f, "type", "RequestRedirect")) {
         spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_REQUEST_REDIRECT;
         made = spec->request_redirect = redirect(t, agw_field(f, "requestRedirect"));

@@ -75,6 +75,7 @@ int agw_gwapi_services(struct agw_translate *t);
 int agw_gwapi_backends(struct agw_translate *t);
 int agw_gwapi_gateways(struct agw_translate *t);
 int agw_gwapi_http_routes(struct agw_translate *t);
+int agw_gwapi_policies(struct agw_translate *t);
 
 /* --- service.c --- */
 enum agw_gwapi_protocol { AGW_APP_PLAIN, AGW_APP_A2A, AGW_APP_MCP, AGW_APP_MCP_SSE, AGW_APP_UNSERVED };
@@ -140,7 +141,8 @@ int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_object *rou
 int agw_gwapi_ref_filters(struct agw_translate *t, const struct agw_object *route, const struct agw_node *ref,
                           Pb__BackendPolicySpec ***ret_specs, size_t *ret_count,
                           const struct agw_node **ret_unserved);
-/* From the fields of CORS or retry; NULL when memory is out. */
+/* From the fields of a filter; NULL when memory is out. */
+Pb__HeaderModifier *agw_gwapi_header_modifier(struct agw_translate *t, const struct agw_node *n);
 Pb__CORS *agw_gwapi_cors(struct agw_translate *t, const struct agw_node *n);
 Pb__Retry *agw_gwapi_retry(struct agw_translate *t, const struct agw_node *n);
 /* A duration message, NULL for 0 ("0s" means none) or when memory is out. */

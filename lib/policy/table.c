@@ -14,6 +14,7 @@ const struct agw_policy_ops *const agw_policy_table[] = {
     &agw_policy_host_rewrite,
     &agw_policy_url_rewrite,
     &agw_policy_redirect,
+    &agw_policy_delay,
     &agw_policy_direct_response,
     &agw_policy_backend_tls,
     &agw_policy_backend_http,

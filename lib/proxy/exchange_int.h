@@ -14,7 +14,7 @@
     X(BACKEND, backend) /* weighted choice; protocol-aware backends take over here */                        \
     X(BACKEND_POLICY, backend_policy)                                                                        \
     X(CONNECT, connect) /* pick an endpoint, open the stream, send the head */                               \
-    X(PAUSE, pause)     /* a timer runs until the next try */                                                \
+    X(PAUSE, pause)     /* a timer runs until the next try, or as a policy wants it */                       \
     X(AWAIT, await)     /* the response head, or a reason to try again */                                    \
     X(RESPOND, respond) /* policies on the response, its head to the client */                               \
     X(RELAY, relay)     /* bodies move until both directions have ended */                                   \
@@ -32,10 +32,11 @@ enum agw_step_result { AGW_STEP_MORE, AGW_STEP_WAIT, AGW_STEP_DONE };
 
 #define AGW_EXCHANGE_MAGIC 0x65786368u
 
-/* Made when a try is to wait for the next one. */
+/* Made when an exchange is to wait for a timer. */
 struct agw_exchange_pause {
     struct agw_timer timer;
     struct agw_exchange *exchange;
+    enum agw_step next;
     struct agw_stream *left; /* whose answer is not passed on; NULL: none */
 };
 
@@ -130,6 +131,8 @@ bool agw_exchange_retry(struct agw_exchange *x);
 bool agw_exchange_retry_status(struct agw_exchange *x, int status);
 /* Before each try of a request with a retry policy. AGW_ENOMEM. */
 int agw_exchange_retry_begin(struct agw_exchange *x);
+/* Comes back to the route's policies after x->ctx.wait_ms. */
+enum agw_step_result agw_exchange_delay(struct agw_exchange *x);
 void agw_exchange_pause_cancel(struct agw_exchange *x);
 
 /* --- a2a.c: agent cards and method names --- */

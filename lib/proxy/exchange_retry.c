@@ -1,4 +1,5 @@
-/* Trying again: over a reused connection that was closed meanwhile, and as the route's retry policy says. */
+/* Waiting, and trying again: over a reused connection that was closed meanwhile, and as the route's retry
+ * policy says. */
 #include <stdio.h>
 #include "proxy/exchange_int.h"
 
@@ -98,7 +99,7 @@ static void on_pause_over(struct agw_timer *t)
     struct agw_exchange_pause *p = agw_container_of(t, struct agw_exchange_pause, timer);
     struct agw_exchange *x = p->exchange;
     drop_left(p);
-    x->step = AGW_STEP_CONNECT;
+    x->step = p->next;
     agw_exchange_run(x);
 }
 
@@ -118,6 +119,16 @@ void agw_exchange_pause_cancel(struct agw_exchange *x)
         return;
     agw_timer_cancel(&x->worker->loop.timers, &x->pause->timer);
     drop_left(x->pause);
+}
+
+enum agw_step_result agw_exchange_delay(struct agw_exchange *x)
+{
+    struct agw_exchange_pause *p = pause_of(x);
+    if (!p)
+        return agw_exchange_fail(x, 503, "out of memory");
+    p->next = AGW_STEP_ROUTE_POLICY;
+    agw_timer_set(&x->worker->loop.timers, &p->timer, x->worker->loop.now_ms + x->ctx.wait_ms);
+    return agw_exchange_next(x, AGW_STEP_PAUSE);
 }
 
 /* The policy's time is the least; a part more keeps clients apart that failed together. */
@@ -153,6 +164,7 @@ static bool retry(struct agw_exchange *x, bool leave)
         agw_timer_cancel(&x->worker->loop.timers, &x->backend_timer);
     }
     agw_exchange_drop_upstream(x, AGW_ECANCELED);
+    p->next = AGW_STEP_CONNECT;
     agw_timer_set(&x->worker->loop.timers, &p->timer, x->worker->loop.now_ms + backoff(x));
     x->retries++;
     x->step = AGW_STEP_PAUSE;

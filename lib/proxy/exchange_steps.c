@@ -116,12 +116,19 @@ static enum agw_step_result policy_reply(struct agw_exchange *x)
 
 enum agw_step_result agw_step_route_policy(struct agw_exchange *x)
 {
-    if (add_forwarded(x))
-        return agw_exchange_fail(x, 503, "out of memory");
-    if (agw_policy_request(&x->ctx.route->policies, &x->ctx) != AGW_CONTINUE)
+    if (x->ctx.resume == 0) {
+        if (add_forwarded(x))
+            return agw_exchange_fail(x, 503, "out of memory");
+        arm(x, &x->request_timer, x->ctx.request_timeout_ms);
+    }
+    switch (agw_policy_request(&x->ctx.route->policies, &x->ctx)) {
+    case AGW_RESPOND:
         return policy_reply(x);
-    arm(x, &x->request_timer, x->ctx.request_timeout_ms);
-    return agw_exchange_next(x, AGW_STEP_BACKEND);
+    case AGW_WAIT:
+        return agw_exchange_delay(x);
+    default:
+        return agw_exchange_next(x, AGW_STEP_BACKEND);
+    }
 }
 
 enum agw_step_result agw_step_backend(struct agw_exchange *x)

@@ -109,6 +109,29 @@ def grant(to_namespace, from_namespace, kind="Service", name=None, group=""):
     }
 
 
+def target(kind, name, section=None):
+    made = {"group": "gateway.networking.k8s.io", "kind": kind, "name": name}
+    if section:
+        made["sectionName"] = section
+    return made
+
+
+def policy(name, targets=None, traffic=None, selectors=None, inheritance=None, namespace=NAMESPACE):
+    spec = {"traffic": traffic}
+    if targets:
+        spec["targetRefs"] = targets
+    if selectors:
+        spec["targetSelectors"] = selectors
+    if inheritance:
+        spec["strategy"] = {"inheritance": inheritance}
+    return {
+        "apiVersion": "agentgateway.dev/v1alpha1",
+        "kind": "AgentgatewayPolicy",
+        "metadata": meta(name, namespace),
+        "spec": spec,
+    }
+
+
 def backend(name, spec, namespace=NAMESPACE):
     return {
         "apiVersion": "agentgateway.dev/v1alpha1",

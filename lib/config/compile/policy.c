@@ -57,7 +57,7 @@ static const struct kind_info traffic_kinds[] = {
     TRAFFIC(BASIC_AUTH) = {.guard = true},
     TRAFFIC(API_KEY_AUTH) = {.guard = true},
     TRAFFIC(HOST_REWRITE) = {KIND(HOST_REWRITE)},
-    TRAFFIC(DELAY) = {0},
+    TRAFFIC(DELAY) = {KIND(DELAY)},
 };
 
 static const struct kind_info backend_kinds[] = {

@@ -77,7 +77,7 @@ static const struct agw_field header[] = {
     AGW_END,
 };
 
-static const struct agw_field header_modifier[] = {
+const struct agw_field agw_fields_header_modifier[] = {
     AGW_LIST("set", header, .max_items = 16, .unique = "name"),
     AGW_LIST("add", header, .max_items = 16, .unique = "name"),
     {.name = "remove", .type = AGW_FIELD_TEXT, .list = true, .max_items = 16, A_HEADER},
@@ -128,8 +128,8 @@ static const struct agw_field mirror[] = {
 /* The members of filters that are not served yet are not looked into: the rule answers 500. */
 static const struct agw_field filter[] = {
     AGW_TEXT("type", .one_of = filter_types, .required = true),
-    AGW_MAP("requestHeaderModifier", header_modifier),
-    AGW_MAP("responseHeaderModifier", header_modifier),
+    AGW_MAP("requestHeaderModifier", agw_fields_header_modifier),
+    AGW_MAP("responseHeaderModifier", agw_fields_header_modifier),
     AGW_MAP("requestRedirect", redirect),
     AGW_MAP("urlRewrite", rewrite),
     AGW_MAP("requestMirror", mirror),

@@ -361,6 +361,39 @@ static void test_bad_specs_are_errors(void **state)
     fx_free(&x.f);
 }
 
+static void test_delay(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms; /* -1: refused */
+    } cases[] = {{"250", 250},        {"250ms", 250},    {"1m30s", 90000}, {"0", 0},
+                 {"0s", 0},           {"", -1},          {"soon", -1},     {"1.5s", -1},
+                 {"duration(1)", -1}, {"1s 1s", -1},     {"-1", -1},       {"1h1s", -1},
+                 {" 1h ", 3600000},   {"123456789", -1}, {"1s5", -1}};
+    for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {
+        struct exchange x;
+        begin(&x);
+        x.route = fx_route(&x.f, "l", "r", NULL, 'p', "/");
+        Pb__Delay *d = fx_new(&x.f, &pb__delay__descriptor);
+        d->duration = fx_text(&x.f, cases[i].text);
+        Pb__DirectResponse *after = fx_new(&x.f, &pb__direct_response__descriptor);
+        after->status = 204;
+        traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_DELAY, d);
+        traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_DIRECT_RESPONSE, after);
+        enum agw_verdict v = request(&x, "h", "/");
+        if (x.f.notes.errors != (cases[i].ms < 0))
+            fail_msg("\"%s\"", cases[i].text);
+        if (cases[i].ms > 0) {
+            assert_int_equal(v, AGW_WAIT);
+            assert_int_equal(x.ctx.wait_ms, cases[i].ms);
+            v = agw_policy_request(&x.ctx.route->policies, &x.ctx); /* goes on behind it */
+        }
+        assert_int_equal(v, cases[i].ms < 0 ? AGW_CONTINUE : AGW_RESPOND);
+        assert_int_equal(x.ctx.resume, 0);
+        fx_free(&x.f);
+    }
+}
+
 static void test_retry(void **state)
 {
     struct exchange x;
@@ -607,6 +640,7 @@ int main(void)
         cmocka_unit_test(test_cors_preflight),
         cmocka_unit_test(test_bad_cors_is_refused),
         cmocka_unit_test(test_bad_specs_are_errors),
+        cmocka_unit_test(test_delay),
         cmocka_unit_test(test_retry),
         cmocka_unit_test(test_mirrors),
         cmocka_unit_test(test_direct_response_and_timeout),

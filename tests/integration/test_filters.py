@@ -97,6 +97,25 @@ def test_response_filter_on_answers_of_the_gateway(serve, ups):
     assert found == {"/redirect": (302, "yes"), "/missing": (500, "yes"), "/asleep": (503, "yes"), "/late": (504, "yes")}
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_statuses(serve, ups, status):
+    """Of a rule and of a backend, for a request with a body too: nothing of it reaches a backend."""
+    away = redirect(hostname="away.test", port=80, statusCode=status)
+    site = serve(
+        m.route(
+            "r",
+            m.rule(matches=[m.prefix("/rule")], filters=[away]),
+            m.rule(m.ref("v1", filters=[away]), matches=[m.prefix("/backend")]),
+        )
+    )
+    ups["v1"].clear()
+    for path in ("/rule", "/backend"):
+        for method, body in (("GET", None), ("HEAD", None), ("POST", b"x" * 5000)):
+            answer = ask(site.port, method, f"{path}/a%20b?q=%2F&r", body=body)
+            assert (answer.status, answer.get("location")) == (status, f"http://away.test{path}/a%20b?q=%2F&r")
+    assert ups["v1"].requests == []
+
+
 def test_redirect_on_https(start_gateway, authority):
     port, plain = free_ports(2)
     rules = {

@@ -87,6 +87,20 @@ static void do_stop(struct agw_worker *w)
     agw_loop_stop(&w->loop);
 }
 
+/* Most workers never retry or mirror. */
+static void show_forward(struct agw_worker *w)
+{
+    struct agw_metrics_forward now = {.retries = w->retries.taken,
+                                      .retries_denied = w->retries.denied,
+                                      .mirrors = w->mirrors.started,
+                                      .mirrors_dropped = w->mirrors.dropped};
+    uint64_t sum = now.retries + now.retries_denied + now.mirrors + now.mirrors_dropped;
+    if (sum == w->shown)
+        return;
+    w->shown = sum;
+    agw_metrics_forward(w->metrics, &now);
+}
+
 static void before_wait(struct agw_loop *loop)
 {
     struct agw_worker *w = loop->ctx;
@@ -97,6 +111,7 @@ static void before_wait(struct agw_loop *loop)
                                        .open = c->open,
                                        .idle = c->idle};
     agw_metrics_upstream(w->metrics, &now);
+    show_forward(w);
     agw_rcu_offline();
 }
 

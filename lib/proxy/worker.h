@@ -28,6 +28,7 @@ struct agw_worker {
     struct agw_access_log *access_log; /* NULL: off */
     struct agw_retry_budgets retries;
     struct agw_mirrors mirrors;
+    uint64_t shown; /* of what these two count, in the metrics */
     struct agw_list acceptors;
     struct agw_list conns; /* struct agw_server_conn: all that are open */
     uint32_t conn_count;

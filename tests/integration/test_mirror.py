@@ -78,6 +78,9 @@ def test_share_of_copies(serve, ups):
     eventually(lambda: abs(len(ups["v2"].seen("/percent")) - 100) <= 27)
     eventually(lambda: abs(len(ups["v2"].seen("/part")) - 250) <= 34)
     assert ups["v2"].seen("/none") == []
+    copies = len(ups["v2"].requests)
+    eventually(lambda: site.gateway.metric("agentgateway_mirrors_total") == copies)
+    assert site.gateway.metric("agentgateway_mirrors_dropped_total") == 0
 
 
 def test_bad_mirrors_cost_nothing(serve, ups):
@@ -119,6 +122,7 @@ def test_slow_mirror_does_not_slow_the_request(serve, ups):
     answer = ask(site.port, "POST", "/slow", body=bytes(size))
     assert (answer.status, answer.body) == (200, str(size).encode())
     assert site.gateway.memory() - before < 16 << 20
+    eventually(lambda: site.gateway.metric("agentgateway_mirrors_dropped_total") == 1)
     gate.set()
     assert served_by(site.port) == "v1"
 

@@ -234,3 +234,5 @@ def test_budget_keeps_an_outage_small(serve, ups):
     allowed = 100 + requests / 5 + 10 * (time.monotonic() - started + 1)
     retries = len(ups["v1"].seen("/outage")) - requests
     assert 100 <= retries <= allowed, (retries, allowed)
+    eventually(lambda: site.gateway.metric("agentgateway_retries_total") == retries)
+    assert site.gateway.metric("agentgateway_retries_denied_total") > 0

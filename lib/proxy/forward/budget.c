@@ -61,8 +61,11 @@ void agw_retry_budget_request(struct agw_retry_budgets *b, uint32_t backend, uin
 bool agw_retry_budget_take(struct agw_retry_budgets *b, uint32_t backend, uint64_t now_ms)
 {
     struct agw_retry_balance *r = find_now(b, backend, now_ms);
-    if (!r || r->milli < 1000)
+    if (!r || r->milli < 1000) {
+        b->denied++;
         return false;
+    }
+    b->taken++;
     r->milli -= 1000;
     return true;
 }

@@ -13,6 +13,7 @@ struct agw_retry_balance;
 struct agw_retry_budgets { /* zeroed: empty */
     struct agw_retry_balance *v;
     uint32_t count; /* by number of the backend; 16 bytes each */
+    uint64_t taken, denied;
 };
 
 void agw_retry_budgets_free(struct agw_retry_budgets *b);

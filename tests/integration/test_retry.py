@@ -1,5 +1,6 @@
 """Retries: rules 24 and 25 of test_rules. The upstream counts the tries; the client sees one answer."""
 
+import subprocess
 import threading
 import time
 
@@ -9,6 +10,7 @@ import manifests as m
 from client import Connection, ask
 from gateway import eventually
 from ports import free_port
+from rules import replace_prefix, rewrite
 
 
 def tries(upstream, path):
@@ -236,3 +238,36 @@ def test_budget_keeps_an_outage_small(serve, ups):
     assert 100 <= retries <= allowed, (retries, allowed)
     eventually(lambda: site.gateway.metric("agentgateway_retries_total") == retries)
     assert site.gateway.metric("agentgateway_retries_denied_total") > 0
+
+
+def test_over_http2_on_both_sides(serve, ups):
+    """The gateway is its own HTTP/2 upstream: /outer is tried again there, and reaches v1 through the inner route."""
+    ups["v1"].on("/in/once", Failing(1, status(503)))
+    ups["v1"].on("/in/reset", Failing(1, reset))
+    ups["v1"].clear()
+    outer = m.rule(
+        "self",
+        matches=[m.prefix("/outer")],
+        filters=[rewrite(path=replace_prefix("/in"))],
+        retry={"codes": [502, 503], "attempts": 1, "backoff": "5ms"},
+    )
+    site = serve(m.route("inner", m.rule("v1")))
+    site.gateway.apply(
+        m.gateway(site.port),
+        [m.service(name, up.port) for name, up in ups.items()],
+        m.service("self", site.port, app_protocol="kubernetes.io/h2c"),
+        m.route("inner", m.rule("v1")),
+        m.route("outer", outer),
+    )
+    eventually(lambda: ask(site.port, path="/outer/x").json()["path"] == "/in/x")
+    body = "b" * 50000
+    for path in ("once", "reset"):
+        done = subprocess.run(
+            ["curl", "-s", "--http2-prior-knowledge", "-d", "@-", f"http://127.0.0.1:{site.port}/outer/{path}"],
+            input=body,
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+        assert done.stdout == body, (path, done)
+        assert ups["v1"].seen(f"/in/{path}")[-1].get("x-retry-attempt") == "1"

@@ -192,9 +192,9 @@ def test_retry_goes_to_another_endpoint(serve, ups):
     ready = m.service("pair", ups["v1"].port, addresses=("127.0.0.1", "127.0.0.99"))
     site = serve(ready, m.route("r", m.rule("pair", retry={"attempts": 1, "backoff": "1ms"})))
     with Connection(site.port) as connection:
-        found = [connection.ask().status for _ in range(60)]
+        found = [connection.ask().status for _ in range(200)]
     # The place of the try before is drawn again only after several draws: one in 32 requests has that bad luck.
-    assert found.count(200) >= 55, found
+    assert found.count(200) >= 180, found
 
 
 def test_answer_that_began_is_not_repeated(serve, ups):

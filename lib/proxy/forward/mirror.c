@@ -106,8 +106,10 @@ struct agw_mirror *agw_mirror_new(struct agw_mirrors *owner, const struct agw_ms
     agw_arena_init(&m->arena, 2048, 0);
     agw_list_push(&owner->all, &m->node);
     owner->count++;
-    if (agw_msg_copy(&m->head, head, &m->arena) == 0)
+    if (agw_msg_copy(&m->head, head, &m->arena) == 0) {
+        m->head.expect_continue = false; /* the body comes as the client sends it */
         return m;
+    }
     agw_mirror_drop(m);
     return NULL;
 }

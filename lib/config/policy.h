@@ -22,11 +22,15 @@ struct agw_resource;
  * too. */
 #define AGW_POLICY_LIST(X)                                                                                   \
     X(TIMEOUT, "timeout")                                                                                    \
+    X(CORS, "cors")                                                                                          \
+    X(RETRY, "retry")                                                                                        \
+    X(MIRROR, "requestMirror")                                                                               \
     X(RESPONSE_HEADERS, "responseHeaderModifier")                                                            \
     X(REQUEST_HEADERS, "requestHeaderModifier")                                                              \
     X(HOST_REWRITE, "hostRewrite")                                                                           \
     X(URL_REWRITE, "urlRewrite")                                                                             \
     X(REDIRECT, "requestRedirect")                                                                           \
+    X(DELAY, "delay")                                                                                        \
     X(DIRECT_RESPONSE, "directResponse")                                                                     \
     X(BACKEND_TLS, "backendTLS")                                                                             \
     X(BACKEND_HTTP, "backendHTTP")                                                                           \
@@ -43,7 +47,26 @@ enum agw_policy_kind {
         AGW_POLICY_COUNT
 };
 
-enum agw_verdict { AGW_CONTINUE, AGW_RESPOND };
+enum agw_verdict {
+    AGW_CONTINUE,
+    AGW_RESPOND,
+    AGW_WAIT, /* route phase only: go on with the next one after ctx->wait_ms */
+};
+
+#define AGW_RETRY_CODE_MIN 400
+#define AGW_RETRY_CODE_MAX 599
+
+struct agw_retry {
+    uint32_t attempts;   /* besides the first */
+    uint32_t backoff_ms; /* 0: the gateway's own */
+    uint64_t codes[4];   /* bit by status - AGW_RETRY_CODE_MIN */
+};
+
+static inline bool agw_retry_has(const struct agw_retry *r, int status)
+{
+    unsigned bit = (unsigned)status - AGW_RETRY_CODE_MIN;
+    return bit <= AGW_RETRY_CODE_MAX - AGW_RETRY_CODE_MIN && (r->codes[bit / 64] >> bit % 64 & 1);
+}
 
 /* What a policy may see and change. Made by the exchange; lives as long as it. */
 struct agw_policy_ctx {
@@ -61,6 +84,11 @@ struct agw_policy_ctx {
     const struct agw_match *match;
     const struct agw_backend *backend;
     uint32_t request_timeout_ms, backend_timeout_ms; /* 0: none */
+    const struct agw_retry *retry;                   /* NULL: none */
+    uint32_t wait_ms;                                /* AGW_WAIT */
+    uint32_t resume;            /* the policy to go on with: not the first, after a wait */
+    struct agw_str cors_origin; /* the client's, if it is allowed; else empty */
+    bool cors_preflight;
     bool host_set; /* the upstream's Host is decided: a backend's own name does not replace it */
 };
 
@@ -102,6 +130,8 @@ struct agw_policy_ops {
                      struct agw_error *err);
     enum agw_verdict (*request)(const void *conf, struct agw_policy_ctx *ctx); /* NULL: nothing to do */
     void (*response)(const void *conf, struct agw_policy_ctx *ctx);            /* NULL: nothing to do */
+    /* On the response after all others, those of the backend too. NULL: nothing to do. */
+    void (*last)(const void *conf, struct agw_policy_ctx *ctx);
 };
 
 struct agw_policy_use {
@@ -119,12 +149,15 @@ struct agw_policy_set {
 static inline enum agw_verdict agw_policy_request(const struct agw_policy_set *set,
                                                   struct agw_policy_ctx *ctx)
 {
-    for (uint32_t i = 0; i < set->count; i++) {
+    for (uint32_t i = ctx->resume; i < set->count; i++) {
         const struct agw_policy_use *use = &set->v[i];
         enum agw_verdict verdict = use->ops->request ? use->ops->request(use->conf, ctx) : AGW_CONTINUE;
-        if (verdict != AGW_CONTINUE)
-            return verdict;
+        if (verdict == AGW_CONTINUE)
+            continue;
+        ctx->resume = verdict == AGW_WAIT ? i + 1 : 0;
+        return verdict;
     }
+    ctx->resume = 0;
     return AGW_CONTINUE;
 }
 
@@ -134,6 +167,15 @@ static inline void agw_policy_response(const struct agw_policy_set *set, struct 
         const struct agw_policy_use *use = &set->v[i];
         if (use->ops->response)
             use->ops->response(use->conf, ctx);
+    }
+}
+
+static inline void agw_policy_last(const struct agw_policy_set *set, struct agw_policy_ctx *ctx)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct agw_policy_use *use = &set->v[i];
+        if (use->ops->last)
+            use->ops->last(use->conf, ctx);
     }
 }
 

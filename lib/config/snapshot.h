@@ -75,12 +75,25 @@ struct agw_backend {
     uint32_t id;            /* for agw_snapshot_backend */
 };
 
+/* Where a share of the requests goes besides. */
+struct agw_mirror_ref {
+    uint32_t backend; /* a number as in struct agw_backend_ref */
+    uint32_t share;   /* of AGW_MIRROR_ALL */
+};
+#define AGW_MIRROR_ALL 1000000
+
+struct agw_mirror_refs {
+    const struct agw_mirror_ref *v;
+    uint32_t count;
+};
+
 /* By number, not by pointer: what becomes of a backend does not touch the routes to it. One backend may stand
  * for several struct agw_backend (same key, other id) where routes reach it by different policies. */
 struct agw_backend_ref {
     uint32_t weight;
     uint32_t backend;               /* INVALID ones stand for what does not resolve */
     struct agw_policy_set policies; /* the backendRef's own; no kind that the backend has too */
+    struct agw_mirror_refs mirrors;
 };
 
 /* --- routes --- */
@@ -112,7 +125,8 @@ struct agw_route { /* one rule of an HTTPRoute */
     const struct agw_backend_ref *backends;
     uint32_t backend_count;
     uint32_t weight_total;
-    struct agw_policy_set policies;                  /* route phase */
+    struct agw_policy_set policies; /* route phase */
+    struct agw_mirror_refs mirrors;
     uint32_t request_timeout_ms, backend_timeout_ms; /* 0: none */
 };
 

@@ -133,7 +133,8 @@ int agw_gwapi_translate(const struct agw_objects *objects, struct agw_resource_s
                         struct agw_gwapi_report *report)
 {
     static int (*const steps[])(struct agw_translate * t) = {agw_gwapi_services, agw_gwapi_backends,
-                                                             agw_gwapi_gateways, agw_gwapi_http_routes};
+                                                             agw_gwapi_gateways, agw_gwapi_http_routes,
+                                                             agw_gwapi_policies};
     struct agw_translate t = {.objects = objects, .out = out, .report = report};
     size_t i;
     int rc = 0;

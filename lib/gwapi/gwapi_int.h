@@ -75,6 +75,7 @@ int agw_gwapi_services(struct agw_translate *t);
 int agw_gwapi_backends(struct agw_translate *t);
 int agw_gwapi_gateways(struct agw_translate *t);
 int agw_gwapi_http_routes(struct agw_translate *t);
+int agw_gwapi_policies(struct agw_translate *t);
 
 /* --- service.c --- */
 enum agw_gwapi_protocol { AGW_APP_PLAIN, AGW_APP_A2A, AGW_APP_MCP, AGW_APP_MCP_SSE, AGW_APP_UNSERVED };
@@ -128,15 +129,26 @@ int agw_gwapi_backend_policies(struct agw_translate *t, const struct agw_object 
                                const struct agw_node *policies, Pb__BackendPolicySpec ***ret_specs,
                                size_t *ret_count, const char **ret_why);
 
+/* --- http_route.c --- */
+/* A reference at |at| does not resolve: so for all parents of the route. |what| follows. */
+void agw_gwapi_refs_condition(struct agw_translate *t, const struct agw_object *route,
+                              const struct agw_node *at, const struct agw_gwapi_refusal *refusal,
+                              const char *what);
+
 /* --- filter.c --- */
-/* The filters of a rule. *ret_unserved is the first that is not served: the rule must answer 500 then. */
-int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_node *rule,
-                           Pb__TrafficPolicySpec ***ret_specs, size_t *ret_count,
+/* The filters of a rule of |route|. *ret_unserved is the first that is not served: the rule must answer 500
+ * then. */
+int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_object *route,
+                           const struct agw_node *rule, Pb__TrafficPolicySpec ***ret_specs, size_t *ret_count,
                            const struct agw_node **ret_unserved);
 /* The same for those of a backendRef. */
-int agw_gwapi_ref_filters(struct agw_translate *t, const struct agw_node *ref,
+int agw_gwapi_ref_filters(struct agw_translate *t, const struct agw_object *route, const struct agw_node *ref,
                           Pb__BackendPolicySpec ***ret_specs, size_t *ret_count,
                           const struct agw_node **ret_unserved);
+/* From the fields of a filter; NULL when memory is out. */
+Pb__HeaderModifier *agw_gwapi_header_modifier(struct agw_translate *t, const struct agw_node *n);
+Pb__CORS *agw_gwapi_cors(struct agw_translate *t, const struct agw_node *n);
+Pb__Retry *agw_gwapi_retry(struct agw_translate *t, const struct agw_node *n);
 /* A duration message, NULL for 0 ("0s" means none) or when memory is out. */
 Google__Protobuf__Duration *agw_gwapi_duration(struct agw_translate *t, struct agw_str text);
 

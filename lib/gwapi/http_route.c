@@ -11,14 +11,14 @@ struct rule {
 
 /* --- backends --- */
 
-/* The same finding for all parents: that is how status reports it. */
-static void refs_condition(struct agw_translate *t, const struct agw_object *o, const struct agw_node *at,
-                           const char *reason, struct agw_str message)
+void agw_gwapi_refs_condition(struct agw_translate *t, const struct agw_object *route,
+                              const struct agw_node *at, const struct agw_gwapi_refusal *refusal,
+                              const char *what)
 {
-    struct agw_gwapi_place place = {.object = o, .parent = -1};
+    struct agw_gwapi_place place = {.object = route, .parent = -1};
 
-    agw_gwapi_condition(t, &place, at, "ResolvedRefs", false, reason, "%.*s: answered 500",
-                        AGW_STRF(message));
+    agw_gwapi_condition(t, &place, at, "ResolvedRefs", false, refusal->reason, "%.*s: %s",
+                        AGW_STRF(refusal->message), what);
 }
 
 static void unserved_filter(struct agw_translate *t, const struct agw_object *o, const struct agw_node *f)
@@ -38,11 +38,11 @@ static int add_backend(struct agw_translate *t, const struct agw_object *o, cons
     struct agw_gwapi_refusal refusal;
 
     if (!b || agw_gwapi_backend_ref(t, o, ref, &b->backend, &refusal) ||
-        agw_gwapi_ref_filters(t, ref, &b->backend_policies, &b->n_backend_policies, &unserved))
+        agw_gwapi_ref_filters(t, o, ref, &b->backend_policies, &b->n_backend_policies, &unserved))
         return AGW_ENOMEM;
     b->weight = (int32_t)agw_field_int(ref, "weight", 1);
     if (refusal.reason)
-        refs_condition(t, o, ref, refusal.reason, refusal.message);
+        agw_gwapi_refs_condition(t, o, ref, &refusal, "answered 500");
     if (unserved) {
         unserved_filter(t, o, unserved);
         b->backend = agw_gwapi_new(t, Pb__BackendReference, pb__backend_reference__init);
@@ -92,7 +92,7 @@ static int set_name(struct agw_translate *t, const struct rule *r)
 /* Fields that change less than what is served: the rule works, and a warning says what it lacks. */
 static void warn_ignored(struct agw_translate *t, const struct rule *r)
 {
-    static const char *const ignored[] = {"retry", "sessionPersistence", NULL};
+    static const char *const ignored[] = {"sessionPersistence", NULL};
     unsigned i;
 
     for (i = 0; ignored[i]; i++) {
@@ -111,7 +111,8 @@ static int make_rule(struct agw_translate *t, struct rule *r)
         return AGW_ENOMEM;
     r->route = route;
     if (set_name(t, r) || agw_gwapi_matches(t, r->node, &route->matches, &route->n_matches) ||
-        agw_gwapi_rule_filters(t, r->node, &route->traffic_policies, &route->n_traffic_policies, &unserved) ||
+        agw_gwapi_rule_filters(t, r->object, r->node, &route->traffic_policies, &route->n_traffic_policies,
+                               &unserved) ||
         add_backends(t, r))
         return AGW_ENOMEM;
     if (unserved) { /* no backends and no redirect: 500 */

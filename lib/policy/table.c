@@ -3,14 +3,19 @@
 #include "base/check.h"
 #include "policy/backend/backend.h"
 #include "policy/policy_int.h"
+#include "policy/traffic/traffic.h"
 
 const struct agw_policy_ops *const agw_policy_table[] = {
     &agw_policy_timeout,
+    &agw_policy_cors,
+    &agw_policy_retry,
+    &agw_policy_mirror,
     &agw_policy_response_headers,
     &agw_policy_request_headers,
     &agw_policy_host_rewrite,
     &agw_policy_url_rewrite,
     &agw_policy_redirect,
+    &agw_policy_delay,
     &agw_policy_direct_response,
     &agw_policy_backend_tls,
     &agw_policy_backend_http,

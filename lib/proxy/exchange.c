@@ -60,6 +60,7 @@ void agw_exchange_run(struct agw_exchange *x)
 enum agw_step_result agw_exchange_fail(struct agw_exchange *x, int status, const char *reason)
 {
     agw_exchange_drop_upstream(x, AGW_ECANCELED);
+    agw_exchange_pause_cancel(x);
     x->reason = reason;
     if (x->resp_head) {
         x->broken = AGW_ERESET;
@@ -69,11 +70,26 @@ enum agw_step_result agw_exchange_fail(struct agw_exchange *x, int status, const
     return agw_exchange_next(x, AGW_STEP_REPLY);
 }
 
+void agw_exchange_response(struct agw_exchange *x)
+{
+    if (!x->ctx.route)
+        return;
+    agw_policy_response(&x->ctx.route->policies, &x->ctx);
+    if (x->ref) {
+        agw_policy_response(&x->ref->policies, &x->ctx);
+        agw_policy_response(&x->ctx.backend->policies, &x->ctx);
+    }
+    agw_policy_last(&x->ctx.route->policies, &x->ctx);
+}
+
 void agw_exchange_end(struct agw_exchange *x, int close_code)
 {
     agw_timer_cancel(&x->worker->loop.timers, &x->request_timer);
     agw_timer_cancel(&x->worker->loop.timers, &x->backend_timer);
     agw_balance_release(x->worker->balancer, &x->pick);
+    agw_exchange_pause_cancel(x);
+    if (x->mirrors)
+        agw_mirrors_abandon(x->mirrors);
     agw_exchange_account(x, close_code);
     agw_chain_clear(&x->held);
     agw_chain_clear(&x->replay);
@@ -95,6 +111,8 @@ static void on_backend_timeout(struct agw_timer *t)
 {
     struct agw_exchange *x = agw_container_of(t, struct agw_exchange, backend_timer);
     agw_exchange_judge(x, agw_judge_close(AGW_ETIMEOUT));
+    if (agw_exchange_retry(x))
+        return;
     agw_exchange_fail(x, 504, "backend timeout");
     agw_exchange_run(x);
 }

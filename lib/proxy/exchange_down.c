@@ -1,29 +1,11 @@
 /* The client's side of an exchange: its request comes in, its reading sets the pace of the response. */
+#include "balance/pick.h"
 #include "proxy/exchange_int.h"
-
-/* A request body up to this size is kept for a second try on a connection that turned out to be dead. */
-#define REPLAY_MAX 65536
-
-static void keep_for_replay(struct agw_exchange *x, const struct agw_chain *data)
-{
-    if (x->no_replay)
-        return;
-    if (x->replay.bytes + data->bytes > REPLAY_MAX) {
-        x->no_replay = true;
-        agw_chain_clear(&x->replay);
-        return;
-    }
-    for (uint32_t i = 0; i < data->count; i++) {
-        const struct agw_slice *s = agw_chain_at(data, i);
-        if (agw_chain_add(&x->replay, s->block, s->p, s->n))
-            x->no_replay = true;
-    }
-}
 
 int agw_exchange_send_body(struct agw_exchange *x, struct agw_chain *data)
 {
     size_t n = data->bytes, again = n < x->credited ? n : x->credited;
-    keep_for_replay(x, data);
+    agw_exchange_keep(x, data);
     x->credited -= again;
     x->up_credit += n - again;
     int rc = agw_stream_write_body(x->up, data);
@@ -46,12 +28,60 @@ void agw_exchange_push_request(struct agw_exchange *x)
     }
 }
 
+/* --- mirrors --- */
+
+static void mirror_to(struct agw_exchange *x, const struct agw_mirror_ref *ref, bool end)
+{
+    const struct agw_backend *b = agw_snapshot_backend(x->snap, ref->backend);
+    struct agw_rng *rng = &x->worker->loop.rng;
+    if (ref->share < AGW_MIRROR_ALL && agw_rng_below(rng, AGW_MIRROR_ALL) >= ref->share)
+        return;
+    /* By chance: what becomes of a copy says nothing of the endpoint. */
+    const struct agw_endpoint *to =
+        b->kind == AGW_BACKEND_STATIC || b->kind == AGW_BACKEND_SERVICE ? agw_balance_endpoint(b, rng) : NULL;
+    struct agw_mirror *m = to ? agw_mirror_new(&x->worker->mirrors, x->req) : NULL;
+    if (!m) {
+        x->worker->mirrors.dropped += !to;
+        return;
+    }
+    /* What the backend's own policies say of requests holds for copies, too. */
+    struct agw_policy_ctx ctx = x->ctx;
+    ctx.req = agw_mirror_head(m);
+    ctx.arena = ctx.req->arena;
+    ctx.backend = b;
+    if (agw_policy_request(&b->policies, &ctx) == AGW_CONTINUE)
+        agw_mirror_send(m, to, end, x->mirrors);
+    else
+        agw_mirror_drop(m);
+}
+
+void agw_exchange_mirror(struct agw_exchange *x)
+{
+    const struct agw_mirror_refs *all[] = {&x->ctx.route->mirrors, &x->ref->mirrors};
+    bool end = x->req_end && x->held.bytes == 0;
+    if (x->req->upgrade.n > 0 || !(x->mirrors = agw_arena_alloc(x->ctx.arena, sizeof(*x->mirrors))))
+        return; /* a tunnel has two ends that speak */
+    agw_list_init(x->mirrors);
+    for (unsigned k = 0; k < 2; k++)
+        for (uint32_t i = 0; i < all[k]->count; i++)
+            mirror_to(x, &all[k]->v[i], end);
+    if (end)
+        return;
+    agw_mirrors_body(x->mirrors, &x->held);
+    if (x->req_end)
+        agw_mirrors_end(x->mirrors);
+}
+
+/* --- events --- */
+
 static void on_body(struct agw_stream *s, struct agw_chain *data)
 {
     struct agw_exchange *x = s->owner;
     if (x->bytes_in == 0 && x->ctx.backend && x->ctx.backend->is_a2a)
         agw_exchange_name_a2a(x, data);
     x->bytes_in += data->bytes;
+    if (x->mirrors)
+        agw_mirrors_body(x->mirrors, data);
     if (x->up && x->held.bytes == 0) {
         agw_exchange_send_body(x, data);
     } else if (agw_chain_move(&x->held, data)) {
@@ -65,6 +95,8 @@ static void on_end(struct agw_stream *s, struct agw_headers *trailers)
     struct agw_exchange *x = s->owner;
     x->req_end = true;
     x->req_trailers = trailers;
+    if (x->mirrors)
+        agw_mirrors_end(x->mirrors);
     if (x->up)
         agw_exchange_push_request(x);
 }

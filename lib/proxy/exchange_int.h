@@ -14,6 +14,7 @@
     X(BACKEND, backend) /* weighted choice; protocol-aware backends take over here */                        \
     X(BACKEND_POLICY, backend_policy)                                                                        \
     X(CONNECT, connect) /* pick an endpoint, open the stream, send the head */                               \
+    X(PAUSE, pause)     /* a timer runs until the next try, or as a policy wants it */                       \
     X(AWAIT, await)     /* the response head, or a reason to try again */                                    \
     X(RESPOND, respond) /* policies on the response, its head to the client */                               \
     X(RELAY, relay)     /* bodies move until both directions have ended */                                   \
@@ -31,6 +32,14 @@ enum agw_step_result { AGW_STEP_MORE, AGW_STEP_WAIT, AGW_STEP_DONE };
 
 #define AGW_EXCHANGE_MAGIC 0x65786368u
 
+/* Made when an exchange is to wait for a timer. */
+struct agw_exchange_pause {
+    struct agw_timer timer;
+    struct agw_exchange *exchange;
+    enum agw_step next;
+    struct agw_stream *left; /* whose answer is not passed on; NULL: none */
+};
+
 struct agw_exchange {
     uint32_t magic;
     enum agw_step step;
@@ -45,7 +54,8 @@ struct agw_exchange {
     const struct agw_backend_ref *ref;
     const struct agw_endpoint *endpoint; /* of this try, or the last one */
     struct agw_pick pick;
-    bool judged; /* of this try */
+    bool judged;              /* of this try */
+    struct agw_list *mirrors; /* that are fed with the body; NULL: never any */
 
     struct agw_chain held;   /* request body that came before the upstream stream was open */
     struct agw_chain replay; /* request body sent so far, while a second try is possible */
@@ -56,8 +66,9 @@ struct agw_exchange {
 
     struct agw_timer request_timer, backend_timer;
     uint64_t start_ns, start_wall_ns;
-    uint64_t bytes_in, bytes_out; /* bodies */
-    uint32_t tries;
+    uint64_t bytes_in, bytes_out;                      /* bodies */
+    uint32_t tries, stale, retries;                    /* all; over stale connections; by policy */
+    struct agw_exchange_pause *pause;                  /* NULL: never paused */
     int broken;                                        /* the client's stream is to be reset with this code */
     int status;                                        /* sent to the client; 0: none yet */
     const char *reason;                                /* of the gateway's own answer, static text */
@@ -87,6 +98,8 @@ static inline enum agw_step_result agw_exchange_next(struct agw_exchange *x, enu
 /* Answers |status| with a short text, or breaks the stream off if a head went out already: at the end of
  * agw_exchange_run, which the caller calls. */
 enum agw_step_result agw_exchange_fail(struct agw_exchange *x, int status, const char *reason);
+/* Runs all policies on x->ctx.resp, the head that goes to the client. */
+void agw_exchange_response(struct agw_exchange *x);
 /* The client's stream is over: writes the exchange down and lets go of all it holds. */
 void agw_exchange_end(struct agw_exchange *x, int close_code);
 /* The step functions' table entry for |step|, for traces and tests. */
@@ -100,6 +113,8 @@ AGW_STEP_LIST(X)
 /* --- exchange_down.c: the client's side --- */
 extern const struct agw_stream_events agw_exchange_down_events;
 int agw_exchange_send_body(struct agw_exchange *x, struct agw_chain *data); /* to the upstream */
+/* Sends copies of the request as it stands to the mirrors of the route and of x->ref. */
+void agw_exchange_mirror(struct agw_exchange *x);
 void agw_exchange_push_request(struct agw_exchange *x); /* what is held, and the end, to the upstream */
 
 /* --- exchange_up.c: the upstream's side --- */
@@ -107,7 +122,22 @@ extern const struct agw_stream_events agw_exchange_up_events;
 void agw_exchange_drop_upstream(struct agw_exchange *x, int code);
 /* What this try says about its endpoint, once a try. */
 void agw_exchange_judge(struct agw_exchange *x, enum agw_judgement judged);
-bool agw_exchange_may_retry(const struct agw_exchange *x, int code, bool unsent);
+
+/* --- exchange_retry.c: trying again --- */
+/* Keeps |data|, which is being sent, as long as it may have to be sent again. */
+void agw_exchange_keep(struct agw_exchange *x, const struct agw_chain *data);
+/* Makes what an earlier try took the next to be sent. AGW_ENOMEM. */
+int agw_exchange_rewind(struct agw_exchange *x);
+/* True if the stream that ended with |code| ran on a connection that was gone already: CONNECT follows. */
+bool agw_exchange_retry_stale(struct agw_exchange *x, int code, bool unsent);
+/* True if the policy has the request tried again: the upstream is let go and the exchange pauses. */
+bool agw_exchange_retry(struct agw_exchange *x);
+bool agw_exchange_retry_status(struct agw_exchange *x, int status);
+/* Before each try of a request with a retry policy. AGW_ENOMEM. */
+int agw_exchange_retry_begin(struct agw_exchange *x);
+/* Comes back to the route's policies after x->ctx.wait_ms. */
+enum agw_step_result agw_exchange_delay(struct agw_exchange *x);
+void agw_exchange_pause_cancel(struct agw_exchange *x);
 
 /* --- a2a.c: agent cards and method names --- */
 void agw_exchange_name_a2a(struct agw_exchange *x,

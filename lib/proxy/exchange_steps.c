@@ -116,12 +116,19 @@ static enum agw_step_result policy_reply(struct agw_exchange *x)
 
 enum agw_step_result agw_step_route_policy(struct agw_exchange *x)
 {
-    if (add_forwarded(x))
-        return agw_exchange_fail(x, 503, "out of memory");
-    if (agw_policy_request(&x->ctx.route->policies, &x->ctx) != AGW_CONTINUE)
+    if (x->ctx.resume == 0) {
+        if (add_forwarded(x))
+            return agw_exchange_fail(x, 503, "out of memory");
+        arm(x, &x->request_timer, x->ctx.request_timeout_ms);
+    }
+    switch (agw_policy_request(&x->ctx.route->policies, &x->ctx)) {
+    case AGW_RESPOND:
         return policy_reply(x);
-    arm(x, &x->request_timer, x->ctx.request_timeout_ms);
-    return agw_exchange_next(x, AGW_STEP_BACKEND);
+    case AGW_WAIT:
+        return agw_exchange_delay(x);
+    default:
+        return agw_exchange_next(x, AGW_STEP_BACKEND);
+    }
 }
 
 enum agw_step_result agw_step_backend(struct agw_exchange *x)
@@ -133,6 +140,8 @@ enum agw_step_result agw_step_backend(struct agw_exchange *x)
     x->ctx.backend = b;
     if (b->kind == AGW_BACKEND_INVALID)
         return agw_exchange_fail(x, 500, b->reason);
+    if ((x->ctx.route->mirrors.count | x->ref->mirrors.count) && b->kind != AGW_BACKEND_MCP)
+        agw_exchange_mirror(x);
     return agw_exchange_next(x, AGW_STEP_BACKEND_POLICY);
 }
 
@@ -152,22 +161,6 @@ enum agw_step_result agw_step_backend_policy(struct agw_exchange *x)
     if (x->is_card) /* it is to be read here */
         agw_headers_remove_id(&x->req->headers, AGW_HDR_ACCEPT_ENCODING);
     return agw_exchange_next(x, AGW_STEP_CONNECT);
-}
-
-/* Sends again what an earlier try took. */
-static int rewind_request(struct agw_exchange *x)
-{
-    x->req_sent = false;
-    if (x->replay.bytes == 0)
-        return 0;
-    struct agw_chain rest = x->held;
-    x->credited += x->replay.bytes;
-    agw_chain_init(&x->held);
-    int rc = agw_chain_move(&x->held, &x->replay);
-    if (rc == 0)
-        rc = agw_chain_move(&x->held, &rest);
-    agw_chain_clear(&rest);
-    return rc;
 }
 
 /* Sets x->endpoint; false: there is none, and x fails. */
@@ -199,7 +192,9 @@ enum agw_step_result agw_step_connect(struct agw_exchange *x)
     struct agw_worker *w = x->worker;
     if (!pick_endpoint(x))
         return AGW_STEP_MORE;
-    if (x->tries++ > 0 && rewind_request(x))
+    if (x->tries++ > 0 && agw_exchange_rewind(x))
+        return agw_exchange_fail(x, 503, "out of memory");
+    if (x->ctx.retry && agw_exchange_retry_begin(x))
         return agw_exchange_fail(x, 503, "out of memory");
     x->up = agw_client_open(w->client, x->endpoint, x->ctx.arena, &agw_exchange_up_events, x);
     if (!x->up)
@@ -212,6 +207,12 @@ enum agw_step_result agw_step_connect(struct agw_exchange *x)
     if (agw_stream_write_head(x->up, x->req, end) == 0)
         agw_exchange_push_request(x);
     return AGW_STEP_MORE;
+}
+
+enum agw_step_result agw_step_pause(struct agw_exchange *x)
+{
+    (void)x;
+    return AGW_STEP_WAIT;
 }
 
 enum agw_step_result agw_step_await(struct agw_exchange *x)
@@ -237,9 +238,7 @@ enum agw_step_result agw_step_respond(struct agw_exchange *x)
     x->ctx.resp = x->resp;
     if (x->req->upgrade.n > 0)
         answer_upgrade(x);
-    agw_policy_response(&x->ctx.route->policies, &x->ctx);
-    agw_policy_response(&x->ref->policies, &x->ctx);
-    agw_policy_response(&x->ctx.backend->policies, &x->ctx);
+    agw_exchange_response(x);
     x->status = x->resp->status;
     if (x->is_card && x->status == 200 && !x->resp_end)
         return agw_exchange_next(x, AGW_STEP_RELAY);
@@ -283,12 +282,7 @@ enum agw_step_result agw_step_reply(struct agw_exchange *x)
         return AGW_STEP_MORE;
     }
     x->ctx.resp = m;
-    if (x->ctx.route) /* a route's header filters are for all its answers */
-        agw_policy_response(&x->ctx.route->policies, &x->ctx);
-    if (x->ref) {
-        agw_policy_response(&x->ref->policies, &x->ctx);
-        agw_policy_response(&x->ctx.backend->policies, &x->ctx);
-    }
+    agw_exchange_response(x); /* a route's header filters are for all its answers */
     agw_headers_add_date(&m->headers, x->worker->loop.wall_ns); /* without memory the answer goes out bare */
     m->length = (int64_t)body.n;
     x->bytes_out = body.n;

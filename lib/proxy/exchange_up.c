@@ -1,9 +1,6 @@
 /* The upstream's side of an exchange: its answer comes in, its reading sets the pace of the request. */
 #include "proxy/exchange_int.h"
 
-/* Tries on reused connections that turn out to be closed; the last one dials anew in practice. */
-#define MAX_TRIES 3
-
 void agw_exchange_drop_upstream(struct agw_exchange *x, int code)
 {
     struct agw_stream *up = x->up;
@@ -23,17 +20,6 @@ void agw_exchange_judge(struct agw_exchange *x, enum agw_judgement judged)
     agw_balance_sample(x->worker->balancer, x->ctx.backend, &x->pick, judged);
 }
 
-/* AGW_ECLOSED: the peer closed a reused connection before a byte of its answer. A request of which nothing
- * was sent yet may be tried again; one that was sent only if its method allows it (RFC 9110 section 9.2.2).
- * AGW_EREFUSED with |unsent|: an HTTP/2 peer left the stream alone (REFUSED_STREAM, GOAWAY below it).
- */
-bool agw_exchange_may_retry(const struct agw_exchange *x, int code, bool unsent)
-{
-    bool safe = unsent || (code == AGW_ECLOSED && x->idempotent);
-    return (code == AGW_ECLOSED || code == AGW_EREFUSED) && safe && !x->no_replay && !x->resp_head &&
-           x->tries < MAX_TRIES;
-}
-
 static void on_head(struct agw_stream *s, struct agw_msg *msg, bool end)
 {
     struct agw_exchange *x = s->owner;
@@ -44,6 +30,8 @@ static void on_head(struct agw_stream *s, struct agw_msg *msg, bool end)
         return;
     }
     agw_exchange_judge(x, agw_judge_head(msg, end));
+    if (agw_exchange_retry_status(x, msg->status))
+        return;
     x->resp = msg;
     x->resp_end = end;
     agw_chain_clear(&x->replay);
@@ -95,13 +83,19 @@ static void on_drain(struct agw_stream *s)
     }
 }
 
-/* 502: the backend was there and answered wrongly or not at all; 503: it was not there, or we could not ask.
- */
-static int status_of(int code, bool connected)
+/* 502: the backend was there and answered wrongly or not at all; 503: it was not there, or we could not ask,
+ * or (as Gateway API wants it) all tries that a policy allows ended so. */
+static int status_of(const struct agw_exchange *x, int code, bool connected)
 {
     if (code == AGW_ENOMEM || code == AGW_ELIMIT || code == AGW_EREFUSED)
         return 503;
-    return connected ? 502 : 503;
+    return connected && !x->ctx.retry ? 502 : 503;
+}
+
+/* Not what failed here. */
+static bool worth_a_try(int code)
+{
+    return code != AGW_ENOMEM && code != AGW_ELIMIT && code != AGW_ECANCELED;
 }
 
 static const char *reason_of(int code, bool connected)
@@ -129,6 +123,18 @@ static const char *reason_of(int code, bool connected)
     }
 }
 
+/* The stream broke before its answer was complete. */
+static void go_on(struct agw_exchange *x, int code, bool connected, bool unsent)
+{
+    /* No connection came about, maybe by the endpoint's fault, and there is another one. */
+    bool elsewhere =
+        !connected && x->ctx.backend->endpoint_count > 1 && agw_judge_close(code) == AGW_JUDGED_BAD;
+    if (agw_exchange_retry_stale(x, elsewhere ? AGW_ECLOSED : code, unsent && (connected || elsewhere)))
+        x->step = AGW_STEP_CONNECT;
+    else if (!worth_a_try(code) || !agw_exchange_retry(x))
+        agw_exchange_fail(x, status_of(x, code, connected), reason_of(code, connected));
+}
+
 static void on_close(struct agw_stream *s, int code)
 {
     struct agw_exchange *x = s->owner;
@@ -139,19 +145,10 @@ static void on_close(struct agw_stream *s, int code)
     if (code != AGW_ECLOSED && !(connected && unsent))
         agw_exchange_judge(x, agw_judge_close(code));
     agw_balance_release(x->worker->balancer, &x->pick);
-    if (code == 0) {
-        agw_exchange_run(x);
-        return;
-    }
-    if (x->resp_end && (!x->upgraded || x->req_end))
+    if (code && x->resp_end && (!x->upgraded || x->req_end))
         return; /* all of the answer is on its way already */
-    /* No connection came about, maybe by the endpoint's fault, and there is another one. */
-    bool elsewhere =
-        !connected && x->ctx.backend->endpoint_count > 1 && agw_judge_close(code) == AGW_JUDGED_BAD;
-    if (agw_exchange_may_retry(x, elsewhere ? AGW_ECLOSED : code, unsent && (connected || elsewhere)))
-        x->step = AGW_STEP_CONNECT;
-    else
-        agw_exchange_fail(x, status_of(code, connected), reason_of(code, connected));
+    if (code)
+        go_on(x, code, connected, unsent);
     agw_exchange_run(x);
 }
 

@@ -11,9 +11,7 @@ static void on_response(void *ctx, struct agw_msg *head)
     x->status = head->status;
     agw_headers_add_date(&head->headers,
                          x->worker->loop.wall_ns); /* without memory the answer goes out bare */
-    agw_policy_response(&x->ctx.route->policies, &x->ctx);
-    agw_policy_response(&x->ref->policies, &x->ctx);
-    agw_policy_response(&x->ctx.backend->policies, &x->ctx);
+    agw_exchange_response(x);
 }
 
 static void on_done(void *ctx, const struct agw_mcp_report *report)

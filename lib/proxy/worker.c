@@ -87,6 +87,20 @@ static void do_stop(struct agw_worker *w)
     agw_loop_stop(&w->loop);
 }
 
+/* Most workers never retry or mirror. */
+static void show_forward(struct agw_worker *w)
+{
+    struct agw_metrics_forward now = {.retries = w->retries.taken,
+                                      .retries_denied = w->retries.denied,
+                                      .mirrors = w->mirrors.started,
+                                      .mirrors_dropped = w->mirrors.dropped};
+    uint64_t sum = now.retries + now.retries_denied + now.mirrors + now.mirrors_dropped;
+    if (sum == w->shown)
+        return;
+    w->shown = sum;
+    agw_metrics_forward(w->metrics, &now);
+}
+
 static void before_wait(struct agw_loop *loop)
 {
     struct agw_worker *w = loop->ctx;
@@ -102,6 +116,7 @@ static void before_wait(struct agw_loop *loop)
                                        .evictions = b->evictions,
                                        .evicted = b->evicted};
     agw_metrics_upstream(w->metrics, &now);
+    show_forward(w);
     agw_rcu_offline();
 }
 
@@ -119,6 +134,7 @@ static void *worker_main(void *arg)
     agw_rcu_register();
     agw_loop_run(&w->loop);
     agw_mcp_free(w->mcp);
+    agw_mirrors_free(&w->mirrors);
     agw_client_free(w->client);
     agw_dns_free(w->dns);
     agw_balancer_free(w->balancer);
@@ -139,6 +155,7 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
     if (!w->dns)
         return AGW_EDNS;
     w->client = agw_client_new(&w->loop, w->dns, &o->client);
+    agw_mirrors_init(&w->mirrors, &w->loop, w->client);
     w->metrics = agw_metrics_shard(o->metrics, w->loop.index);
     w->access_log = o->access_log;
     w->mcp = w->client ? agw_mcp_new(&w->loop, w->client, w->metrics, o->session_key) : NULL;
@@ -168,9 +185,11 @@ int agw_worker_init(struct agw_worker *w, struct agw_gateway *g, unsigned index,
 void agw_worker_free(struct agw_worker *w)
 {
     agw_mcp_free(w->mcp);
+    agw_mirrors_free(&w->mirrors);
     agw_client_free(w->client);
     agw_dns_free(w->dns);
     agw_balancer_free(w->balancer);
+    agw_retry_budgets_free(&w->retries);
     agw_loop_free(&w->loop);
 }
 

@@ -11,6 +11,8 @@
 #include "event/loop.h"
 #include "event/memory.h"
 #include "mcp/handler.h"
+#include "proxy/forward/budget.h"
+#include "proxy/forward/mirror.h"
 #include "proxy/server/server_conn.h"
 #include "telemetry/access_log.h"
 #include "telemetry/metrics.h"
@@ -26,6 +28,9 @@ struct agw_worker {
     struct agw_mcp *mcp;
     struct agw_metrics *metrics;
     struct agw_access_log *access_log; /* NULL: off */
+    struct agw_retry_budgets retries;
+    struct agw_mirrors mirrors;
+    uint64_t shown; /* of what these two count, in the metrics */
     struct agw_list acceptors;
     struct agw_list conns; /* struct agw_server_conn: all that are open */
     uint32_t conn_count;

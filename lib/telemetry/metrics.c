@@ -244,6 +244,14 @@ void agw_metrics_upstream(struct agw_metrics *m, const struct agw_metrics_upstre
     set(m, AGW_METRIC_UPSTREAM_EVICTED, now->evicted);
 }
 
+void agw_metrics_forward(struct agw_metrics *m, const struct agw_metrics_forward *now)
+{
+    set(m, AGW_METRIC_RETRIES, now->retries);
+    set(m, AGW_METRIC_RETRIES_DENIED, now->retries_denied);
+    set(m, AGW_METRIC_MIRRORS, now->mirrors);
+    set(m, AGW_METRIC_MIRRORS_DROPPED, now->mirrors_dropped);
+}
+
 /* --- the registry --- */
 
 struct agw_metrics *agw_metrics_config_shard(struct agw_metrics_registry *r)

@@ -48,6 +48,12 @@
       "Times that an endpoint was left out because it failed.")                                              \
     X(UPSTREAM_EVICTED, GAUGE, "agentgateway_upstream_evicted_endpoints",                                    \
       "Endpoints that are left out now.")                                                                    \
+    X(RETRIES, COUNTER, "agentgateway_retries_total", "Requests sent again as a retry policy says.")         \
+    X(RETRIES_DENIED, COUNTER, "agentgateway_retries_denied_total",                                          \
+      "Retries that the budget did not allow.")                                                              \
+    X(MIRRORS, COUNTER, "agentgateway_mirrors_total", "Copies of requests sent to mirrors.")                 \
+    X(MIRRORS_DROPPED, COUNTER, "agentgateway_mirrors_dropped_total",                                        \
+      "Copies that were not sent, or not to their end.")                                                     \
     X(MCP_REQUESTS, COUNTER, "agentgateway_mcp_requests_total", "MCP messages by method and target.",        \
       "backend", "method", "target")                                                                         \
     X(A2A_REQUESTS, COUNTER, "agentgateway_a2a_requests_total", "A2A JSON-RPC requests by method.",          \
@@ -137,6 +143,12 @@ struct agw_metrics_upstream {
     uint64_t evictions, evicted;
 };
 void agw_metrics_upstream(struct agw_metrics *m, const struct agw_metrics_upstream *now);
+
+/* Numbers of what the worker sends beside the requests themselves, since its start. */
+struct agw_metrics_forward {
+    uint64_t retries, retries_denied, mirrors, mirrors_dropped;
+};
+void agw_metrics_forward(struct agw_metrics *m, const struct agw_metrics_forward *now);
 
 /* --- on the thread that applies config --- */
 

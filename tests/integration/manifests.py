@@ -73,9 +73,9 @@ def exact(path):
     return {"path": {"type": "Exact", "value": path}}
 
 
-def rule(*refs, matches=None, filters=None, timeouts=None, name=None):
+def rule(*refs, matches=None, filters=None, timeouts=None, name=None, **more):
     made = {"backendRefs": [ref(r) if isinstance(r, str) else r for r in refs]}
-    for key, value in (("matches", matches), ("filters", filters), ("timeouts", timeouts), ("name", name)):
+    for key, value in (("matches", matches), ("filters", filters), ("timeouts", timeouts), ("name", name), *more.items()):
         if value is not None:
             made[key] = value
     return made
@@ -106,6 +106,29 @@ def grant(to_namespace, from_namespace, kind="Service", name=None, group=""):
             "from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": from_namespace}],
             "to": [target],
         },
+    }
+
+
+def target(kind, name, section=None):
+    made = {"group": "gateway.networking.k8s.io", "kind": kind, "name": name}
+    if section:
+        made["sectionName"] = section
+    return made
+
+
+def policy(name, targets=None, traffic=None, selectors=None, inheritance=None, namespace=NAMESPACE):
+    spec = {"traffic": traffic}
+    if targets:
+        spec["targetRefs"] = targets
+    if selectors:
+        spec["targetSelectors"] = selectors
+    if inheritance:
+        spec["strategy"] = {"inheritance": inheritance}
+    return {
+        "apiVersion": "agentgateway.dev/v1alpha1",
+        "kind": "AgentgatewayPolicy",
+        "metadata": meta(name, namespace),
+        "spec": spec,
     }
 
 

@@ -41,5 +41,13 @@ def replace_prefix(value):
     return {"type": "ReplacePrefixMatch", "replacePrefixMatch": value}
 
 
+def mirror(name, **spec):
+    return {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": name, "port": 80}, **spec}}
+
+
+def cors(**spec):
+    return {"type": "CORS", "cors": spec}
+
+
 def https(port, name, hostname, *secrets):
     return m.listener(port, name, hostname, "HTTPS", list(secrets))

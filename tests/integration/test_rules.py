@@ -17,15 +17,17 @@ file, those of filters and timeouts are in test_filters):
 12 references that do not resolve              test_share_of_what_does_not_resolve; test_routing: test_backends_that_*
 13 weights, no endpoints                       test_share_of_what_does_not_resolve, test_endpoints_that_are_not_ready; test_routing
 14 EndpointSlices                              test_target_port_by_name_*, test_slice_without_the_port, test_headless_service
-15 filters of a backendRef                     test_backend_filters_come_after_the_rules
+15 filters of a backendRef                     test_backend_filters_come_after_the_rules; test_mirror: test_mirrors_of_a_*
 16 appProtocol                                 test_routing: test_h2c_*; test_a2a, test_mcp
 17 ReferenceGrant                              test_grants_that_do_not_fit; test_routing: test_reference_*
 18 header filters                              test_header_filters_on_one_name, test_response_filter_*
-19 redirects                                   test_redirect_on_https, test_redirect_without_a_host; test_routing: test_redirect
+19 redirects                                   test_redirect_statuses, test_redirect_on_https, test_redirect_without_a_host; test_routing: test_redirect
 20 path rewrites                               test_prefix_rewrite_joins, test_rewrite_and_header_filters
 21 host rewrites                               test_host_of_a_named_backend; test_routing: test_full_path_*
-22 mirrors                                     not served: 26
+22 mirrors                                    test_mirror
+23 CORS                                       test_cors
 24 timeouts                                    test_timeout_*; test_routing: test_timeouts
+25 retries                                    test_retry
 26 filters that are not served                 test_unserved_filter_of_a_backend; test_routing: test_unknown_filter_*
 27 certificates                                test_unusable_certificates; test_tls
 """

@@ -24,11 +24,17 @@ def edges_in_code():
             continue
         step = name[len("agw_step_"):].upper()
         edges |= {(step, t) for t in targets(body)}
+        if "agw_exchange_delay(" in body:
+            edges.add((step, "PAUSE"))
         if "policy_reply(" in body:
             edges |= {(step, t) for t in targets(bodies["policy_reply"])}
     edges |= {("FAIL", t) for t in targets(dict(functions("lib/proxy/exchange.c"))["agw_exchange_fail"])}
     for _, body in functions("lib/proxy/exchange_up.c"):
         edges |= {("AWAIT", t) for t in targets(body)}
+    for name, body in functions("lib/proxy/exchange_retry.c"):
+        edges |= {("PAUSE", t) for t in re.findall(r"p->next = AGW_STEP_([A-Z_]+)", body)}
+        if name != "agw_exchange_delay":  # which a step calls
+            edges |= {("AWAIT", t) for t in targets(body)}
     return edges
 
 

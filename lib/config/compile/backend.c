@@ -43,8 +43,8 @@ static void add_targeted(struct agw_compile *c, struct agw_specs *s, const struc
         agw_compile_backend_at(c, s, "backend/%s/%s", name->namespace_, name->name);
 }
 
-static void merge_levels(struct agw_compile *c, const struct agw_variant *v, struct agw_resource *r,
-                         struct agw_specs *merged)
+static int merge_levels(struct agw_compile *c, const struct agw_variant *v, struct agw_resource *r,
+                        struct agw_specs *merged)
 {
     struct agw_specs own, level;
     agw_variant_specs(v, AGW_LEVEL_OWN, &own);
@@ -58,9 +58,16 @@ static void merge_levels(struct agw_compile *c, const struct agw_variant *v, str
     add_targeted(c, merged, r, v->port);
     agw_variant_specs(v, AGW_LEVEL_LISTENER, &level);
     agw_compile_inherit(merged, &level);
+    agw_variant_specs(v, AGW_LEVEL_ROUTE, &level);
+    if (merged->v[AGW_POLICY_MIRROR].message && !own.v[AGW_POLICY_MIRROR].message &&
+        !level.v[AGW_POLICY_MIRROR].message &&
+        agw_compile_warn(c, merged->v[AGW_POLICY_MIRROR].owner,
+                         "mirrors are served on routes and on references to backends: no effect here"))
+        return AGW_ENOMEM;
     for (unsigned kind = 0; kind < AGW_POLICY_COUNT; kind++)
         if (!agw_compile_is_transport(kind) && own.v[kind].message)
             merged->v[kind].message = NULL; /* the reference runs it */
+    return 0;
 }
 
 int agw_compile_check_backend_kind(struct agw_compile *c, const struct agw_resource *r)
@@ -248,8 +255,9 @@ static int fill(struct agw_compile *c, struct agw_variant *v, struct agw_resourc
         code = name_backend(c, v, r, b);
     if (code)
         return code;
-    merge_levels(c, v, r, &s);
-    code = gather_transport(c, &s, &t, &reason);
+    code = merge_levels(c, v, r, &s);
+    if (!code)
+        code = gather_transport(c, &s, &t, &reason);
     b->is_a2a = t.a2a;
     if (!code && t.evict && !(b->eviction = agw_arena_copy(c->arena, &t.eviction, sizeof(t.eviction))))
         code = AGW_ENOMEM;

@@ -51,10 +51,13 @@ static const struct kind_info traffic_kinds[] = {
     TRAFFIC(REQUEST_REDIRECT) = {KIND(REDIRECT)},
     TRAFFIC(URL_REWRITE) = {KIND(URL_REWRITE)},
     TRAFFIC(DIRECT_RESPONSE) = {KIND(DIRECT_RESPONSE)},
+    TRAFFIC(RETRY) = {KIND(RETRY)},
+    TRAFFIC(REQUEST_MIRROR) = {KIND(MIRROR)},
+    TRAFFIC(CORS) = {KIND(CORS)},
     TRAFFIC(BASIC_AUTH) = {.guard = true},
     TRAFFIC(API_KEY_AUTH) = {.guard = true},
     TRAFFIC(HOST_REWRITE) = {KIND(HOST_REWRITE)},
-    TRAFFIC(DELAY) = {0},
+    TRAFFIC(DELAY) = {KIND(DELAY)},
 };
 
 static const struct kind_info backend_kinds[] = {
@@ -65,6 +68,7 @@ static const struct kind_info backend_kinds[] = {
     BACKEND(REQUEST_HEADER_MODIFIER) = {KIND(BACKEND_REQUEST_HEADERS)},
     BACKEND(RESPONSE_HEADER_MODIFIER) = {KIND(BACKEND_RESPONSE_HEADERS)},
     BACKEND(REQUEST_REDIRECT) = {KIND(REDIRECT)},
+    BACKEND(REQUEST_MIRROR) = {KIND(MIRROR)},
     BACKEND(BACKEND_HTTP) = {KIND(BACKEND_HTTP)},
     BACKEND(BACKEND_TCP) = {KIND(BACKEND_TCP)},
     BACKEND(HEALTH) = {KIND(BACKEND_HEALTH)},
@@ -582,7 +586,7 @@ int agw_compile_set(struct agw_compile *c, struct agw_specs *s, struct agw_polic
             return code;
         if (failed)
             s->refuse = failed;
-        else if (ops->request || ops->response)
+        else if (ops->request || ops->response || ops->last)
             uses[count++] = (struct agw_policy_use){ops, conf};
     }
     struct agw_policy_use *v = NULL;

@@ -40,6 +40,65 @@ static void merge_route(struct agw_compile *c, struct agw_resource *r, struct ag
     agw_compile_inline_traffic(c, traffic, r, r->route->traffic_policies, r->route->n_traffic_policies);
 }
 
+/* How many more variants the mirrors of a route need. */
+static size_t count_mirrors(const struct agw_specs *traffic, const struct agw_specs *backend,
+                            const Pb__Route *in)
+{
+    const Pb__RequestMirrors *m = traffic->v[AGW_POLICY_MIRROR].message;
+    const Pb__RequestMirrors *all = backend->v[AGW_POLICY_MIRROR].message;
+    size_t n = (m ? m->n_mirrors : 0) + (all ? all->n_mirrors * in->n_backends : 0);
+    for (size_t i = 0; i < in->n_backends; i++) {
+        const Pb__RouteBackend *b = in->backends[i];
+        for (size_t k = 0; k < b->n_backend_policies; k++)
+            if (b->backend_policies[k]->kind_case == PB__BACKEND_POLICY_SPEC__KIND_REQUEST_MIRROR &&
+                b->backend_policies[k]->request_mirror)
+                n += b->backend_policies[k]->request_mirror->n_mirrors;
+    }
+    return n;
+}
+
+/* A mirror is reached as its backend is, without what the route or a reference says of theirs. */
+static int compile_mirrors(struct agw_compile *c, const Pb__RequestMirrors *in,
+                           const struct agw_specs *listener, struct agw_route_unit *u,
+                           struct agw_mirror_refs *out)
+{
+    static const struct agw_specs none;
+    struct agw_backend_levels levels = {&none, &none, listener};
+    struct agw_mirror_ref *v = in ? agw_arena_alloc(c->arena, in->n_mirrors * sizeof(*v)) : NULL;
+    if (!in)
+        return 0;
+    if (!v)
+        return AGW_ENOMEM;
+    for (size_t i = 0; i < in->n_mirrors; i++) {
+        struct agw_variant *variant;
+        double share = in->mirrors[i]->percentage;
+        int code = agw_variant_get(c, in->mirrors[i]->backend, &levels, &variant);
+        if (code)
+            return code;
+        u->variants[u->variant_count++] = variant;
+        v[i].backend = variant->id;
+        v[i].share = share > 0 && share <= 100 ? (uint32_t)(share * (AGW_MIRROR_ALL / 100.0) + 0.5) : 0;
+    }
+    *out = (struct agw_mirror_refs){v, (uint32_t)in->n_mirrors};
+    return 0;
+}
+
+/* The mirrors of the route, then those of its references; their variants stand behind all backends'. */
+static int compile_all_mirrors(struct agw_compile *c, struct agw_resource *r, const struct agw_specs *traffic,
+                               const struct agw_specs *route, const struct agw_specs *listener,
+                               struct agw_backend_ref *refs, struct agw_route_unit *u)
+{
+    int code = compile_mirrors(c, traffic->v[AGW_POLICY_MIRROR].message, listener, u, &u->route.mirrors);
+    for (size_t i = 0; !code && i < r->route->n_backends; i++) {
+        const Pb__RouteBackend *in = r->route->backends[i];
+        struct agw_specs own = {0};
+        agw_compile_inline_backend(c, &own, r, in->backend_policies, in->n_backend_policies);
+        agw_compile_inherit(&own, route);
+        code = compile_mirrors(c, own.v[AGW_POLICY_MIRROR].message, listener, u, &refs[i].mirrors);
+    }
+    return code;
+}
+
 /* The variant that a reference means, with the policies that the reference runs in |out|. */
 static int compile_ref(struct agw_compile *c, struct agw_resource *r, const Pb__RouteBackend *in,
                        const struct agw_specs *route, const struct agw_specs *listener,
@@ -64,12 +123,14 @@ static int compile_ref(struct agw_compile *c, struct agw_resource *r, const Pb__
     return code ? code : agw_variant_get(c, in->backend, &levels, ret_variant);
 }
 
-static int compile_refs(struct agw_compile *c, struct agw_resource *r, const struct agw_specs *route,
-                        const struct agw_specs *listener, struct agw_route_unit *u)
+static int compile_refs(struct agw_compile *c, struct agw_resource *r, const struct agw_specs *traffic,
+                        const struct agw_specs *route, const struct agw_specs *listener,
+                        struct agw_route_unit *u)
 {
     const Pb__Route *in = r->route;
     struct agw_backend_ref *refs = agw_arena_zalloc(c->arena, in->n_backends * sizeof(*refs));
-    u->variants = agw_arena_zalloc(c->arena, in->n_backends * sizeof(struct agw_variant *));
+    size_t variants = in->n_backends + count_mirrors(traffic, route, in);
+    u->variants = agw_arena_zalloc(c->arena, variants * sizeof(struct agw_variant *));
     uint64_t total = 0;
     if (!refs || !u->variants)
         return AGW_ENOMEM;
@@ -86,7 +147,7 @@ static int compile_refs(struct agw_compile *c, struct agw_resource *r, const str
     u->route.backends = refs;
     u->route.backend_count = (uint32_t)in->n_backends;
     u->route.weight_total = (uint32_t)total;
-    return 0;
+    return variants == in->n_backends ? 0 : compile_all_mirrors(c, r, traffic, route, listener, refs, u);
 }
 
 static void put_variants(struct agw_compile *c, struct agw_route_unit *u)
@@ -110,6 +171,7 @@ static int refuse_route(struct agw_compile *c, struct agw_route_unit *u, const c
     u->route.weight_total = u->route.backend_count = u->variant_count = 1;
     u->route.backends = ref;
     u->route.policies = (struct agw_policy_set){0};
+    u->route.mirrors = (struct agw_mirror_refs){0};
     return 0;
 }
 
@@ -133,7 +195,7 @@ static int fill_route(struct agw_compile *c, struct agw_resource *r, const struc
     }
     code = agw_compile_set(c, &traffic, &u->route.policies);
     if (!code)
-        code = compile_refs(c, r, &backend, &l->backend, u);
+        code = compile_refs(c, r, &traffic, &backend, &l->backend, u);
     if (!code && traffic.refuse)
         code = refuse_route(c, u, traffic.refuse);
     return code ? code : agw_compile_matches(c, r, u);
@@ -346,7 +408,7 @@ static bool refers(const struct agw_route_unit *u, const struct agw_variant *v)
 static bool waits(const struct agw_route_rec *rec)
 {
     const struct agw_route_unit *u = rec->next;
-    for (uint32_t i = 0; i < u->variant_count; i++)
+    for (uint32_t i = 0; i < u->route.backend_count; i++) /* mirrors, behind them, may come later */
         if (u->route.backends[i].weight && u->variants[i]->cold && !refers(rec->live, u->variants[i]))
             return true;
     return false;

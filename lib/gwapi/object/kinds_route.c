@@ -77,7 +77,7 @@ static const struct agw_field header[] = {
     AGW_END,
 };
 
-static const struct agw_field header_modifier[] = {
+const struct agw_field agw_fields_header_modifier[] = {
     AGW_LIST("set", header, .max_items = 16, .unique = "name"),
     AGW_LIST("add", header, .max_items = 16, .unique = "name"),
     {.name = "remove", .type = AGW_FIELD_TEXT, .list = true, .max_items = 16, A_HEADER},
@@ -106,16 +106,35 @@ static const struct agw_field rewrite[] = {
     AGW_END,
 };
 
+static const struct agw_field mirror_ref[] = {
+    AGW_TEXT("group", A_GROUP),         AGW_TEXT("kind", A_KIND),
+    AGW_TEXT("namespace", AGW_A_LABEL), AGW_TEXT("name", .min = 1, .max = 253, .required = true),
+    AGW_INT("port", AGW_A_PORT),        AGW_END,
+};
+
+static const struct agw_field fraction[] = {
+    AGW_INT("numerator", .min = 0, .max = INT32_MAX, .required = true),
+    AGW_INT("denominator", .min = 1, .max = INT32_MAX),
+    AGW_END,
+};
+
+static const struct agw_field mirror[] = {
+    AGW_MAP("backendRef", mirror_ref, .required = true),
+    AGW_INT("percent", .min = 0, .max = 100),
+    AGW_MAP("fraction", fraction),
+    AGW_END,
+};
+
 /* The members of filters that are not served yet are not looked into: the rule answers 500. */
 static const struct agw_field filter[] = {
     AGW_TEXT("type", .one_of = filter_types, .required = true),
-    AGW_MAP("requestHeaderModifier", header_modifier),
-    AGW_MAP("responseHeaderModifier", header_modifier),
+    AGW_MAP("requestHeaderModifier", agw_fields_header_modifier),
+    AGW_MAP("responseHeaderModifier", agw_fields_header_modifier),
     AGW_MAP("requestRedirect", redirect),
     AGW_MAP("urlRewrite", rewrite),
-    AGW_ANY("requestMirror"),
+    AGW_MAP("requestMirror", mirror),
     AGW_ANY("extensionRef"),
-    AGW_ANY("cors"),
+    AGW_MAP("cors", agw_fields_cors),
     AGW_ANY("externalAuth"),
     AGW_END,
 };
@@ -143,7 +162,7 @@ static const struct agw_field rule[] = {
     AGW_LIST("filters", filter, .max_items = 16),
     AGW_LIST("backendRefs", backend_ref, .max_items = 16),
     AGW_MAP("timeouts", timeouts),
-    AGW_ANY("retry"),
+    AGW_MAP("retry", agw_fields_retry),
     AGW_ANY("sessionPersistence"),
     AGW_END,
 };
@@ -271,6 +290,24 @@ static bool one_prefix(const struct agw_node *matches)
     return matches->count == 1 && (!agw_field(path, "type") || agw_field_is(path, "type", "PathPrefix"));
 }
 
+static bool is_service(const struct agw_node *ref)
+{
+    return agw_node_text(ref, "group").n == 0 &&
+           (!agw_field(ref, "kind") || agw_field_is(ref, "kind", "Service"));
+}
+
+static void check_mirror(struct ctx *c, const struct agw_node *m)
+{
+    const struct agw_node *ref = agw_field(m, "backendRef"), *part = agw_field(m, "fraction");
+
+    if (ref && is_service(ref) && !agw_field(ref, "port"))
+        refuse(c, ref, "port", "is required for a Service");
+    if (part && agw_field(m, "percent"))
+        refuse(c, part, NULL, "must not be set together with percent");
+    if (part && agw_field_int(part, "numerator", 0) > agw_field_int(part, "denominator", 100))
+        refuse(c, part, NULL, "numerator must not be larger than denominator");
+}
+
 static void check_filters(struct ctx *c, const struct agw_node *list, const struct agw_node *matches)
 {
     const struct agw_node *f, *redirects;
@@ -283,6 +320,9 @@ static void check_filters(struct ctx *c, const struct agw_node *list, const stru
             check_path_modifier(c, agw_field(redirects, "path"));
         if (agw_field(agw_field(f, "urlRewrite"), "path"))
             check_path_modifier(c, agw_field(agw_field(f, "urlRewrite"), "path"));
+        check_mirror(c, agw_field(f, "requestMirror"));
+        if (!agw_rules_cors(c->report, c->object, agw_field(f, "cors")))
+            c->ok = false;
         if (replaces_prefix(f) && !one_prefix(matches))
             refuse(c, f, NULL, "ReplacePrefixMatch needs a rule with exactly one match, of type PathPrefix");
     }
@@ -344,12 +384,6 @@ static void check_timeouts(struct ctx *c, const struct agw_node *t)
     agw_duration_ms(agw_node_text(t, "backendRequest"), &backend);
     if (request && backend > request)
         refuse(c, agw_field(t, "backendRequest"), NULL, "must not be longer than request");
-}
-
-static bool is_service(const struct agw_node *ref)
-{
-    return agw_node_text(ref, "group").n == 0 &&
-           (!agw_field(ref, "kind") || agw_field_is(ref, "kind", "Service"));
 }
 
 static void check_rule(struct ctx *c, const struct agw_node *n)

@@ -157,6 +157,46 @@ bool agw_is_path(struct agw_str s)
     return !agw_str_ends(s, AGW_STR("/.")) && !agw_str_ends(s, AGW_STR("/.."));
 }
 
+static bool is_port(struct agw_str s)
+{
+    uint64_t number;
+
+    return s.n > 0 && s.n <= 5 && is_digit(s.p[0]) && agw_str_u64(s, &number) == 0 && number <= 65535;
+}
+
+/* A host of an origin: labels, perhaps with "*" for the first ones. */
+static bool is_origin_host(struct agw_str s)
+{
+    bool wild = s.n && s.p[0] == '*';
+    size_t i;
+
+    if (wild)
+        s = agw_str_from(s, 1);
+    if (wild ? s.n && s.p[0] != '.' : s.n == 0 || s.p[0] == '.')
+        return false;
+    for (i = 0; i < s.n; i++) {
+        if (!is_lower(s.p[i]) && !is_upper(s.p[i]) && !is_digit(s.p[i]) && s.p[i] != '-' && s.p[i] != '.')
+            return false;
+    }
+    return true;
+}
+
+bool agw_is_origin(struct agw_str s)
+{
+    ptrdiff_t scheme = agw_str_find(s, ':'), port;
+
+    if (agw_str_eq(s, AGW_STR("*")))
+        return true;
+    if (scheme < 1 || !agw_str_starts(agw_str_from(s, (size_t)scheme), AGW_STR("://")) ||
+        !agw_is_token(agw_str(s.p, (size_t)scheme)))
+        return false;
+    s = agw_str_from(s, (size_t)scheme + 3);
+    port = agw_str_find(s, ':');
+    if (port >= 0 && !is_port(agw_str_from(s, (size_t)port + 1)))
+        return false;
+    return is_origin_host(port < 0 ? s : agw_str(s.p, (size_t)port));
+}
+
 /* Takes "h", "m", "s" or "ms" off the front. */
 static bool take_unit(struct agw_str *s, uint64_t *ms)
 {

@@ -31,7 +31,9 @@
     X(REFERENCE_GRANT, "ReferenceGrant", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_reference_grant,  \
       NULL)                                                                                                  \
     X(BACKEND, "AgentgatewayBackend", AGW_GROUP_AGENTGATEWAY, "v1alpha1", true, agw_fields_backend,          \
-      agw_rules_backend)
+      agw_rules_backend)                                                                                     \
+    X(POLICY, "AgentgatewayPolicy", AGW_GROUP_AGENTGATEWAY, "v1alpha1", true, agw_fields_policy,             \
+      agw_rules_policy)
 
 enum agw_kind {
 #define X(name, kind, group, versions, namespaced, fields, rules) AGW_KIND_##name,

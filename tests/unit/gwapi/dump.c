@@ -53,7 +53,7 @@ static size_t size_of(const ProtobufCFieldDescriptor *f)
 {
     if (f->type == PROTOBUF_C_TYPE_BYTES)
         return sizeof(ProtobufCBinaryData);
-    return f->type == PROTOBUF_C_TYPE_ENUM ? sizeof(int) : sizeof(void *);
+    return f->type == PROTOBUF_C_TYPE_ENUM || f->type == PROTOBUF_C_TYPE_INT32 ? sizeof(int) : sizeof(void *);
 }
 
 static bool is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, const void *at)
@@ -69,6 +69,8 @@ static bool is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f,
         return *(void *const *)at != NULL;
     case PROTOBUF_C_TYPE_INT64:
         return *(const int64_t *)at != 0;
+    case PROTOBUF_C_TYPE_DOUBLE:
+        return *(const double *)at != 0;
     default:
         return *(const int *)at != 0;
     }

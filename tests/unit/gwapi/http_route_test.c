@@ -79,10 +79,10 @@ static void same_listener_name_on_two_gateways(void **state)
 
 static void not_served_but_harmless(void **state)
 {
-    expect_findings(
-        GATEWAY ROUTE "  rules: [{retry: {attempts: 2}}]\n",
-        "warning: m.yaml:13: HTTPRoute default/r: spec.rules[0].retry: is not served: the rule works without "
-        "it\n");
+    expect_findings(GATEWAY ROUTE "  rules: [{sessionPersistence: {type: Cookie}}]\n",
+                    "warning: m.yaml:13: HTTPRoute default/r: spec.rules[0].sessionPersistence: is not "
+                    "served: the rule works without "
+                    "it\n");
 }
 
 int main(void)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "base/check.h"
 #include "config/compile/fixture.h"
+#include "config/snapshot.h"
 #include "failmalloc.h"
 #include "policy/table.h"
 
@@ -193,6 +194,143 @@ static void test_redirect(void **state)
     }
 }
 
+static void add_request(struct exchange *x, const char *name, const char *value)
+{
+    struct agw_str n = agw_str_c(name);
+    agw_headers_add(&x->ctx.req->headers, agw_hdr_lookup(n), n, agw_str_c(value));
+}
+
+static char **texts(struct fixture *f, const char *list, size_t *ret_count)
+{
+    char **out = agw_arena_zalloc(&f->arena, 8 * sizeof(*out));
+    struct agw_str rest = agw_str_c(list), part;
+    for (*ret_count = 0; *list && agw_str_split(&rest, ' ', &part); (*ret_count)++)
+        out[*ret_count] = (char *)agw_arena_str(&f->arena, part).p;
+    return out;
+}
+
+/* Compiles a CORS policy and sends |method| from |origin|; the head of the answer as the client gets it is in
+ * x->ctx.resp afterwards. */
+static enum agw_verdict cors(struct exchange *x, const char *origins, const char *names, bool credentials,
+                             const char *method, const char *origin)
+{
+    begin(x);
+    x->route = fx_route(&x->f, "l", "r", NULL, 'p', "/");
+    Pb__CORS *c = fx_new(&x->f, &pb__cors__descriptor);
+    c->allow_origins = texts(&x->f, origins, &c->n_allow_origins);
+    c->allow_methods = texts(&x->f, names, &c->n_allow_methods);
+    c->allow_headers = texts(&x->f, names, &c->n_allow_headers);
+    c->expose_headers = texts(&x->f, "X-1 X-2", &c->n_expose_headers);
+    c->allow_credentials = credentials;
+    c->max_age = fx_new(&x->f, &google__protobuf__duration__descriptor);
+    c->max_age->seconds = 60;
+    traffic(x, PB__TRAFFIC_POLICY_SPEC__KIND_CORS, c);
+    fx_add(&x->f, AGW_RESOURCE_ROUTE, x->route, NULL);
+    fx_compile(&x->f);
+    x->ctx.arena = &x->f.arena;
+    x->ctx.req = fx_request(&x->f, method, "h", "/");
+    x->ctx.match = fx_any_match(fx_out_listener(&x->f, "b", "l"));
+    x->ctx.route = x->ctx.match->route;
+    if (origin)
+        add_request(x, "origin", origin);
+    add_request(x, "access-control-request-method", "PUT");
+    add_request(x, "access-control-request-headers", "x-a,x-b");
+    enum agw_verdict verdict = agw_policy_request(&x->ctx.route->policies, &x->ctx);
+    if (verdict == AGW_CONTINUE) {
+        agw_msg_init(&x->resp, x->ctx.arena);
+        agw_headers_add(&x->resp.headers, AGW_HDR_OTHER, AGW_STR("access-control-allow-origin"),
+                        AGW_STR("https://backend.example"));
+        x->ctx.resp = &x->resp;
+    }
+    agw_policy_last(&x->ctx.route->policies, &x->ctx);
+    return verdict;
+}
+
+static const char *answered(const struct exchange *x, const char *name)
+{
+    const struct agw_header *h = agw_headers_find(&x->ctx.resp->headers, agw_str_c(name));
+    return h ? agw_arena_str((struct agw_arena *)&x->f.arena, h->value).p : "";
+}
+
+static void test_cors_origins(void **state)
+{
+    static const struct {
+        const char *origins, *origin, *want;
+    } cases[] = {
+        {"https://www.foo.com https://*.bar.com", "https://www.foo.com", "https://www.foo.com"},
+        {"https://www.foo.com https://*.bar.com", "https://WWW.foo.com", "https://WWW.foo.com"},
+        {"https://www.foo.com https://*.bar.com", "https://a.b.bar.com", "https://a.b.bar.com"},
+        {"https://*.bar.com", "https://bar.com", ""},
+        {"https://*.bar.com", "https://.bar.com", ""},
+        {"https://*.bar.com", "http://a.bar.com", ""},
+        {"https://*.bar.com", "https://a.bar.com:444", ""},
+        {"https://*.bar.com", "https://evil.com/.bar.com", ""},
+        {"https://*.bar.com:444", "https://a.bar.com:444", "https://a.bar.com:444"},
+        {"https://*", "https://a.b", "https://a.b"},
+        {"https://*", "https://a.b:1", ""},
+        {"https://foo.com", "https://foo.com.evil", ""},
+        {"https://foo.com", "null", ""},
+        {"https://foo.com", NULL, ""},
+        {"*", "null", "*"},
+        {"*", "https://a.b:1", "*"},
+        {"*", NULL, ""},
+        {"", "https://foo.com", ""},
+    };
+    for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {
+        struct exchange x;
+        assert_int_equal(cors(&x, cases[i].origins, "GET", false, "GET", cases[i].origin), AGW_CONTINUE);
+        assert_string_equal(answered(&x, "access-control-allow-origin"), cases[i].want);
+        assert_string_equal(answered(&x, "access-control-expose-headers"), *cases[i].want ? "X-1, X-2" : "");
+        assert_string_equal(answered(&x, "access-control-allow-methods"), "");
+        assert_string_equal(answered(&x, "vary"), *cases[i].origins == '*' ? "" : "origin");
+        fx_free(&x.f);
+    }
+}
+
+static void test_cors_preflight(void **state)
+{
+    struct exchange x;
+    assert_int_equal(cors(&x, "https://a.b", "GET POST", false, "OPTIONS", "https://a.b"), AGW_RESPOND);
+    assert_int_equal(x.ctx.resp->status, 200);
+    assert_string_equal(answered(&x, "access-control-allow-origin"), "https://a.b");
+    assert_string_equal(answered(&x, "access-control-allow-methods"), "GET, POST");
+    assert_string_equal(answered(&x, "access-control-allow-headers"), "GET, POST");
+    assert_string_equal(answered(&x, "access-control-max-age"), "60");
+    assert_string_equal(answered(&x, "access-control-allow-credentials"), "");
+    fx_free(&x.f);
+    cors(&x, "*", "*", false, "OPTIONS", "https://a.b");
+    assert_string_equal(answered(&x, "access-control-allow-origin"), "*");
+    assert_string_equal(answered(&x, "access-control-allow-methods"), "*");
+    assert_string_equal(answered(&x, "access-control-allow-headers"), "*");
+    fx_free(&x.f);
+    cors(&x, "*", "*", true, "OPTIONS", "https://a.b"); /* "*" would be a name then */
+    assert_string_equal(answered(&x, "access-control-allow-origin"), "https://a.b");
+    assert_string_equal(answered(&x, "access-control-allow-methods"), "PUT");
+    assert_string_equal(answered(&x, "access-control-allow-headers"), "x-a,x-b");
+    assert_string_equal(answered(&x, "access-control-allow-credentials"), "true");
+    fx_free(&x.f);
+    assert_int_equal(cors(&x, "https://a.b", "*", true, "OPTIONS", "https://c.d"), AGW_RESPOND);
+    assert_int_equal(x.ctx.resp->headers.n, 1); /* Vary alone */
+    fx_free(&x.f);
+    assert_int_equal(cors(&x, "*", "*", false, "OPTIONS", NULL), AGW_CONTINUE);
+    fx_free(&x.f);
+}
+
+static void test_bad_cors_is_refused(void **state)
+{
+    static const char *const bad[][2] = {{"a.b", "GET"},          {"https://a*b*", "GET"},
+                                         {"https://", "GET"},     {"*://a.b", "GET"},
+                                         {"https://a,b", "GET"},  {"*", "G@T"},
+                                         {"https://a.b c", "GET"}};
+    for (size_t i = 0; i < AGW_ARRAY_LEN(bad); i++) {
+        struct exchange x;
+        cors(&x, bad[i][0], bad[i][1], false, "OPTIONS", "https://a.b");
+        assert_non_null(fx_note(&x.f, "route/r", "policy cors: allow_"));
+        assert_int_equal(fx_backend(&x.f, &x.ctx.route->backends[0])->kind, AGW_BACKEND_INVALID);
+        fx_free(&x.f);
+    }
+}
+
 static void test_bad_specs_are_errors(void **state)
 {
     struct exchange x;
@@ -208,14 +346,149 @@ static void test_bad_specs_are_errors(void **state)
     Pb__Timeout *t = fx_new(&x.f, &pb__timeout__descriptor);
     t->request = fx_new(&x.f, &google__protobuf__duration__descriptor);
     t->request->seconds = -1;
+    Pb__Retry *again = fx_new(&x.f, &pb__retry__descriptor);
+    int32_t status = 399;
+    again->retry_status_codes = &status;
+    again->n_retry_status_codes = 1;
+    traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_RETRY, again);
     traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_REQUEST_REDIRECT, r);
     traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_URL_REWRITE, u);
     traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_DIRECT_RESPONSE, d);
     traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_TIMEOUT, t);
     assert_int_equal(request(&x, "h", "/"), AGW_CONTINUE); /* nothing runs: the route is refused */
-    assert_int_equal(x.f.notes.errors, 4);
+    assert_int_equal(x.f.notes.errors, 5);
     assert_int_equal(fx_backend(&x.f, &x.ctx.route->backends[0])->kind, AGW_BACKEND_INVALID);
     fx_free(&x.f);
+}
+
+static void test_delay(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms; /* -1: refused */
+    } cases[] = {{"250", 250},        {"250ms", 250},    {"1m30s", 90000}, {"0", 0},
+                 {"0s", 0},           {"", -1},          {"soon", -1},     {"1.5s", -1},
+                 {"duration(1)", -1}, {"1s 1s", -1},     {"-1", -1},       {"1h1s", -1},
+                 {" 1h ", 3600000},   {"123456789", -1}, {"1s5", -1}};
+    for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {
+        struct exchange x;
+        begin(&x);
+        x.route = fx_route(&x.f, "l", "r", NULL, 'p', "/");
+        Pb__Delay *d = fx_new(&x.f, &pb__delay__descriptor);
+        d->duration = fx_text(&x.f, cases[i].text);
+        Pb__DirectResponse *after = fx_new(&x.f, &pb__direct_response__descriptor);
+        after->status = 204;
+        traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_DELAY, d);
+        traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_DIRECT_RESPONSE, after);
+        enum agw_verdict v = request(&x, "h", "/");
+        if (x.f.notes.errors != (cases[i].ms < 0))
+            fail_msg("\"%s\"", cases[i].text);
+        if (cases[i].ms > 0) {
+            assert_int_equal(v, AGW_WAIT);
+            assert_int_equal(x.ctx.wait_ms, cases[i].ms);
+            v = agw_policy_request(&x.ctx.route->policies, &x.ctx); /* goes on behind it */
+        }
+        assert_int_equal(v, cases[i].ms < 0 ? AGW_CONTINUE : AGW_RESPOND);
+        assert_int_equal(x.ctx.resume, 0);
+        fx_free(&x.f);
+    }
+}
+
+static void test_retry(void **state)
+{
+    struct exchange x;
+    begin(&x);
+    x.route = fx_route(&x.f, "l", "r", NULL, 'p', "/");
+    Pb__Retry *r = fx_new(&x.f, &pb__retry__descriptor);
+    int32_t codes[] = {400, 463, 464, 503, 599};
+    r->retry_status_codes = codes;
+    r->n_retry_status_codes = AGW_ARRAY_LEN(codes);
+    r->attempts = 3;
+    r->backoff = fx_new(&x.f, &google__protobuf__duration__descriptor);
+    r->backoff->nanos = 5000000;
+    traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_RETRY, r);
+    assert_int_equal(request(&x, "h", "/"), AGW_CONTINUE);
+    assert_int_equal(x.ctx.retry->attempts, 3);
+    assert_int_equal(x.ctx.retry->backoff_ms, 5);
+    unsigned found = 0;
+    for (int status = 100; status < 1000; status++)
+        found += agw_retry_has(x.ctx.retry, status);
+    for (size_t i = 0; i < AGW_ARRAY_LEN(codes); i++)
+        assert_true(agw_retry_has(x.ctx.retry, codes[i]));
+    assert_int_equal(found, AGW_ARRAY_LEN(codes));
+    fx_free(&x.f);
+    for (int i = 0; i < 3; i++) { /* neither is left out in silence */
+        begin(&x);
+        x.route = fx_route(&x.f, "l", "r", NULL, 'p', "/");
+        r = fx_new(&x.f, &pb__retry__descriptor);
+        r->condition = fx_text(&x.f, i == 0 ? "true" : "");
+        r->precondition = fx_text(&x.f, i == 1 ? "true" : "");
+        r->attempts = i == 2 ? -1 : 1;
+        traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_RETRY, r);
+        request(&x, "h", "/");
+        assert_int_equal(x.f.notes.errors, 1);
+        assert_non_null(fx_note(&x.f, "route/r", "policy retry: "));
+        fx_free(&x.f);
+    }
+}
+
+static Pb__RequestMirrors *mirror_to(struct fixture *f, const char *backend, double percentage)
+{
+    Pb__RequestMirrors *all = fx_new(f, &pb__request_mirrors__descriptor);
+    Pb__RequestMirrors__Mirror *m = fx_new(f, &pb__request_mirrors__mirror__descriptor);
+    m->percentage = percentage;
+    m->backend = fx_new(f, &pb__backend_reference__descriptor);
+    m->backend->kind_case = PB__BACKEND_REFERENCE__KIND_BACKEND;
+    m->backend->backend = fx_text(f, backend);
+    all->mirrors = agw_arena_copy(&f->arena, &m, sizeof(struct agw_backend *));
+    all->n_mirrors = 1;
+    return all;
+}
+
+static void test_mirrors(void **state)
+{
+    struct exchange x;
+    begin(&x);
+    struct fixture *f = &x.f;
+    fx_add(f, AGW_RESOURCE_BACKEND, fx_static(f, "ns", "b", "127.0.0.1", 80), NULL);
+    fx_add(f, AGW_RESOURCE_BACKEND, fx_static(f, "ns", "copy", "127.0.0.1", 81), NULL);
+    x.route = fx_route(f, "l", "r", NULL, 'p', "/");
+    Pb__RouteBackend *ref = fx_ref(f, x.route, "ns/b", 1);
+    Pb__BackendPolicySpec *own = fx_backend_policy(f, PB__BACKEND_POLICY_SPEC__KIND_REQUEST_MIRROR,
+                                                   mirror_to(f, "ns/missing", 33.3333));
+    ref->backend_policies = &own;
+    ref->n_backend_policies = 1;
+    traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_REQUEST_MIRROR, mirror_to(f, "ns/copy", 100));
+    assert_int_equal(request(&x, "h", "/"), AGW_CONTINUE);
+    const struct agw_route *r = x.ctx.route;
+    assert_int_equal(r->mirrors.count, 1);
+    assert_int_equal(r->mirrors.v[0].share, AGW_MIRROR_ALL);
+    assert_str(agw_snapshot_backend(f->snap, r->mirrors.v[0].backend)->name, "ns/copy");
+    assert_int_equal(r->backends[0].mirrors.count, 1);
+    assert_int_equal(r->backends[0].mirrors.v[0].share, 333333);
+    assert_int_equal(agw_snapshot_backend(f->snap, r->backends[0].mirrors.v[0].backend)->kind,
+                     AGW_BACKEND_INVALID);
+    assert_int_equal(fx_backend(f, &r->backends[0])->kind, AGW_BACKEND_STATIC);
+    fx_free(f);
+    begin(&x); /* a share that is none */
+    x.route = fx_route(f, "l", "r", NULL, 'p', "/");
+    traffic(&x, PB__TRAFFIC_POLICY_SPEC__KIND_REQUEST_MIRROR, mirror_to(f, "ns/copy", 101));
+    request(&x, "h", "/");
+    assert_non_null(fx_note(f, "route/r", "policy requestMirror: mirrors[0]: percentage 101"));
+    assert_int_equal(x.ctx.route->mirrors.count, 0);
+    fx_free(f);
+    begin(&x); /* a place where mirrors are not served */
+    Pb__Backend *b = fx_static(f, "ns", "b", "127.0.0.1", 80);
+    own = fx_backend_policy(f, PB__BACKEND_POLICY_SPEC__KIND_REQUEST_MIRROR, mirror_to(f, "ns/copy", 1));
+    b->inline_policies = &own;
+    b->n_inline_policies = 1;
+    fx_add(f, AGW_RESOURCE_BACKEND, b, NULL);
+    x.route = fx_route(f, "l", "r", NULL, 'p', "/");
+    fx_ref(f, x.route, "ns/b", 1);
+    request(&x, "h", "/");
+    assert_non_null(fx_note(f, "backend/ns/b", "no effect here"));
+    assert_int_equal(x.f.notes.errors, 0);
+    fx_free(f);
 }
 
 static void test_direct_response_and_timeout(void **state)
@@ -363,7 +636,13 @@ int main(void)
         cmocka_unit_test(test_bad_headers_are_refused),
         cmocka_unit_test(test_url_rewrite),
         cmocka_unit_test(test_redirect),
+        cmocka_unit_test(test_cors_origins),
+        cmocka_unit_test(test_cors_preflight),
+        cmocka_unit_test(test_bad_cors_is_refused),
         cmocka_unit_test(test_bad_specs_are_errors),
+        cmocka_unit_test(test_delay),
+        cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_mirrors),
         cmocka_unit_test(test_direct_response_and_timeout),
         cmocka_unit_test(test_host_of_named_backends),
         cmocka_unit_test(test_backend_http),

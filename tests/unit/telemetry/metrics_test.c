@@ -172,6 +172,13 @@ static void test_connections(void **state)
     assert_true(value_of(r, "agentgateway_upstream_overflows_total") == 9);
     assert_true(value_of(r, "agentgateway_upstream_evictions_total") == 10);
     assert_true(value_of(r, "agentgateway_upstream_evicted_endpoints") == 1);
+    agw_metrics_forward(a, &(struct agw_metrics_forward){1, 2, 3, 4});
+    agw_metrics_forward(a, &(struct agw_metrics_forward){5, 6, 7, 8});
+    agw_metrics_forward(b, &(struct agw_metrics_forward){10, 10, 10, 10});
+    assert_true(value_of(r, "agentgateway_retries_total") == 15);
+    assert_true(value_of(r, "agentgateway_retries_denied_total") == 16);
+    assert_true(value_of(r, "agentgateway_mirrors_total") == 17);
+    assert_true(value_of(r, "agentgateway_mirrors_dropped_total") == 18);
     agw_metrics_registry_free(r);
 }
 

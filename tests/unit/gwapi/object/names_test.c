@@ -70,6 +70,32 @@ static void forms(void **state)
     }
 }
 
+static void origins(void **state)
+{
+    static const struct {
+        const char *text;
+        bool ok;
+    } rows[] = {
+        {"*", true},
+        {"https://a.example.com", true},
+        {"https://*.example.com:8443", true},
+        {"http://*", true},
+        {"https://a.*.com", false},
+        {"https://*a.com", false},
+        {"https://a.com/", false},
+        {"https://a.com:", false},
+        {"https://a.com:99999", false},
+        {"https://", false},
+        {"a.com", false},
+        {"://a.com", false},
+    };
+
+    for (size_t i = 0; i < AGW_ARRAY_LEN(rows); i++) {
+        if (agw_is_origin(agw_str_c(rows[i].text)) != rows[i].ok)
+            fail_msg("row %zu: \"%s\"", i, rows[i].text);
+    }
+}
+
 static void durations(void **state)
 {
     static const struct {
@@ -96,6 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forms),
+        cmocka_unit_test(origins),
         cmocka_unit_test(durations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-#include "policy/policy_int.h"
+#include "policy/traffic/traffic_int.h"
 
 struct agw_msg *agw_policy_reply(struct agw_policy_ctx *ctx, int status)
 {

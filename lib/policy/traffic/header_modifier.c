@@ -1,4 +1,4 @@
-#include "policy/policy_int.h"
+#include "policy/traffic/traffic_int.h"
 
 struct field {
     struct agw_str name, value; /* name in lower case */

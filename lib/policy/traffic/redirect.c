@@ -1,4 +1,4 @@
-#include "policy/policy_int.h"
+#include "policy/traffic/traffic_int.h"
 
 #include <stdio.h>
 #include "http/uri.h"

@@ -1,4 +1,4 @@
-#include "policy/policy_int.h"
+#include "policy/traffic/traffic_int.h"
 
 /* The deadlines themselves stand in struct agw_route, where the compiler puts them. */
 static int check(const Google__Protobuf__Duration *d, const char *field, struct agw_error *err)

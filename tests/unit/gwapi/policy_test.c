@@ -1,0 +1,135 @@
+/* AgentgatewayPolicies: fields, targets, who wins. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "translated.h"
+
+#define POLICY_HEAD(name)                                                                                    \
+    "---\napiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {name: " name           \
+    ", namespace: default}\nspec: "
+#define POLICY(name, spec) POLICY_HEAD(name) spec "\n"
+#define RULES "  rules: [{}]\n"
+#define ON_ROUTE "targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: r}]"
+#define NAME(n) "name={name=" n " namespace=default kind=AgentgatewayPolicy}"
+#define ROUTE_TARGET "target={route={name=r namespace=default kind=HTTPRoute}}"
+#define KEY "traffic/HTTPRoute/default/r"
+#define HEAD(what) "policy/" KEY ":" what " {key=" KEY ":" what " " NAME("p") " " ROUTE_TARGET " traffic="
+
+static const char all_fields[] = POLICY(
+    "p", "{" ON_ROUTE ", traffic: {cors: {allowOrigins: ['*']}, retry: {codes: [503], attempts: 2}, "
+         "timeouts: {request: 2s}, delay: {duration: '100'}, directResponse: {status: 503, body: shut}, "
+         "headerModifiers: {request: {remove: [a]}, response: {set: [{name: b, value: c}]}}, "
+         "hostRewrite: {mode: Auto}}}");
+
+static const char *const made[] = {
+    HEAD("cors") "{cors={allow_origins=* max_age={seconds=5}}}}\n",
+    HEAD("delay") "{delay={duration=100}}}\n",
+    HEAD("direct-response") "{direct_response={status=503 body=shut}}}\n",
+    HEAD("host-rewrite") "{host_rewrite={mode=AUTO}}}\n",
+    HEAD("request-headers") "{request_header_modifier={remove=a}}}\n",
+    HEAD("response-headers") "{response_header_modifier={set={name=b value=c}}}}\n",
+    HEAD("retry") "{retry={retry_status_codes=503 attempts=2}}}\n",
+    HEAD("timeout") "{timeout={request={seconds=2}}}}\n",
+};
+
+static void every_field(void **state)
+{
+    char yaml[2048], want[4096];
+    size_t n = 0;
+
+    snprintf(yaml, sizeof(yaml), "%s%s", GATEWAY ROUTE RULES, all_fields);
+    for (size_t i = 0; i < sizeof(made) / sizeof(*made); i++)
+        n += (size_t)snprintf(want + n, sizeof(want) - n, "%s", made[i]);
+    expect_resources(yaml, "policy/", want);
+}
+
+static void targets(void **state)
+{
+    struct translated t = translate(GATEWAY ROUTE RULES POLICY(
+        "p",
+        "{targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: gw, sectionName: http}, "
+        "{group: "
+        "gateway.networking.k8s.io, kind: Gateway, name: gw}, {group: gateway.networking.k8s.io, kind: "
+        "Gateway, name: missing}], strategy: {inheritance: Override}, traffic: {delay: {duration: '1'}}}"));
+
+    assert_non_null(
+        strstr(t.resources, "key=traffic/Gateway/default/gw:delay " NAME(
+                                "p") " target={gateway={name=gw namespace=default}} traffic={delay="));
+    assert_non_null(strstr(t.resources, "target={gateway={name=gw namespace=default listener=http}}"));
+    assert_non_null(strstr(t.resources, "inheritance=OVERRIDE"));
+    assert_non_null(strstr(t.findings, "spec.targetRefs[2]: there is no Gateway default/missing: no effect"));
+    translated_free(&t);
+}
+
+static void selectors(void **state)
+{
+    struct translated t = translate(
+        GATEWAY
+        "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
+        "metadata: {name: a, labels: {team: x}}\nspec: {parentRefs: [{name: gw}], rules: [{}]}\n"
+        "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
+        "metadata: {name: b, labels: {team: y}}\nspec: {parentRefs: [{name: gw}], rules: [{}]}\n" POLICY(
+            "p", "{targetSelectors: [{group: gateway.networking.k8s.io, kind: HTTPRoute, matchLabels: "
+                 "{team: x}, sectionName: one}], traffic: {delay: {duration: '1'}}}"));
+
+    assert_non_null(strstr(t.resources, "key=traffic/HTTPRoute/default/a/one:delay"));
+    assert_non_null(strstr(t.resources, "target={route={name=a namespace=default route_rule=one"));
+    assert_null(strstr(t.resources, "key=traffic/HTTPRoute/default/b"));
+    translated_free(&t);
+}
+
+/* Without times the name decides; each field on its own. */
+static void older_policy_wins(void **state)
+{
+    struct translated t = translate(GATEWAY ROUTE RULES POLICY(
+        "b", "{" ON_ROUTE ", traffic: {delay: {duration: '2'}, hostRewrite: "
+             "{mode: None}}}") POLICY("a", "{" ON_ROUTE ", traffic: {delay: {duration: '1'}}}"));
+
+    expect_lines(t.resources, "policy/",
+                 "policy/" KEY ":delay {key=" KEY
+                 ":delay " NAME("a") " " ROUTE_TARGET " traffic={delay={duration=1}}}\npolicy/" KEY
+                                     ":host-rewrite {key=" KEY
+                                     ":host-rewrite " NAME("b") " " ROUTE_TARGET
+                                                                " traffic={host_rewrite={}}}\n");
+    assert_non_null(strstr(t.findings,
+                           "AgentgatewayPolicy default/b: spec.traffic.delay: an older policy says it of "
+                           "HTTPRoute/default/r already: no effect there"));
+    translated_free(&t);
+}
+
+static void refused(void **state)
+{
+    static const char *const rows[][2] = {
+        {"{" ON_ROUTE ", traffic: {phase: PreRouting, cors: {}}}", "traffic.phase: PreRouting is not served"},
+        {"{" ON_ROUTE ", traffic: {jwtAuthentication: {}}}", "traffic.jwtAuthentication: is not served"},
+        {"{" ON_ROUTE ", traffic: {retry: {condition: 'true'}}}", "retry.condition: is not served"},
+        {"{" ON_ROUTE ", backend: {}}", "spec.backend: is not served"},
+        {"{" ON_ROUTE ", frontend: {}}", "spec.frontend: is not served"},
+        {"{" ON_ROUTE ", traffic: {cors: {allowHeaders: ['*', a]}}}", "allowHeaders[0]: * must stand alone"},
+        {"{" ON_ROUTE ", traffic: {directResponse: {status: 199}}}", "status: must be 200 to 599, is 199"},
+        {"{traffic: {}}", "needs exactly one of targetRefs and targetSelectors"},
+        {"{targetRefs: [{group: '', kind: Service, name: s}], traffic: {}}", "are not served"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        char yaml[2048];
+
+        snprintf(yaml, sizeof(yaml), "%s%s\n", GATEWAY ROUTE RULES POLICY_HEAD("p"), rows[i][0]);
+        struct translated t = translate(yaml);
+        if (!strstr(t.findings, rows[i][1]))
+            fail_msg("%s: %s", rows[i][0], t.findings);
+        translated_free(&t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_field), cmocka_unit_test(targets),
+                                       cmocka_unit_test(selectors), cmocka_unit_test(older_policy_wins),
+                                       cmocka_unit_test(refused)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

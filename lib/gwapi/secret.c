@@ -58,7 +58,8 @@ static int check_pair(struct agw_translate *t, const ProtobufCBinaryData *cert,
     struct agw_tls_cert_pem pem = {.cert_chain = agw_str((const char *)cert->data, cert->len),
                                    .key = agw_str((const char *)key->data, key->len)};
     struct agw_error err = {0};
-    struct agw_tls_server *server = agw_tls_server_new(&pem, 1, &err);
+    struct agw_tls_server_conf conf = {.certs = &pem, .cert_count = 1};
+    struct agw_tls_server *server = agw_tls_server_new(&conf, &err);
     struct agw_str text;
 
     if (server) {

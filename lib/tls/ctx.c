@@ -59,3 +59,13 @@ int agw_tls_add_roots(X509_STORE *store, struct agw_str pem, struct agw_error *e
     BIO_free(bio);
     return rc;
 }
+
+int agw_tls_check_roots(struct agw_str pem, struct agw_error *err)
+{
+    X509_STORE *store = X509_STORE_new();
+    int rc = store ? agw_tls_add_roots(store, pem, err)
+                   : agw_error_set(err, AGW_ENOMEM, "CA certificate: %s", agw_err_text(AGW_ENOMEM));
+
+    X509_STORE_free(store);
+    return rc;
+}

@@ -26,6 +26,8 @@ struct agw_tls_params {
     size_t group_count;
 };
 bool agw_tls_has_group(const char *name);
+/* 0 if |pem| holds CA certificates, one or more, that can be used; AGW_ETLS, AGW_ENOMEM. */
+int agw_tls_check_roots(struct agw_str pem, struct agw_error *err);
 
 /* --- server --- */
 #define AGW_TLS_PEM_OCSP "OCSP RESPONSE" /* label of a PEM block behind the certificate that it is about */

@@ -209,7 +209,7 @@ int agw_tls_backend_conf(const Pb__BackendPolicySpec__BackendTLS *tls, struct ag
     if ((tls->_cert_case != 0) != (tls->_key_case != 0))
         return agw_error_set(err, AGW_EINVAL, "a certificate needs a key and a key a certificate");
     if (tls->_root_case && tls->root.len == 0)
-        return agw_error_set(err, AGW_EINVAL, "root: the list of trusted roots is empty");
+        return agw_error_set(err, AGW_ENOTFOUND, "root: the list of trusted roots is empty");
     if (tls->_cert_case) {
         conf->cert_pem = bytes(&tls->cert);
         conf->key_pem = bytes(&tls->key);

@@ -16,7 +16,7 @@ int agw_tls_listener_conf(const Pb__TLSConfig *tls, struct agw_arena *arena, str
  * protocol can be agreed on. */
 int agw_tls_frontend_conf(const Pb__FrontendPolicySpec__TLS *tls, bool http, struct agw_arena *arena,
                           struct agw_tls_server_conf *conf, struct agw_error *err);
-/* The policy of a backend. */
+/* The policy of a backend. AGW_ENOTFOUND: it has a list of roots and none is in it. */
 int agw_tls_backend_conf(const Pb__BackendPolicySpec__BackendTLS *tls, struct agw_arena *arena,
                          struct agw_tls_client_conf *conf, struct agw_error *err);
 /* The first group that this library lacks; NULL: none. */

@@ -289,9 +289,9 @@ def test_listener_settings_from_the_wire(authority, strangers, fed_https):
     assert not served(s_client(made.port, *known, "-groups", "X25519"))
 
 
-def frontend(b, **tls):
-    target = {"gateway": {"name": b.gw, "namespace": b.ns}}
-    return b._resource("policy", "front", target=target, frontend={"tls": tls})
+def frontend(b, key="front", where=(), **tls):
+    target = {"gateway": {"name": b.gw, "namespace": b.ns, **dict(where)}}
+    return b._resource("policy", key, target=target, frontend={"tls": tls})
 
 
 def test_frontend_policy(b, fed_https, plane):
@@ -302,6 +302,15 @@ def test_frontend_policy(b, fed_https, plane):
     plane.ask(frontend(b, min_version="TLS_V1_3"))
     assert not served(s_client(made.port, OLD))
     assert served(s_client(made.port, NEW))
+
+
+def test_of_frontend_policies_the_most_specific_counts(b, fed_https, plane):
+    made = fed_https(policies=[frontend(b, max_version="TLS_V1_2")])
+    assert served(s_client(made.port, OLD)) and not served(s_client(made.port, NEW))
+    plane.ask(frontend(b, "port", {"port": made.port}, min_version="TLS_V1_3"))
+    assert served(s_client(made.port, NEW)) and not served(s_client(made.port, OLD))
+    plane.ask(frontend(b, "listener", {"listener": "https"}, alpn={"protocols": ["http/1.1"]}))
+    assert served(s_client(made.port, NEW)) and served(s_client(made.port, OLD))  # whole kinds, not fields
 
 
 def test_bad_frontend_policy_is_refused_alone(b, fed_https, plane):

@@ -47,7 +47,7 @@ static ptrdiff_t next_key(struct agw_str pem, size_t from)
     static const struct agw_str begin = {"-----BEGIN ", 11}, end = {"PRIVATE KEY-----", 16};
     ptrdiff_t at;
 
-    while ((at = agw_str_search(agw_str_from(pem, from), begin)) >= 0) {
+    while (from < pem.n && (at = agw_str_search(agw_str_from(pem, from), begin)) >= 0) {
         struct agw_str label = agw_str_from(pem, from + (size_t)at + begin.n);
         const char *stop = memchr(label.p, '\n', label.n);
         if (stop)

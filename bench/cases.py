@@ -34,6 +34,16 @@ def tls(peer, seconds):
     return with_cpu(peer, lambda: load.wrk(f"https://127.0.0.1:{peer.tls}/", seconds))
 
 
+def tls_resume(peer, seconds):
+    """New TLS 1.3 connections that resume a session, a small request on each; CPU per request is CPU per handshake."""
+    return with_cpu(peer, lambda: load.s_time(peer.tls, seconds))
+
+
+def tls_large(peer, seconds):
+    """HTTP/1.1 over TLS, answers of 1 MiB, 16 connections; CPU per request is CPU per MiB."""
+    return with_cpu(peer, lambda: load.wrk(f"https://127.0.0.1:{peer.tls}/large", seconds, connections=16))
+
+
 def connect(peer, seconds):
     """A new connection for each request."""
     return with_cpu(peer, lambda: load.wrk(f"http://127.0.0.1:{peer.h1}/", seconds, headers=["Connection: close"]))
@@ -80,5 +90,5 @@ def idle(peer, _seconds):
     return {"requests": IDLE, "bytes_per_idle_connection": (full - base) / IDLE, "rest_rss_bytes": base_rss, "errors": 0}
 
 
-TRAFFIC = {"h1": h1, "h2": h2, "tls": tls, "connect": connect, "h1-512": h1_512, "large": large, "idle": idle}
+TRAFFIC = {"h1": h1, "h2": h2, "tls": tls, "tls-resume": tls_resume, "tls-large": tls_large, "connect": connect, "h1-512": h1_512, "large": large, "idle": idle}
 ONCE = {"idle"}  # not a matter of rounds

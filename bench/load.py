@@ -49,3 +49,21 @@ def h2load(url, seconds, clients=16, streams=32, more=()):
         "p99_us": times[len(times) * 99 // 100] if times else 0,
         "errors": int(status.group(3)),
     }
+
+
+S_TIMES = 4  # at once, for each has one connection at a time
+# openssl writes "GET <path> HTTP/1.0": what would be left of its line becomes a header's.
+S_TIME_PATH = "/ HTTP/1.1\r\nHost: bench.test\r\nConnection: close\r\nX-Rest:"
+
+
+def s_time(port, seconds):
+    """openssl s_time: connections one after the other, each shown as r if it resumed a session and * if not."""
+    command = ["taskset", "-c", str(LOAD_CPU), "openssl", "s_time", "-reuse", "-tls1_3", "-www", S_TIME_PATH]
+    command += ["-time", str(seconds), "-connect", f"127.0.0.1:{port}"]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    started = [subprocess.Popen(command, **pipes) for _ in range(S_TIMES)]
+    outs = [process.communicate()[0] for process in started]
+    if any(process.returncode for process in started):
+        raise RuntimeError(f"openssl s_time: {outs[0][-500:]}")
+    shown = "".join(re.search(r"^starting\n([r*]*)", out, re.M).group(1) for out in outs)
+    return {"requests": shown.count("r"), "rps": shown.count("r") / seconds, "errors": shown.count("*")}

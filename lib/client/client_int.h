@@ -58,6 +58,7 @@ struct agw_pool {
     uint32_t idle_count, open, dialing, waiting_count;
     uint32_t streams; /* that exist: waiting, on a connection, or about to hear of their end */
     uint64_t used_ms;
+    struct agw_tls_sessions sessions; /* outlive the pool's connections */
 };
 
 struct agw_client {

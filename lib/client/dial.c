@@ -145,7 +145,7 @@ static int connect_to(struct attempt *a, const struct agw_addr *to)
     if (e->keepalive.on)
         agw_conn_keepalive(a->conn, &e->keepalive);
     if (e->tls) {
-        struct agw_filter *tls = agw_tls_client_filter(e->tls, e->host);
+        struct agw_filter *tls = agw_tls_client_filter(e->tls, e->host, &a->dial->pool->sessions);
         if (!tls) {
             agw_conn_close(a->conn, false);
             return AGW_ENOMEM;

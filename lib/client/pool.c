@@ -164,6 +164,7 @@ void agw_pool_free(struct agw_pool *p)
         agw_h1_conn_close(agw_h1_conn_of(p->busy.next));
     while (!agw_list_empty(&p->h2))
         agw_h2_conn_close(agw_h2_conn_of(p->h2.next));
+    agw_tls_sessions_clear(&p->sessions);
     agw_tls_client_unref(p->to.tls);
     free(p);
 }

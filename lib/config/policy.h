@@ -77,7 +77,8 @@ struct agw_policy_ctx {
     struct agw_str resp_body;                         /* AGW_RESPOND: body, in the arena or static */
     struct agw_str original_authority, original_path; /* as the client sent them */
     bool tls;                                         /* the client's connection */
-    uint16_t port;                                    /* the listener's port */
+    const struct agw_filter *tls_filter; /* of it, for agw_tls_peer: who the client is; NULL: plain */
+    uint16_t port;                       /* the listener's port */
     const struct agw_addr *client;
     const struct agw_listener *listener;
     const struct agw_route *route;

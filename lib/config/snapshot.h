@@ -170,6 +170,7 @@ struct agw_listener {
     struct agw_str hostname;           /* lower case; "*.x" or empty */
     bool tls;
     struct agw_tls_server *tls_server; /* HTTPS; NULL when its certificate is bad: handshakes are refused */
+    uint32_t handshake_ms;             /* 0: no policy says */
     struct agw_pmap hosts; /* exact and ".suffix" keys, "" for any, by agw_hash -> struct agw_host_bucket */
     const struct agw_host_bucket *any; /* routes without hostname, or NULL */
     bool names, wildcards;             /* |hosts| has other keys than "", and suffixes */
@@ -185,6 +186,7 @@ struct agw_bind {
     uint16_t port;
     const struct agw_listener **listeners;
     uint32_t listener_count;
+    uint32_t handshake_ms; /* the longest of the listeners': which is meant is not known yet; 0: none says */
 };
 
 #define AGW_MAX_WORKERS 256

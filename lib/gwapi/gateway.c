@@ -169,16 +169,14 @@ static int listener_tls(struct agw_translate *t, const struct agw_gwapi_gateway 
     struct agw_gwapi_place place = {.object = g->object, .part = l->name, .parent = -1};
     const struct agw_node *tls = agw_field(l->node, "tls");
     struct agw_gwapi_refusal refusal = {0};
-    int rc = agw_gwapi_listener_tls(t, g->object, tls, ret_tls, &refusal);
+    int rc = agw_gwapi_listener_tls(t, g->object, l, ret_tls, &refusal);
 
     if (rc)
         return rc;
-    if (refusal.reason) {
+    if (refusal.reason)
         agw_gwapi_condition(t, &place, agw_field(tls, "certificateRefs"), "ResolvedRefs", false,
-                            refusal.reason, "%.*s: handshakes are refused", AGW_STRF(refusal.message));
-    } else if (agw_field(tls, "certificateRefs")->count > 1) {
-        agw_gwapi_warn(t, g->object, agw_field(tls, "certificateRefs"), "only the first certificate is used");
-    }
+                            refusal.reason, "%.*s: %s", AGW_STRF(refusal.message),
+                            (*ret_tls)->cert.len ? "the others are served" : "handshakes are refused");
     return 0;
 }
 
@@ -273,7 +271,7 @@ static int add_gateway(struct agw_translate *t, const struct agw_object *o, stru
         return AGW_ENOMEM;
     g->object = o;
     *at = g;
-    if (add_addresses(t, g) || read_listeners(t, g))
+    if (add_addresses(t, g) || read_listeners(t, g) || agw_gwapi_client_cert(t, g))
         return AGW_ENOMEM;
     check_conflicts(t, g);
     return put_listeners(t, g);

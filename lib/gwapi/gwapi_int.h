@@ -24,15 +24,17 @@ struct agw_gwapi_gateway {
     uint32_t listener_count;
     struct agw_addr *addrs; /* none: all */
     uint32_t addr_count;
+    ProtobufCBinaryData client_cert, client_key; /* shown to backends over TLS; empty: none */
 };
 
 struct agw_translate {
     const struct agw_objects *objects;
     struct agw_resource_set *out;
     struct agw_gwapi_report *report;
-    struct agw_arena arena;             /* messages while they are made */
-    struct agw_gwapi_gateway *gateways; /* ours, oldest first */
-    bool failed;                        /* a text could not be copied */
+    struct agw_arena arena;                    /* messages while they are made */
+    struct agw_gwapi_gateway *gateways;        /* ours, oldest first */
+    struct agw_gwapi_backend_tls *backend_tls; /* by BackendTLSPolicies, first the one that counts */
+    bool failed;                               /* a text could not be copied */
 };
 
 /* --- making messages --- */
@@ -74,6 +76,7 @@ void agw_gwapi_condition(struct agw_translate *t, const struct agw_gwapi_place *
 int agw_gwapi_services(struct agw_translate *t);
 int agw_gwapi_backends(struct agw_translate *t);
 int agw_gwapi_gateways(struct agw_translate *t);
+int agw_gwapi_backend_tls_policies(struct agw_translate *t);
 int agw_gwapi_http_routes(struct agw_translate *t);
 int agw_gwapi_policies(struct agw_translate *t);
 
@@ -114,11 +117,18 @@ int agw_gwapi_backend_ref(struct agw_translate *t, const struct agw_object *rout
  * there. */
 int agw_gwapi_tls_secret(struct agw_translate *t, const struct agw_object *secret,
                          ProtobufCBinaryData *ret_cert, ProtobufCBinaryData *ret_key, const char **ret_why);
-/* The listener's tls section; *ret_tls has no certificate when its reference fails, so that handshakes are
- * refused. */
+/* The listener's tls section, and what the Gateway asks of clients on |port|. *ret_tls has no certificate
+ * when all references fail, so that handshakes are refused; |ret_refusal| is the first that does. */
 int agw_gwapi_listener_tls(struct agw_translate *t, const struct agw_object *gateway,
-                           const struct agw_node *tls, Pb__TLSConfig **ret_tls,
+                           const struct agw_gwapi_listener *l, Pb__TLSConfig **ret_tls,
                            struct agw_gwapi_refusal *ret_refusal);
+/* The Gateway's client certificate for backends. */
+int agw_gwapi_client_cert(struct agw_translate *t, struct agw_gwapi_gateway *g);
+/* The certificates of a list of references to ConfigMaps (and Secrets) with a ca.crt, joined; empty when none
+ * is good. |ret_refusal|: the first that is not, with |kind_reason| for one to another kind. */
+int agw_gwapi_ca_refs(struct agw_translate *t, const struct agw_object *from, const struct agw_node *list,
+                      const char *kind_reason, ProtobufCBinaryData *ret_pem,
+                      struct agw_gwapi_refusal *ret_refusal);
 /* Policies health and tcp, each to a message of its own. AGW_ENOMEM. */
 int agw_gwapi_backend_health(struct agw_translate *t, const struct agw_node *health,
                              Pb__BackendPolicySpec *spec);
@@ -151,6 +161,11 @@ Pb__CORS *agw_gwapi_cors(struct agw_translate *t, const struct agw_node *n);
 Pb__Retry *agw_gwapi_retry(struct agw_translate *t, const struct agw_node *n);
 /* A duration message, NULL for 0 ("0s" means none) or when memory is out. */
 Google__Protobuf__Duration *agw_gwapi_duration(struct agw_translate *t, struct agw_str text);
+
+/* --- backend_tls_policy.c --- */
+/* |route|, or a copy for the listeners of |g| whose backends are shown the Gateway's client certificate. */
+int agw_gwapi_show_client_cert(struct agw_translate *t, const struct agw_gwapi_gateway *g, Pb__Route *route,
+                               Pb__Route **ret_route);
 
 /* --- match.c --- */
 int agw_gwapi_matches(struct agw_translate *t, const struct agw_node *rule, Pb__RouteMatch ***ret_matches,

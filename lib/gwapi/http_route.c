@@ -139,12 +139,15 @@ static char *route_key(struct agw_translate *t, const struct rule *r, const stru
 static int put_rule(struct agw_translate *t, const struct rule *r, const struct agw_gwapi_attachment *a)
 {
     struct agw_side side = {.created_ns = r->object->created_ns};
+    Pb__Route *route;
 
-    r->route->key = route_key(t, r, a);
-    r->route->listener_key = agw_gwapi_text(t, a->listener->key);
-    r->route->hostnames = a->hostnames;
-    r->route->n_hostnames = a->hostname_count;
-    return agw_gwapi_put(t, AGW_RESOURCE_ROUTE, r->route, &side);
+    if (agw_gwapi_show_client_cert(t, a->gateway, r->route, &route))
+        return AGW_ENOMEM;
+    route->key = route_key(t, r, a);
+    route->listener_key = agw_gwapi_text(t, a->listener->key);
+    route->hostnames = a->hostnames;
+    route->n_hostnames = a->hostname_count;
+    return agw_gwapi_put(t, AGW_RESOURCE_ROUTE, route, &side);
 }
 
 static int add_rule(struct agw_translate *t, struct rule *r, const struct agw_gwapi_attachment *first)

@@ -174,6 +174,13 @@ static int begin(struct downstream *d, struct agw_acceptor *a, int fd, const str
     return 0;
 }
 
+static uint32_t handshake_ms(struct agw_acceptor *a)
+{
+    const struct agw_snapshot *snap = agw_snapshot_current();
+    const struct agw_bind *bind = snap ? agw_acceptor_bind(a, snap) : NULL;
+    return bind && bind->handshake_ms ? bind->handshake_ms : HANDSHAKE_MS;
+}
+
 static void on_accept(struct agw_listen *listen, int fd, const struct agw_addr *peer)
 {
     struct agw_acceptor *a = agw_container_of(listen, struct agw_acceptor, listen);
@@ -195,7 +202,7 @@ static void on_accept(struct agw_listen *listen, int fd, const struct agw_addr *
     d->c.secure = a->tls;
     agw_input_init(&d->in);
     agw_timer_init(&d->c.timer, on_handshake_timeout);
-    agw_timer_set(&w->loop.timers, &d->c.timer, w->loop.now_ms + HANDSHAKE_MS);
+    agw_timer_set(&w->loop.timers, &d->c.timer, w->loop.now_ms + handshake_ms(a));
     agw_list_push(&w->conns, &d->c.node);
     w->conn_count++;
     a->conns++;

@@ -151,6 +151,7 @@ void agw_exchange_start(struct agw_worker *w, struct agw_server_conn *c, struct 
     x->ctx.original_authority = msg->authority;
     x->ctx.original_path = msg->path;
     x->ctx.tls = c->secure;
+    x->ctx.tls_filter = c->secure ? agw_tls_find(&c->conn) : NULL;
     x->ctx.client = &c->conn.peer;
     s->events = &agw_exchange_down_events;
     s->owner = x;

@@ -67,7 +67,7 @@ enum agw_step_result agw_step_listener(struct agw_exchange *x)
         return agw_exchange_fail(x, 404, "no listener");
     const struct agw_listener *l;
     if (x->conn->secure) {
-        struct agw_filter *tls = agw_tls_find(&x->conn->conn);
+        const struct agw_filter *tls = x->ctx.tls_filter;
         struct agw_str sni = tls ? agw_tls_sni(tls) : AGW_STR("");
         l = agw_listener_for_sni(bind, sni);
         if (l && agw_listener_misdirected(bind, l, x->req->authority))

@@ -1,8 +1,6 @@
 #include "tls/tls_int.h"
 
-#include <limits.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,7 +11,9 @@ struct agw_tls_client {
     unsigned refs; /* atomic */
     SSL_CTX *ctx;
     char *sni, *verify_host; /* NULL: the filter's |host| */
-    bool insecure;
+    char **subject_names;    /* none: |verify_host| */
+    size_t subject_name_count;
+    bool insecure, any_name;
 };
 
 static X509_STORE *roots;
@@ -35,27 +35,6 @@ static int use_system_roots(SSL_CTX *ctx, struct agw_error *err)
         return agw_error_set(err, AGW_ENOMEM, "TLS roots: %s", agw_err_text(AGW_ENOMEM));
     SSL_CTX_set1_cert_store(ctx, roots);
     return 0;
-}
-
-static int use_ca(SSL_CTX *ctx, struct agw_str pem, struct agw_error *err)
-{
-    int rc = 0, count = 0;
-    X509 *cert;
-    BIO *bio = BIO_new_mem_buf(pem.p, pem.n < INT_MAX ? (int)pem.n : INT_MAX);
-
-    while (!rc && bio && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
-        if (X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), cert) != 1)
-            rc = agw_tls_error(err, "CA certificate");
-        X509_free(cert);
-        count++;
-    }
-    unsigned long e = ERR_peek_last_error();
-    bool at_end = ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
-    if (!rc && (count == 0 || !at_end))
-        rc = agw_tls_error(err, "CA certificate");
-    ERR_clear_error();
-    BIO_free(bio);
-    return rc;
 }
 
 static int set_alpn(SSL_CTX *ctx, bool h2, bool http1)
@@ -87,6 +66,138 @@ static int set_names(struct agw_tls_client *c, const struct agw_tls_client_conf 
     return 0;
 }
 
+static int set_subject_names(struct agw_tls_client *c, const struct agw_tls_client_conf *conf,
+                             struct agw_error *err)
+{
+    if (conf->subject_name_count == 0)
+        return 0;
+    if (!(c->subject_names = calloc(conf->subject_name_count, sizeof(*c->subject_names))))
+        return agw_error_set(err, AGW_ENOMEM, "TLS: %s", agw_err_text(AGW_ENOMEM));
+    for (size_t i = 0; i < conf->subject_name_count; i++) {
+        if (conf->subject_names[i].n == 0 || memchr(conf->subject_names[i].p, 0, conf->subject_names[i].n))
+            return agw_error_set(err, AGW_EINVAL, "TLS: an empty subject name");
+        if (!(c->subject_names[i] = agw_tls_copy_name(conf->subject_names[i])))
+            return agw_error_set(err, AGW_ENOMEM, "TLS: %s", agw_err_text(AGW_ENOMEM));
+        c->subject_name_count++;
+    }
+    return 0;
+}
+
+/* --- who the server is, where one of several names is enough --- */
+
+static bool has_uri(X509 *cert, const char *uri)
+{
+    GENERAL_NAMES *list = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+    bool found = false;
+    size_t n = strlen(uri);
+
+    for (int i = 0; !found && i < sk_GENERAL_NAME_num(list); i++) {
+        const GENERAL_NAME *g = sk_GENERAL_NAME_value(list, i);
+        found = g->type == GEN_URI && (size_t)ASN1_STRING_length(g->d.ia5) == n &&
+                memcmp(ASN1_STRING_get0_data(g->d.ia5), uri, n) == 0;
+    }
+    GENERAL_NAMES_free(list);
+    return found;
+}
+
+static bool is_ip(const char *name)
+{
+    struct agw_addr a;
+    return agw_addr_ip(agw_str_c(name), 0, &a) == 0;
+}
+
+static bool has_name(X509 *cert, const char *name)
+{
+    if (strstr(name, "://"))
+        return has_uri(cert, name);
+    if (is_ip(name))
+        return X509_check_ip_asc(cert, name, 0) == 1;
+    return X509_check_host(cert, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+}
+
+/* After OpenSSL's own checks of each certificate of the chain. */
+static int verify_names(int ok, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    const struct agw_tls *t = SSL_get_app_data(ssl);
+    const struct agw_tls_client *c = t->client;
+
+    if (!ok || X509_STORE_CTX_get_error_depth(store) > 0 || c->subject_name_count == 0)
+        return ok;
+    for (size_t i = 0; i < c->subject_name_count; i++)
+        if (has_name(X509_STORE_CTX_get_current_cert(store), c->subject_names[i]))
+            return 1;
+    X509_STORE_CTX_set_error(store, X509_V_ERR_HOSTNAME_MISMATCH);
+    return 0;
+}
+
+/* --- sessions --- */
+
+void agw_tls_sessions_clear(struct agw_tls_sessions *s)
+{
+    while (s->count)
+        SSL_SESSION_free(s->v[--s->count]);
+}
+
+/* OpenSSL's reference becomes ours if this returns 1. */
+static int on_session(SSL *ssl, SSL_SESSION *session)
+{
+    const struct agw_tls *t = SSL_get_app_data(ssl);
+    struct agw_tls_sessions *s = t->sessions;
+
+    if (!s || !SSL_SESSION_is_resumable(session))
+        return 0;
+    if (s->count == AGW_TLS_SESSIONS) {
+        SSL_SESSION_free(s->v[0]);
+        s->count--;
+        memmove(s->v, s->v + 1, s->count * sizeof(s->v[0]));
+    }
+    s->v[s->count++] = session;
+    return 1;
+}
+
+/* A ticket of TLS 1.3 is used once (RFC 8446 appendix C.4): the server sends new ones. */
+static void use_session(struct agw_tls *t)
+{
+    struct agw_tls_sessions *s = t->sessions;
+    SSL_SESSION *session = s && s->count ? s->v[s->count - 1] : NULL;
+
+    if (!session)
+        return;
+    bool kept =
+        SSL_set_session(t->ssl, session) == 1 && SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION;
+    if (kept)
+        return;
+    s->count--;
+    SSL_SESSION_free(session);
+}
+
+static int set_roots(struct agw_tls_client *c, const struct agw_tls_client_conf *conf, struct agw_error *err)
+{
+    if (conf->insecure)
+        return 0;
+    return conf->ca_pem.n ? agw_tls_add_roots(SSL_CTX_get_cert_store(c->ctx), conf->ca_pem, err)
+                          : use_system_roots(c->ctx, err);
+}
+
+static int set_certificate(struct agw_tls_client *c, const struct agw_tls_client_conf *conf,
+                           struct agw_error *err)
+{
+    struct agw_tls_identities all = {0};
+    struct agw_tls_cert_pem pem = {conf->cert_pem, conf->key_pem};
+
+    if (!conf->cert_pem.n && !conf->key_pem.n)
+        return 0;
+    int rc = agw_tls_identities_read(&all, &pem, err);
+    for (size_t i = all.count; !rc && i-- > 0;)
+        if (SSL_CTX_use_cert_and_key(c->ctx, all.v[i].leaf, all.v[i].key, all.v[i].chain, 1) != 1)
+            rc = agw_tls_error(err, "certificate");
+    agw_tls_identities_free(&all);
+    if (rc)
+        agw_error_prefix(err, "client");
+    return rc;
+}
+
 static int configure(struct agw_tls_client *c, const struct agw_tls_client_conf *conf, struct agw_error *err)
 {
     int rc = set_names(c, conf, err);
@@ -95,18 +206,19 @@ static int configure(struct agw_tls_client *c, const struct agw_tls_client_conf 
         return rc;
     ERR_clear_error();
     c->insecure = conf->insecure;
+    c->any_name = conf->any_name;
     c->ctx = agw_tls_ctx_new(TLS_client_method());
     if (!c->ctx || set_alpn(c->ctx, conf->alpn_h2, conf->alpn_http1))
         return agw_tls_error(err, "TLS context");
-    SSL_CTX_set_verify(c->ctx, conf->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-    if (!conf->insecure)
-        rc = conf->ca_pem.n ? use_ca(c->ctx, conf->ca_pem, err) : use_system_roots(c->ctx, err);
-    if (!rc && (conf->cert_pem.n || conf->key_pem.n)) {
-        rc = agw_tls_use_pem(c->ctx, conf->cert_pem, conf->key_pem, err);
-        if (rc)
-            agw_error_prefix(err, "client");
-    }
-    return rc;
+    SSL_CTX_set_verify(c->ctx, conf->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, verify_names);
+    SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(c->ctx, on_session);
+    rc = agw_tls_set_params(c->ctx, &conf->params, err);
+    if (!rc)
+        rc = set_subject_names(c, conf, err);
+    if (!rc)
+        rc = set_roots(c, conf, err);
+    return rc ? rc : set_certificate(c, conf, err);
 }
 
 struct agw_tls_client *agw_tls_client_new(const struct agw_tls_client_conf *conf, struct agw_error *err)
@@ -138,16 +250,13 @@ void agw_tls_client_unref(struct agw_tls_client *c)
     SSL_CTX_free(c->ctx);
     free(c->sni);
     free(c->verify_host);
+    for (size_t i = 0; i < c->subject_name_count; i++)
+        free(c->subject_names[i]);
+    free(c->subject_names);
     free(c);
 }
 
 /* --- one connection --- */
-
-static bool is_ip(const char *name)
-{
-    struct agw_addr a;
-    return agw_addr_ip(agw_str_c(name), 0, &a) == 0;
-}
 
 static bool set_verify_name(SSL *ssl, const char *name)
 {
@@ -184,22 +293,27 @@ static int set_host(struct agw_tls *t, const struct agw_tls_client *c, struct ag
     }
     if (verify.n) {
         t->name = agw_tls_copy_name(verify);
-        if (!t->name || (!c->insecure && !set_verify_name(t->ssl, t->name)))
+        bool check = !c->insecure && !c->any_name && c->subject_name_count == 0;
+        if (!t->name || (check && !set_verify_name(t->ssl, t->name)))
             return AGW_ENOMEM;
     }
     return 0;
 }
 
-struct agw_filter *agw_tls_client_filter(struct agw_tls_client *c, struct agw_str host)
+struct agw_filter *agw_tls_client_filter(struct agw_tls_client *c, struct agw_str host,
+                                         struct agw_tls_sessions *sessions)
 {
     struct agw_tls *t = agw_tls_filter_new(c->ctx, false);
 
     if (!t)
         return NULL;
+    t->client = agw_tls_client_ref(c);
+    t->sessions = sessions;
     if (set_host(t, c, host)) {
         ERR_clear_error();
         agw_tls_filter_free(&t->filter);
         return NULL;
     }
+    use_session(t);
     return &t->filter;
 }

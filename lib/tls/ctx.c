@@ -25,19 +25,12 @@ SSL_CTX *agw_tls_ctx_new(const SSL_METHOD *method)
     return ctx;
 }
 
-/* Without this OpenSSL asks on the terminal. */
-static int no_pass_phrase(char *buf, int size, int writing, void *ctx)
+int agw_tls_no_pass_phrase(char *buf, int size, int writing, void *ctx)
 {
     return -1;
 }
 
-static BIO *view(struct agw_str pem)
-{
-    return BIO_new_mem_buf(pem.n ? pem.p : "", pem.n < INT_MAX ? (int)pem.n : INT_MAX);
-}
-
-/* True if the error is only "no more PEM blocks"; clears it. */
-static bool at_end(void)
+bool agw_tls_pem_end(void)
 {
     unsigned long e = ERR_peek_last_error();
     bool end = ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE;
@@ -47,47 +40,32 @@ static bool at_end(void)
     return end;
 }
 
-static int use_chain(SSL_CTX *ctx, struct agw_str pem, struct agw_error *err)
+int agw_tls_add_roots(X509_STORE *store, struct agw_str pem, struct agw_error *err)
 {
-    int rc = AGW_ENOMEM;
-    BIO *bio = view(pem);
-    X509 *cert = bio ? PEM_read_bio_X509_AUX(bio, NULL, no_pass_phrase, NULL) : NULL;
+    int rc = 0, count = 0;
+    X509 *cert;
 
-    if (!cert || SSL_CTX_use_certificate(ctx, cert) != 1 || SSL_CTX_clear_chain_certs(ctx) != 1)
-        goto out;
-    for (;;) {
-        X509_free(cert);
-        cert = PEM_read_bio_X509(bio, NULL, no_pass_phrase, NULL);
-        if (!cert)
-            break;
-        if (SSL_CTX_add1_chain_cert(ctx, cert) != 1)
-            goto out;
-    }
-    rc = at_end() ? 0 : AGW_ETLS;
-out:
-    if (rc)
-        rc = agw_tls_error(err, "certificate");
-    X509_free(cert);
-    BIO_free(bio);
-    return rc;
-}
-
-static int use_key(SSL_CTX *ctx, struct agw_str pem, struct agw_error *err)
-{
-    int rc = 0;
-    BIO *bio = view(pem);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_pass_phrase, NULL) : NULL;
-
-    if (!key || SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
-        rc = agw_tls_error(err, "private key");
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    return rc;
-}
-
-int agw_tls_use_pem(SSL_CTX *ctx, struct agw_str chain, struct agw_str key, struct agw_error *err)
-{
     ERR_clear_error();
-    int rc = use_chain(ctx, chain, err);
-    return rc ? rc : use_key(ctx, key, err);
+    BIO *bio = BIO_new_mem_buf(pem.n ? pem.p : "", pem.n < INT_MAX ? (int)pem.n : INT_MAX);
+    while (!rc && bio && (cert = PEM_read_bio_X509(bio, NULL, agw_tls_no_pass_phrase, NULL))) {
+        if (X509_STORE_add_cert(store, cert) != 1)
+            rc = agw_tls_error(err, "CA certificate");
+        X509_free(cert);
+        count++;
+    }
+    if (!rc && (count == 0 || !agw_tls_pem_end()))
+        rc = agw_tls_error(err, "CA certificate");
+    ERR_clear_error();
+    BIO_free(bio);
+    return rc;
+}
+
+int agw_tls_check_roots(struct agw_str pem, struct agw_error *err)
+{
+    X509_STORE *store = X509_STORE_new();
+    int rc = store ? agw_tls_add_roots(store, pem, err)
+                   : agw_error_set(err, AGW_ENOMEM, "CA certificate: %s", agw_err_text(AGW_ENOMEM));
+
+    X509_STORE_free(store);
+    return rc;
 }

@@ -142,6 +142,8 @@ static int unverified(const struct agw_tls *t, long result, struct agw_error *er
 {
     const char *why = X509_verify_cert_error_string(result);
 
+    if (t->server)
+        return agw_error_set(err, AGW_ETLS, "TLS handshake: client certificate refused: %s", why);
     if (t->name)
         return agw_error_set(err, AGW_ETLS, "TLS handshake: certificate refused: %s (expected \"%s\")", why,
                              t->name);
@@ -288,8 +290,11 @@ void agw_tls_filter_free(struct agw_filter *f)
 {
     struct agw_tls *t = of(f);
 
+    if (t->ssl && !t->broken) /* else OpenSSL takes an end without close_notify for a spoilt session */
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(t->ssl);
     agw_tls_server_unref(t->server);
+    agw_tls_client_unref(t->client);
     free(t->name);
     free(t);
 }
@@ -370,4 +375,9 @@ void *agw_tls_choice(const struct agw_filter *f)
 const char *agw_tls_version(const struct agw_filter *f)
 {
     return SSL_get_version(of(f)->ssl);
+}
+
+bool agw_tls_resumed(const struct agw_filter *f)
+{
+    return SSL_session_reused(of(f)->ssl) == 1;
 }

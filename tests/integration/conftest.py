@@ -61,8 +61,8 @@ def start_module_gateway(tmp_path_factory):
 def start_upstream():
     started = []
 
-    def start(name="up"):
-        started.append(Upstream(name))
+    def start(name="up", **options):
+        started.append(Upstream(name, **options))
         return started[-1]
 
     yield start

@@ -169,6 +169,27 @@ def tls_secret(name, certificate, key, namespace=NAMESPACE):
     }
 
 
+def config_map(name, namespace=NAMESPACE, **data):
+    """config_map("ca", ca_crt=PEM)"""
+    data = {key.replace("_", "."): value for key, value in data.items()}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta(name, namespace), "data": data}
+
+
+def core_ref(name, kind="ConfigMap", **extra):
+    return {"group": "", "kind": kind, "name": name, **extra}
+
+
+def backend_tls_policy(name, services, created=None, section=None, **validation):
+    extra = {"creationTimestamp": created} if created else {}
+    targets = [core_ref(service, "Service", **({"sectionName": section} if section else {})) for service in services]
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "BackendTLSPolicy",
+        "metadata": meta(name, **extra),
+        "spec": {"targetRefs": targets, "validation": validation},
+    }
+
+
 def flat(objects):
     """Objects and lists of objects as one list."""
     out = []

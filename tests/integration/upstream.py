@@ -71,11 +71,17 @@ class Upstream:
     """Listens on a free port of 127.0.0.1. on(prefix, handler) scripts paths that start so.
 
     handler(request, stream) answers on the stream; it returns False to close the connection. With read_body=False it is
-    called when the head is in, and reads the body itself.
+    called when the head is in, and reads the body itself. |tls|, an ssl.SSLContext, makes it speak TLS; handshakes has
+    (server name, client's certificate, resumed) of each.
     """
 
-    def __init__(self, name="up"):
+    def __init__(self, name="up", tls=None):
         self.name = name
+        self.tls = tls
+        self.handshakes = []
+        self.refused = 0  # handshakes that failed
+        if tls:
+            tls.sni_callback = lambda sock, server_name, _: setattr(sock, "asked_for", server_name)
         self.requests = []
         self.connections = 0
         self.errors = []
@@ -122,8 +128,21 @@ class Upstream:
             self._open.add(sock)
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
+    def _shake_hands(self, sock):
+        try:
+            sock = self.tls.wrap_socket(sock, server_side=True)
+        except OSError:
+            self.refused += 1
+            raise
+        self.handshakes.append((getattr(sock, "asked_for", None), sock.getpeercert(), sock.session_reused))
+        return sock
+
     def _serve(self, sock):
         try:
+            if self.tls:
+                self._open.discard(sock)
+                sock = self._shake_hands(sock)
+                self._open.add(sock)
             stream = Stream(sock)
             while self._one(stream):
                 pass

@@ -107,7 +107,9 @@ static int gather_transport(struct agw_compile *c, const struct agw_specs *s, st
         if (!code)
             continue;
         *ret_reason = agw_arena_printf(c->arena, "%s: %s", spec->owner->id.p, err.text).p;
-        if (!*ret_reason || agw_compile_error(c, spec->owner, "%s", err.text))
+        /* what refers to something that is not there is no mistake of its own: the rest serves on */
+        enum agw_note_level level = code == AGW_ENOTFOUND ? AGW_NOTE_WARNING : AGW_NOTE_ERROR;
+        if (!*ret_reason || agw_compile_note(c, level, spec->owner, "%s: requests are refused", err.text))
             return AGW_ENOMEM;
     }
     return 0;

@@ -250,8 +250,11 @@ static int finish_bind(struct agw_bind_rec *b)
     agw_shared_init(&o->bind.shared, bind_out_free);
     o->bind.listeners = o->listeners;
     o->bind.listener_count = b->listener_count;
-    for (uint32_t i = 0; i < b->listener_count; i++)
+    for (uint32_t i = 0; i < b->listener_count; i++) {
         o->listeners[i] = agw_shared_ref(b->listeners[i]->out);
+        if (o->listeners[i]->handshake_ms > o->bind.handshake_ms)
+            o->bind.handshake_ms = o->listeners[i]->handshake_ms;
+    }
     agw_shared_unref(b->out);
     b->out = &o->bind;
     b->changed = false;

@@ -9,8 +9,8 @@
 #include "base/list.h"
 #include "config/compile/compile.h"
 #include "config/snapshot_build.h"
+#include "config/tls/cache.h"
 
-struct agw_tls_cache;
 struct agw_listener_rec;
 struct agw_unit;
 
@@ -140,6 +140,11 @@ void agw_compile_traffic_at(struct agw_compile *c, struct agw_specs *s, const ch
 /* Adds to backend-phase specs: earlier calls win. */
 void agw_compile_backend_at(struct agw_compile *c, struct agw_specs *s, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The first frontend policy of this kind (a number of FrontendPolicySpec's oneof) that is aimed at a target;
+ * NULL: none. */
+const Pb__FrontendPolicySpec *agw_compile_frontend_at(struct agw_compile *c, unsigned kind,
+                                                      struct agw_resource **ret_owner, const char *format,
+                                                      ...) __attribute__((format(printf, 4, 5)));
 /* The same for policies inside |owner|. */
 void agw_compile_inline_traffic(struct agw_compile *c, struct agw_specs *s, struct agw_resource *owner,
                                 Pb__TrafficPolicySpec *const *specs, size_t count);
@@ -311,20 +316,5 @@ int agw_compile_matches(struct agw_compile *c, const struct agw_resource *r, str
 /* Adds or removes all matches of |u| in the listener's table. */
 int agw_hosts_add(struct agw_compile *c, struct agw_listener_rec *l, const struct agw_route_unit *u);
 int agw_hosts_remove(struct agw_compile *c, struct agw_listener_rec *l, const struct agw_route_unit *u);
-
-/* --- tls_cache.c --- */
-struct agw_tls_cache *agw_tls_cache_new(void);
-void agw_tls_cache_free(struct agw_tls_cache *cache);
-/* Begins a run; agw_tls_cache_sweep drops what this run did not ask for and no unit holds. */
-void agw_tls_cache_begin(struct agw_tls_cache *cache);
-void agw_tls_cache_sweep(struct agw_tls_cache *cache);
-/* A context for this content, new or kept, and the counted object to hold as long as it is used (borrowed).
- * AGW_ENOMEM, or as agw_tls_server_new. */
-int agw_tls_cache_server(struct agw_tls_cache *cache, struct agw_str cert, struct agw_str key,
-                         struct agw_tls_server **ret_server, void **ret_hold, struct agw_error *err);
-/* *ret_id tells contexts of different content apart. */
-int agw_tls_cache_client(struct agw_tls_cache *cache, const struct agw_tls_client_conf *conf,
-                         struct agw_tls_client **ret_client, void **ret_hold, uint64_t *ret_id,
-                         struct agw_error *err);
 
 #endif

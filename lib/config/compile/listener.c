@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include "base/err.h"
 #include "config/compile/compile_int.h"
+#include "config/tls/message.h"
 
 static int parse_host(struct agw_compile *c, const char *text, struct agw_str *ret_host)
 {
@@ -9,36 +10,80 @@ static int parse_host(struct agw_compile *c, const char *text, struct agw_str *r
     return host.n && !ret_host->p ? AGW_ENOMEM : 0;
 }
 
-/* Things in a TLSConfig that would be wrong to leave out: without them the listener refuses handshakes. */
-static const char *tls_refusal(const Pb__TLSConfig *tls)
+/* --- TLS --- */
+/* The frontend policy that counts, most specific first. */
+static const Pb__FrontendPolicySpec__TLS *frontend_tls(struct agw_compile *c, const struct agw_resource *r,
+                                                       uint16_t port, struct agw_resource **ret_owner)
 {
-    if (tls->certificate_source != PB__TLSCONFIG__CERTIFICATE_SOURCE__INLINE)
-        return "certificates from elsewhere than the configuration are not supported";
-    if (tls->_root_case && tls->root.len && tls->mtls_mode != PB__TLSCONFIG__MTLSMODE__DISABLE)
-        return "client certificates are not supported";
-    return NULL;
+    const unsigned kind = PB__FRONTEND_POLICY_SPEC__KIND_TLS;
+    const Pb__ListenerName *n = r->listener->name;
+    const Pb__ResourceName *set = n ? n->listener_set : NULL;
+    const Pb__FrontendPolicySpec *p = NULL;
+    if (!n)
+        return NULL;
+    if (set) {
+        p = agw_compile_frontend_at(c, kind, ret_owner, "listener_set/%s/%s/%s", set->namespace_, set->name,
+                                    n->listener_name);
+        if (!p)
+            p = agw_compile_frontend_at(c, kind, ret_owner, "listener_set/%s/%s", set->namespace_, set->name);
+    } else {
+        p = agw_compile_frontend_at(c, kind, ret_owner, "gateway/%s/%s/listener/%s", n->gateway_namespace,
+                                    n->gateway_name, n->listener_name);
+    }
+    if (!p)
+        p = agw_compile_frontend_at(c, kind, ret_owner, "gateway/%s/%s/port/%u", n->gateway_namespace,
+                                    n->gateway_name, port);
+    if (!p)
+        p = agw_compile_frontend_at(c, kind, ret_owner, "gateway/%s/%s", n->gateway_namespace,
+                                    n->gateway_name);
+    return p ? p->tls : NULL;
 }
 
+static int apply_frontend(struct agw_compile *c, const struct agw_resource *r, struct agw_listener *l,
+                          struct agw_tls_server_conf *conf, bool *ret_ok)
+{
+    struct agw_error err = {0};
+    struct agw_resource *owner;
+    const Pb__FrontendPolicySpec__TLS *in = frontend_tls(c, r, l->port, &owner);
+    *ret_ok = true;
+    if (!in)
+        return 0;
+    const Google__Protobuf__Duration *d = in->handshake_timeout;
+    if (d && d->seconds >= 0 && d->nanos >= 0) /* a day is as good as for ever */
+        l->handshake_ms = d->seconds > 86400 ? 86400000 : (uint32_t)(d->seconds * 1000 + d->nanos / 1000000);
+    int code = agw_tls_frontend_conf(in, r->listener->protocol == PB__PROTOCOL__HTTPS, c->arena, conf, &err);
+    if (code == 0 || code == AGW_ENOMEM)
+        return code;
+    *ret_ok = false;
+    return agw_compile_error(c, owner, "tls: %s: handshakes of listener %.*s are refused", err.text,
+                             AGW_STRF(l->key));
+}
+
+/* What is wrong leaves the listener without a context: it refuses handshakes. */
 static int compile_tls(struct agw_compile *c, const struct agw_resource *r, struct agw_listener *l)
 {
     const Pb__TLSConfig *tls = r->listener->tls;
-    struct agw_str cert = {(const char *)tls->cert.data, tls->cert.len};
-    struct agw_str key = {(const char *)tls->private_key.data, tls->private_key.len};
+    struct agw_tls_cert_pem pem;
+    struct agw_tls_server_conf conf;
     struct agw_error err = {0};
-    const char *refusal = tls_refusal(tls);
-    if (refusal)
-        return agw_compile_warn(c, r, "tls: %s: handshakes are refused", refusal);
+    bool ok = true;
     void *hold;
-    int code = agw_tls_cache_server(c->compiler->tls, cert, key, &l->tls_server, &hold, &err);
+    int code = agw_tls_listener_conf(tls, c->arena, &pem, &conf, &err);
+    if (!code) {
+        conf.no_alpn = r->listener->protocol != PB__PROTOCOL__HTTPS;
+        code = apply_frontend(c, r, l, &conf, &ok);
+        if (code || !ok)
+            return code;
+        code = agw_tls_cache_server(c->compiler->tls, &conf, &l->tls_server, &hold, &err);
+    }
     if (code == AGW_ENOMEM)
         return code;
     if (code)
         return agw_compile_warn(c, r, "tls: handshakes are refused: %s", err.text);
     code = agw_unit_hold(c, hold);
-    if (!code && (tls->n_cipher_suites || tls->n_key_exchange_groups || tls->_min_version_case ||
-                  tls->_max_version_case))
-        code = agw_compile_warn(
-            c, r, "tls: versions, cipher suites and groups are not supported and have no effect");
+    const char *missing = agw_tls_missing_group(&conf.params);
+    if (!code && missing)
+        code = agw_compile_warn(c, r, "tls: group %s is left out: this library does not have it", missing);
     return code;
 }
 

@@ -8,11 +8,12 @@
 
 extern const struct agw_field agw_fields_namespace[], agw_fields_service[], agw_fields_secret[],
     agw_fields_config_map[], agw_fields_endpoint_slice[], agw_fields_gateway_class[], agw_fields_gateway[],
-    agw_fields_http_route[], agw_fields_reference_grant[], agw_fields_backend[], agw_fields_policy[];
+    agw_fields_http_route[], agw_fields_reference_grant[], agw_fields_backend[], agw_fields_policy[],
+    agw_fields_backend_tls_policy[];
 
 /* Parts used by more than one kind. */
 extern const struct agw_field agw_fields_metadata[], agw_fields_label_selector[], agw_fields_secret_ref[],
-    agw_fields_cors[], agw_fields_retry[], agw_fields_header_modifier[];
+    agw_fields_cors[], agw_fields_retry[], agw_fields_header_modifier[], agw_fields_frontend_validation[];
 
 bool agw_rules_service(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_secret(struct agw_report *r, const struct agw_object *o);
@@ -23,6 +24,7 @@ bool agw_rules_backend(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_policy(struct agw_report *r, const struct agw_object *o);
 /* The same for a part, given by its node (NULL: nothing to check). */
 bool agw_rules_cors(struct agw_report *r, const struct agw_object *o, const struct agw_node *cors);
+bool agw_rules_backend_tls_policy(struct agw_report *r, const struct agw_object *o);
 
 /* Shorthand for the tables. */
 #define AGW_TEXT(n, ...)                                                                                     \

@@ -64,9 +64,31 @@ static const struct agw_field address[] = {
     AGW_END,
 };
 
+static const struct agw_field frontend_config[] = {
+    AGW_MAP("validation", agw_fields_frontend_validation),
+    AGW_END,
+};
+
+static const struct agw_field frontend_port[] = {
+    AGW_INT("port", AGW_A_PORT, .required = true),
+    AGW_MAP("tls", frontend_config, .required = true),
+    AGW_END,
+};
+
+static const struct agw_field frontend_tls[] = {
+    AGW_MAP("default", frontend_config, .required = true),
+    AGW_LIST("perPort", frontend_port, .max_items = 64),
+    AGW_END,
+};
+
+static const struct agw_field backend_tls[] = {
+    AGW_MAP("clientCertificateRef", agw_fields_secret_ref),
+    AGW_END,
+};
+
 static const struct agw_field gateway_tls[] = {
-    AGW_UNSERVED("frontend"),
-    AGW_UNSERVED("backend"),
+    AGW_MAP("frontend", frontend_tls),
+    AGW_MAP("backend", backend_tls),
     AGW_END,
 };
 
@@ -139,10 +161,26 @@ static bool check_addresses(struct agw_report *r, const struct agw_object *o)
     return true;
 }
 
+static bool check_frontend(struct agw_report *r, const struct agw_object *o)
+{
+    const struct agw_node *list = agw_field(agw_field(agw_field(o->spec, "tls"), "frontend"), "perPort"), *a,
+                          *b;
+
+    agw_node_each (a, list) {
+        for (b = list->first; b != a; b = b->next) {
+            if (agw_field_int(a, "port", 0) != agw_field_int(b, "port", 0))
+                continue;
+            agw_report_error(r, o, agw_field(a, "port"), NULL, "is there twice");
+            return false;
+        }
+    }
+    return true;
+}
+
 bool agw_rules_gateway(struct agw_report *r, const struct agw_object *o)
 {
     const struct agw_node *list = agw_field(o->spec, "listeners"), *a, *b;
-    bool ok = check_addresses(r, o);
+    bool ok = check_addresses(r, o) && check_frontend(r, o);
 
     agw_node_each (a, list) {
         ok = check_listener_tls(r, o, a) && ok;

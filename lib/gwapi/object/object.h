@@ -30,6 +30,8 @@
       agw_rules_http_route)                                                                                  \
     X(REFERENCE_GRANT, "ReferenceGrant", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_reference_grant,  \
       NULL)                                                                                                  \
+    X(BACKEND_TLS_POLICY, "BackendTLSPolicy", AGW_GROUP_GATEWAY, "v1 v1alpha3", true,                        \
+      agw_fields_backend_tls_policy, agw_rules_backend_tls_policy)                                           \
     X(BACKEND, "AgentgatewayBackend", AGW_GROUP_AGENTGATEWAY, "v1alpha1", true, agw_fields_backend,          \
       agw_rules_backend)                                                                                     \
     X(POLICY, "AgentgatewayPolicy", AGW_GROUP_AGENTGATEWAY, "v1alpha1", true, agw_fields_policy,             \

@@ -193,7 +193,7 @@ static void test_bad_conf(void **state)
     conf = trusting();
     struct agw_tls_client *c = agw_tls_client_new(&conf, &err);
     assert_non_null(c);
-    assert_null(agw_tls_client_filter(c, agw_str(name, 300)));
+    assert_null(agw_tls_client_filter(c, agw_str(name, 300), NULL));
     agw_tls_client_unref(agw_tls_client_ref(c));
     agw_tls_client_unref(c);
 }

@@ -304,7 +304,7 @@ static void test_out_of_memory(void **state)
         client.ready = client.failed = 0;
         server.ready = server.failed = 0;
         failmalloc_at(n);
-        struct agw_filter *f = agw_tls_client_filter(tls_client, AGW_STR("a.test"));
+        struct agw_filter *f = agw_tls_client_filter(tls_client, AGW_STR("a.test"), NULL);
         struct agw_filter *g = agw_tls_server_filter(choose, NULL);
         bool reached = failmalloc_count() >= n;
         failmalloc_at(0);

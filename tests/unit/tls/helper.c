@@ -18,6 +18,7 @@
 struct agw_loop loop;
 struct agw_listen listener;
 struct end client, server;
+struct agw_tls_sessions *client_sessions;
 struct agw_tls_server *(*selector)(void *ctx, struct agw_str sni, void **ret_choice);
 void *selector_ctx;
 
@@ -101,7 +102,8 @@ struct agw_tls_server *server_of(const struct cert *c)
 {
     struct agw_error err = {0};
     struct agw_tls_cert_pem pem = cert_pem(c);
-    struct agw_tls_server *s = agw_tls_server_new(&pem, 1, &err);
+    struct agw_tls_server_conf conf = {.certs = &pem, .cert_count = 1};
+    struct agw_tls_server *s = agw_tls_server_new(&conf, &err);
     if (!s)
         fail_msg("%s", err.text);
     return s;
@@ -235,7 +237,7 @@ static void connect_to(const struct agw_addr *to, struct agw_tls_client *tls, co
     agw_conn_close(&client.conn, false);
     assert_int_equal(agw_conn_connect(&client.conn, &loop, to, &events, &err), 0);
     if (tls) {
-        struct agw_filter *f = agw_tls_client_filter(tls, agw_str_c(host));
+        struct agw_filter *f = agw_tls_client_filter(tls, agw_str_c(host), client_sessions);
         assert_non_null(f);
         agw_conn_push(&client.conn, f);
     }
@@ -245,6 +247,38 @@ static void connect_to(const struct agw_addr *to, struct agw_tls_client *tls, co
 void connect_client(struct agw_tls_client *tls, const char *host)
 {
     connect_to(&listener.addr, tls, host);
+}
+
+static struct agw_tls_server *handshake_server;
+
+static struct agw_tls_server *handshake_select(void *ctx, struct agw_str sni, void **ret_choice)
+{
+    return handshake_server;
+}
+
+void handshake_with(struct agw_tls_server *s, struct agw_tls_client *c, const char *host)
+{
+    handshake_server = s;
+    selector = handshake_select;
+    client.ready = client.failed = server.ready = server.failed = 0;
+    client.reason[0] = server.reason[0] = 0;
+    client.received = server.received = server.sent = client.sent = 0;
+    connect_client(c, host);
+    turn_until((client.ready || client.failed) && (server.ready || server.failed));
+}
+
+void handshake_between(const struct agw_tls_server_conf *of_server,
+                       const struct agw_tls_client_conf *of_client, const char *host)
+{
+    struct agw_error err = {0};
+    struct agw_tls_server *s = agw_tls_server_new(of_server, &err);
+    struct agw_tls_client *c = s ? agw_tls_client_new(of_client, &err) : NULL;
+
+    if (!c)
+        fail_msg("%s", err.text);
+    handshake_with(s, c, host);
+    agw_tls_server_unref(s); /* the filters keep what they need */
+    agw_tls_client_unref(c);
 }
 
 /* --- a peer on a thread --- */

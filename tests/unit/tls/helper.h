@@ -34,6 +34,7 @@ struct end {
 extern struct agw_loop loop;
 extern struct agw_listen listener;
 extern struct end client, server;
+extern struct agw_tls_sessions *client_sessions; /* what |client| resumes; NULL: nothing */
 extern struct agw_tls_server *(*selector)(void *ctx, struct agw_str sni,
                                           void **ret_choice); /* NULL: accepted connections stay plain */
 extern void *selector_ctx;
@@ -43,6 +44,11 @@ int tls_setup(void **state);
 int tls_teardown(void **state);
 /* Connects |client| to the listener, through TLS if |tls|. */
 void connect_client(struct agw_tls_client *tls, const char *host);
+/* One handshake between contexts made for it; both ends have succeeded or failed after it. */
+void handshake_between(const struct agw_tls_server_conf *of_server,
+                       const struct agw_tls_client_conf *of_client, const char *host);
+/* The same against contexts that live on. */
+void handshake_with(struct agw_tls_server *s, struct agw_tls_client *c, const char *host);
 void pump_in(struct end *e);
 void pump_out(struct end *e);
 

@@ -45,7 +45,8 @@ static void refuse(const struct agw_tls_cert_pem *certs, size_t count, int code,
 {
     struct agw_error err = {0};
 
-    assert_null(agw_tls_server_new(certs, count, &err));
+    struct agw_tls_server_conf conf = {.certs = certs, .cert_count = count};
+    assert_null(agw_tls_server_new(&conf, &err));
     assert_int_equal(err.code, code);
     if (!strstr(err.text, reason))
         fail_msg("\"%s\" has no \"%s\"", err.text, reason);
@@ -100,10 +101,21 @@ static void test_out_of_memory(void **state)
     struct agw_tls_cert_pem a = cert_pem(leaf_a);
     struct agw_error err = {0};
 
-    failmalloc_at(1);
-    assert_null(agw_tls_server_new(&a, 1, &err));
-    failmalloc_at(0);
-    assert_int_equal(err.code, AGW_ENOMEM);
+    struct agw_tls_server_conf conf = {.certs = &a, .cert_count = 1};
+
+    for (long n = 1;; n++) {
+        failmalloc_at(n);
+        struct agw_tls_server *s = agw_tls_server_new(&conf, &err);
+        bool reached = failmalloc_count() >= n;
+        failmalloc_at(0);
+        agw_tls_server_unref(s);
+        if (!reached) {
+            assert_non_null(s);
+            break;
+        }
+        assert_null(s);
+        assert_int_equal(err.code, AGW_ENOMEM);
+    }
 }
 
 /* --- the choice by name --- */
@@ -374,7 +386,8 @@ static void test_two_key_types(void **state)
     struct agw_tls_cert_pem certs[3] = {cert_pem(leaf_rsa), cert_pem(leaf_a), cert_pem(leaf_b)};
     struct agw_error err = {0};
 
-    both_keys = agw_tls_server_new(certs, 3, &err);
+    struct agw_tls_server_conf conf = {.certs = certs, .cert_count = 3};
+    both_keys = agw_tls_server_new(&conf, &err);
     assert_non_null(both_keys);
     assert_int_equal(key_type_for("RSA-PSS+SHA256"), EVP_PKEY_RSA);
     assert_int_equal(key_type_for("ECDSA+SHA256"), EVP_PKEY_EC);
@@ -394,7 +407,8 @@ static void test_chain_with_intermediate(void **state)
 
     assert_true(asprintf(&chain, "%s%s", leaf->cert_pem, middle->cert_pem) > 0);
     struct agw_tls_cert_pem pem = {agw_str_c(chain), agw_str_c(leaf->key_pem)};
-    both_keys = agw_tls_server_new(&pem, 1, &err);
+    struct agw_tls_server_conf conf = {.certs = &pem, .cert_count = 1};
+    both_keys = agw_tls_server_new(&conf, &err);
     assert_non_null(both_keys);
     selector = choose_both;
     connect_client(trusting, "a.test");

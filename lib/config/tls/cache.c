@@ -1,7 +1,10 @@
 /* TLS contexts by content, kept from one compile to the next: parsing certificates and loading the system's
  * roots cost milliseconds each, and a context that lives on keeps its sessions resumable. */
 #include <stdlib.h>
-#include "config/compile/compile_int.h"
+#include <string.h>
+#include "base/map.h"
+#include "base/shared.h"
+#include "config/tls/cache.h"
 
 struct entry {
     struct agw_shared shared; /* the cache's reference, and those of the units that use it */
@@ -65,24 +68,77 @@ void agw_tls_cache_free(struct agw_tls_cache *cache)
     free(cache);
 }
 
-/* An entry with its key made of |parts|, each behind its length so that no two lists look alike. */
-static struct entry *entry_new(const struct agw_str *parts, size_t count)
+/* --- all that a context is made from, as one text --- */
+struct content {
+    char *p;
+    size_t n, cap;
+    bool failed;
+};
+
+/* Behind its length, so that no two lists look alike. */
+static void add(struct content *c, struct agw_str part)
 {
-    size_t n = 0, at = 0;
-    for (size_t i = 0; i < count; i++)
-        n += sizeof(parts[i].n) + parts[i].n;
-    struct entry *e = calloc(1, sizeof(*e) + n);
-    if (!e)
-        return NULL;
-    agw_shared_init(&e->shared, entry_free);
-    for (size_t i = 0; i < count; i++) {
-        memcpy(e->text + at, &parts[i].n, sizeof(parts[i].n));
-        at += sizeof(parts[i].n);
-        if (parts[i].n)
-            memcpy(e->text + at, parts[i].p, parts[i].n);
-        at += parts[i].n;
+    size_t need = c->n + sizeof(part.n) + part.n;
+    if (need > c->cap && !c->failed) {
+        char *p = malloc(need * 2); /* not realloc: keys are not to be left behind */
+        if (p && c->n)
+            memcpy(p, c->p, c->n);
+        if (p && c->p)
+            explicit_bzero(c->p, c->n);
+        c->failed = !p;
+        if (p) {
+            free(c->p);
+            c->p = p;
+            c->cap = need * 2;
+        }
     }
-    e->key = agw_str(e->text, n);
+    if (c->failed)
+        return;
+    memcpy(c->p + c->n, &part.n, sizeof(part.n));
+    if (part.n)
+        memcpy(c->p + c->n + sizeof(part.n), part.p, part.n);
+    c->n = need;
+}
+
+static void add_number(struct content *c, size_t n)
+{
+    add(c, agw_str((const char *)&n, sizeof(n)));
+}
+
+static void add_texts(struct content *c, const char *const *v, size_t count)
+{
+    add_number(c, count);
+    for (size_t i = 0; i < count; i++)
+        add(c, agw_str_c(v[i]));
+}
+
+static void add_strs(struct content *c, const struct agw_str *v, size_t count)
+{
+    add_number(c, count);
+    for (size_t i = 0; i < count; i++)
+        add(c, v[i]);
+}
+
+static void add_params(struct content *c, const struct agw_tls_params *p)
+{
+    add_number(c, p->min_version);
+    add_number(c, p->max_version);
+    add_texts(c, p->suites, p->suite_count);
+    add_texts(c, p->groups, p->group_count);
+}
+
+/* An entry with |c| as its key, which is freed. NULL: out of memory. */
+static struct entry *entry_new(struct content *c)
+{
+    struct entry *e = c->failed ? NULL : calloc(1, sizeof(*e) + c->n);
+    if (e) {
+        agw_shared_init(&e->shared, entry_free);
+        memcpy(e->text, c->p, c->n);
+        e->key = agw_str(e->text, c->n);
+    }
+    if (c->p)
+        explicit_bzero(c->p, c->n);
+    free(c->p);
     return e;
 }
 
@@ -107,17 +163,27 @@ static int keep(struct agw_tls_cache *cache, struct entry *e)
     return code;
 }
 
-int agw_tls_cache_server(struct agw_tls_cache *cache, struct agw_str cert, struct agw_str key,
+int agw_tls_cache_server(struct agw_tls_cache *cache, const struct agw_tls_server_conf *conf,
                          struct agw_tls_server **ret_server, void **ret_hold, struct agw_error *err)
 {
-    struct agw_str parts[] = {AGW_STR("server"), cert, key};
-    struct entry *e = entry_new(parts, AGW_ARRAY_LEN(parts)), *kept;
+    struct content c = {0};
+    add(&c, AGW_STR("server"));
+    add_number(&c, conf->cert_count);
+    for (size_t i = 0; i < conf->cert_count; i++) {
+        add(&c, conf->certs[i].cert_chain);
+        add(&c, conf->certs[i].key);
+    }
+    add_params(&c, &conf->params);
+    add_number(&c, conf->client_auth);
+    add(&c, conf->client_ca_pem);
+    add_strs(&c, conf->alpn, conf->alpn_count);
+    add_number(&c, conf->no_alpn);
+    struct entry *e = entry_new(&c), *kept;
     if (!e)
         return AGW_ENOMEM;
     kept = take_kept(cache, e);
     if (!kept) {
-        struct agw_tls_cert_pem pem = {cert, key};
-        e->server = agw_tls_server_new(&pem, 1, err);
+        e->server = agw_tls_server_new(conf, err);
         if (!e->server) {
             agw_shared_unref(e);
             return err->code ? err->code : AGW_ETLS;
@@ -135,7 +201,7 @@ int agw_tls_cache_client(struct agw_tls_cache *cache, const struct agw_tls_clien
                          struct agw_tls_client **ret_client, void **ret_hold, uint64_t *ret_id,
                          struct agw_error *err)
 {
-    char flags[] = {conf->insecure, conf->alpn_h2, conf->alpn_http1};
+    char flags[] = {conf->insecure, conf->any_name, conf->alpn_h2, conf->alpn_http1};
     struct agw_str parts[] = {AGW_STR("client"),
                               conf->ca_pem,
                               conf->cert_pem,
@@ -143,7 +209,11 @@ int agw_tls_cache_client(struct agw_tls_cache *cache, const struct agw_tls_clien
                               conf->sni,
                               conf->verify_host,
                               agw_str(flags, sizeof(flags))};
-    struct entry *e = entry_new(parts, AGW_ARRAY_LEN(parts)), *kept;
+    struct content c = {0};
+    add_strs(&c, parts, AGW_ARRAY_LEN(parts));
+    add_strs(&c, conf->subject_names, conf->subject_name_count);
+    add_params(&c, &conf->params);
+    struct entry *e = entry_new(&c), *kept;
     if (!e)
         return AGW_ENOMEM;
     kept = take_kept(cache, e);

@@ -35,7 +35,7 @@ static bool named_before(const struct agw_node *list, const struct agw_node *ite
     return false;
 }
 
-static int header_matches(struct agw_translate *t, const struct agw_node *list, Pb__RouteMatch *out)
+int agw_gwapi_header_matches(struct agw_translate *t, const struct agw_node *list, Pb__RouteMatch *out)
 {
     const struct agw_node *n;
 
@@ -91,7 +91,7 @@ static int one_match(struct agw_translate *t, const struct agw_node *match, Pb__
     struct agw_str method = agw_node_text(match, "method");
 
     if (!m || path_match(t, agw_field(match, "path"), &m->path) ||
-        header_matches(t, agw_field(match, "headers"), m) ||
+        agw_gwapi_header_matches(t, agw_field(match, "headers"), m) ||
         query_matches(t, agw_field(match, "queryParams"), m))
         return AGW_ENOMEM;
     if (method.n) {

@@ -46,6 +46,7 @@ static int add_forwarded(struct agw_exchange *x)
 enum agw_step_result agw_step_begin(struct agw_exchange *x)
 {
     struct agw_msg *req = x->req;
+    agw_exchange_grpc_begin(x);
     if (agw_unlikely(agw_worker_memory(x->worker) != AGW_MEMORY_FINE))
         return agw_exchange_fail(x, 503, "memory is short");
     if (req->method == AGW_METHOD_CONNECT)
@@ -120,6 +121,7 @@ enum agw_step_result agw_step_route_policy(struct agw_exchange *x)
         return agw_exchange_fail(x, 503, "out of memory");
     if (agw_policy_request(&x->ctx.route->policies, &x->ctx) != AGW_CONTINUE)
         return policy_reply(x);
+    agw_exchange_grpc_deadline(x);
     arm(x, &x->request_timer, x->ctx.request_timeout_ms);
     return agw_exchange_next(x, AGW_STEP_BACKEND);
 }
@@ -201,7 +203,11 @@ enum agw_step_result agw_step_connect(struct agw_exchange *x)
         return AGW_STEP_MORE;
     if (x->tries++ > 0 && rewind_request(x))
         return agw_exchange_fail(x, 503, "out of memory");
-    x->up = agw_client_open(w->client, x->endpoint, x->ctx.arena, &agw_exchange_up_events, x);
+    const struct agw_endpoint *to = x->endpoint;
+    if (x->grpc && to->may_h2)
+        to = agw_endpoint_by_h2(to, x->ctx.arena);
+    if (to)
+        x->up = agw_client_open(w->client, to, x->ctx.arena, &agw_exchange_up_events, x);
     if (!x->up)
         return agw_exchange_fail(x, 503, "out of memory");
     x->req->scheme = x->endpoint->tls ? AGW_STR("https") : AGW_STR("http");
@@ -241,6 +247,8 @@ enum agw_step_result agw_step_respond(struct agw_exchange *x)
     agw_policy_response(&x->ref->policies, &x->ctx);
     agw_policy_response(&x->ctx.backend->policies, &x->ctx);
     x->status = x->resp->status;
+    if (x->grpc && x->resp_end)
+        agw_exchange_grpc_note(x, &x->resp->headers);
     if (x->is_card && x->status == 200 && !x->resp_end)
         return agw_exchange_next(x, AGW_STEP_RELAY);
     x->is_card = false;
@@ -269,6 +277,17 @@ static struct agw_msg *plain_reply(struct agw_exchange *x, struct agw_str *ret_b
     return m;
 }
 
+/* A route's header filters are for all its answers. */
+static void reply_policies(struct agw_exchange *x)
+{
+    if (x->ctx.route)
+        agw_policy_response(&x->ctx.route->policies, &x->ctx);
+    if (x->ref) {
+        agw_policy_response(&x->ref->policies, &x->ctx);
+        agw_policy_response(&x->ctx.backend->policies, &x->ctx);
+    }
+}
+
 enum agw_step_result agw_step_reply(struct agw_exchange *x)
 {
     struct agw_str body = x->ctx.resp_body;
@@ -277,20 +296,18 @@ enum agw_step_result agw_step_reply(struct agw_exchange *x)
     x->resp_end = x->resp_head = true;
     x->step = AGW_STEP_FINISH;
     agw_chain_init(&data);
-    if (!m || agw_chain_copy(&data, &x->worker->loop.blocks, body.p, body.n)) {
+    x->ctx.resp = m;
+    if (m)
+        reply_policies(x);
+    if (!m || agw_exchange_grpc_reply(x, m, &body) ||
+        agw_chain_copy(&data, &x->worker->loop.blocks, body.p, body.n)) {
         agw_chain_clear(&data);
         x->broken = AGW_ENOMEM;
         return AGW_STEP_MORE;
     }
-    x->ctx.resp = m;
-    if (x->ctx.route) /* a route's header filters are for all its answers */
-        agw_policy_response(&x->ctx.route->policies, &x->ctx);
-    if (x->ref) {
-        agw_policy_response(&x->ref->policies, &x->ctx);
-        agw_policy_response(&x->ctx.backend->policies, &x->ctx);
-    }
     agw_headers_add_date(&m->headers, x->worker->loop.wall_ns); /* without memory the answer goes out bare */
-    m->length = (int64_t)body.n;
+    if (body.n > 0 || !x->grpc)
+        m->length = (int64_t)body.n;
     x->bytes_out = body.n;
     bool end = body.n == 0 || x->req->method == AGW_METHOD_HEAD;
     agw_stream_write_head(x->down, m, end);

@@ -77,6 +77,8 @@ static void on_end(struct agw_stream *s, struct agw_headers *trailers)
     x->resp_end = true;
     if (!x->judged)
         agw_exchange_judge(x, agw_judge_trailers(trailers));
+    if (x->grpc)
+        agw_exchange_grpc_note(x, trailers);
     if (x->is_card)
         agw_exchange_send_card(x);
     else

@@ -66,17 +66,18 @@ struct agw_exchange {
     const char *reason;                                /* of the gateway's own answer, static text */
     struct agw_str mcp_method, mcp_target, a2a_method; /* for the log */
 
-    bool req_end;    /* the request is here to its end */
-    bool req_sent;   /* and handed to the upstream to its end */
-    bool resp_head;  /* the final head went to the client */
-    bool resp_end;   /* the response is here to its end */
-    bool upgraded;   /* 101: bytes both ways */
-    bool no_replay;  /* the body was too large to keep, or an answer came */
-    bool idempotent; /* may be sent again though it may have been received */
-    bool grpc;       /* the client speaks gRPC */
-    bool is_card;    /* the answer is an agent card to rewrite */
-    bool leaving;    /* the answer is complete and nobody waits for the rest of the request */
-    bool running;    /* inside agw_exchange_run */
+    bool req_end;     /* the request is here to its end */
+    bool req_sent;    /* and handed to the upstream to its end */
+    bool resp_head;   /* the final head went to the client */
+    bool resp_end;    /* the response is here to its end */
+    bool upgrade_due; /* asked for and not answered: what the client sends meanwhile is held */
+    bool upgraded;    /* 101: bytes both ways */
+    bool no_replay;   /* the body was too large to keep, or an answer came */
+    bool idempotent;  /* may be sent again though it may have been received */
+    bool grpc;        /* the client speaks gRPC */
+    bool is_card;     /* the answer is an agent card to rewrite */
+    bool leaving;     /* the answer is complete and nobody waits for the rest of the request */
+    bool running;     /* inside agw_exchange_run */
 };
 
 /* --- exchange.c --- */
@@ -130,6 +131,12 @@ void agw_exchange_grpc_note(struct agw_exchange *x, const struct agw_headers *h)
 bool agw_exchange_grpc_cut(struct agw_exchange *x, int status, const char *reason);
 /* Makes the gateway's own answer |m| one for gRPC if it is an error. AGW_ENOMEM. */
 int agw_exchange_grpc_reply(struct agw_exchange *x, struct agw_msg *m, struct agw_str *body);
+
+/* --- upgrade.c --- */
+/* Before routing: what may be asked of a backend. AGW_ENOMEM. */
+int agw_exchange_upgrade_begin(struct agw_exchange *x);
+/* The backend has answered a request with an upgrade. 0, or the status that the client gets instead. */
+int agw_exchange_upgrade_answer(struct agw_exchange *x, const char **ret_why);
 
 /* --- mcp.c --- */
 /* Hands the client's stream over. AGW_ENOMEM: it is ours still. */

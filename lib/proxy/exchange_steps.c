@@ -56,6 +56,8 @@ enum agw_step_result agw_step_begin(struct agw_exchange *x)
     int rc = agw_path_normalize(&req->path, req->arena);
     if (rc)
         return agw_exchange_fail(x, rc == AGW_ENOMEM ? 503 : 400, "the path leaves its root");
+    if (agw_exchange_upgrade_begin(x))
+        return agw_exchange_fail(x, 503, "out of memory");
     x->idempotent = idempotent(req->method) && req->upgrade.n == 0;
     return agw_exchange_next(x, AGW_STEP_LISTENER);
 }
@@ -211,7 +213,7 @@ enum agw_step_result agw_step_connect(struct agw_exchange *x)
     if (!x->up)
         return agw_exchange_fail(x, 503, "out of memory");
     x->req->scheme = x->endpoint->tls ? AGW_STR("https") : AGW_STR("http");
-    bool end = x->req_end && x->held.bytes == 0 && !x->req_trailers;
+    bool end = x->req_end && x->held.bytes == 0 && !x->req_trailers && !x->upgrade_due;
     x->req_sent = end;
     arm(x, &x->backend_timer, x->ctx.backend_timeout_ms);
     x->step = AGW_STEP_AWAIT;
@@ -226,23 +228,22 @@ enum agw_step_result agw_step_await(struct agw_exchange *x)
     return AGW_STEP_WAIT;
 }
 
-static void answer_upgrade(struct agw_exchange *x)
+/* The bytes of a tunnel may go to and fro from now on; nothing times it out. */
+static void open_tunnel(struct agw_exchange *x)
 {
-    if (x->resp->status == 101) {
-        x->upgraded = true;
-        agw_timer_cancel(timers(x), &x->request_timer);
-        agw_timer_cancel(timers(x), &x->backend_timer);
-    } else if (!x->req_end) {
-        x->req_end = true;
+    agw_timer_cancel(timers(x), &x->request_timer);
+    agw_timer_cancel(timers(x), &x->backend_timer);
+    if (x->up)
         agw_exchange_push_request(x);
-    }
 }
 
 enum agw_step_result agw_step_respond(struct agw_exchange *x)
 {
     x->ctx.resp = x->resp;
-    if (x->req->upgrade.n > 0)
-        answer_upgrade(x);
+    const char *why = NULL;
+    int refused = x->upgrade_due ? agw_exchange_upgrade_answer(x, &why) : 0;
+    if (refused)
+        return agw_exchange_fail(x, refused, why);
     agw_policy_response(&x->ctx.route->policies, &x->ctx);
     agw_policy_response(&x->ref->policies, &x->ctx);
     agw_policy_response(&x->ctx.backend->policies, &x->ctx);
@@ -253,7 +254,11 @@ enum agw_step_result agw_step_respond(struct agw_exchange *x)
         return agw_exchange_next(x, AGW_STEP_RELAY);
     x->is_card = false;
     x->resp_head = true;
-    agw_stream_write_head(x->down, x->resp, x->resp_end);
+    agw_stream_write_head(x->down, x->resp, x->resp_end && !x->upgraded);
+    if (x->upgraded && x->resp_end)
+        agw_stream_write_end(x->down, NULL);
+    if (x->upgraded)
+        open_tunnel(x);
     return agw_exchange_next(x, AGW_STEP_RELAY);
 }
 

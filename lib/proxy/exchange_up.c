@@ -126,6 +126,8 @@ static const char *reason_of(int code, bool connected)
         return "the backend closed the connection";
     case AGW_ENOMEM:
         return "out of memory";
+    case AGW_EUNSUPPORTED:
+        return "the backend's HTTP/2 takes no upgrades";
     default:
         return "the backend could not be reached";
     }

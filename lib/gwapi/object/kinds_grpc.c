@@ -114,8 +114,10 @@ static bool check_method(struct agw_report *r, const struct agw_object *o, const
         agw_report_error(r, o, m, NULL, "service or method is required");
         return false;
     }
-    if (agw_field_is(m, "type", "RegularExpression"))
-        return agw_rules_regex(r, o, service) & agw_rules_regex(r, o, method);
+    if (agw_field_is(m, "type", "RegularExpression")) {
+        ok = agw_rules_regex(r, o, service);
+        return agw_rules_regex(r, o, method) && ok;
+    }
     if (agw_node_text(m, "service").n && !is_service_name(service->text)) {
         ok = false;
         agw_report_error(r, o, service, NULL, "\"%.*s\" is not a service's name, such as helloworld.Greeter",

@@ -90,9 +90,7 @@ static const char *const reasons[] = {"NoMatchingParent", "NotAllowedByListeners
 static const char *const messages[] = {"no listener of the Gateway has this sectionName and port",
                                        "no listener of the Gateway allows this route's namespace and kind",
                                        "no hostname of the route is one of the listener's",
-                                       "an older route of the other kind (HTTPRoute, GRPCRoute) has the "
-                                       "hostname on the listener",
-                                       ""};
+                                       "an older route of the other kind has this hostname", ""};
 
 static bool is_meant(const struct agw_node *parent, const struct agw_gwapi_listener *l)
 {

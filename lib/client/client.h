@@ -30,7 +30,7 @@ struct agw_endpoint {
     uint32_t connect_ms;        /* connect and handshake; 0: the client's limit */
     struct agw_keepalive keepalive;
     bool dynamic; /* a request named it: its pool is one of a limited number */
-    bool may_h2; /* plain, and nobody has said what it speaks: HTTP/2 for requests that need it */
+    bool may_h2;  /* plain, and nobody has said what it speaks: HTTP/2 for requests that need it */
 };
 
 /* Builds key and hash from the other fields; |tls_identity| tells TLS settings apart (empty for plain).

@@ -1,5 +1,6 @@
 """What is measured. A traffic case gives figures of one round for one peer; rounds are interleaved by run.py."""
 import socket
+import tempfile
 import time
 
 import load
@@ -27,6 +28,15 @@ def h1_512(peer, seconds):
 def h2(peer, seconds):
     """HTTP/2 by prior knowledge in front, HTTP/1.1 behind: 16 connections with 32 streams each."""
     return with_cpu(peer, lambda: load.h2load(f"http://127.0.0.1:{peer.h2}/", seconds))
+
+
+def grpc(peer, seconds):
+    """Unary gRPC calls, HTTP/2 on both sides; nginx by grpc_pass: 16 connections with 32 streams each."""
+    with tempfile.NamedTemporaryFile(prefix="message") as message:
+        message.write(b"\0\0\0\0\x10" + b"x" * 16)
+        message.flush()
+        more = ["-H", "content-type: application/grpc", "-H", "te: trailers", "-d", message.name]
+        return with_cpu(peer, lambda: load.h2load(f"http://127.0.0.1:{peer.h2}/bench.Echo/Unary", seconds, more=more))
 
 
 def tls(peer, seconds):
@@ -90,5 +100,6 @@ def idle(peer, _seconds):
     return {"requests": IDLE, "bytes_per_idle_connection": (full - base) / IDLE, "rest_rss_bytes": base_rss, "errors": 0}
 
 
-TRAFFIC = {"h1": h1, "h2": h2, "tls": tls, "tls-resume": tls_resume, "tls-large": tls_large, "connect": connect, "h1-512": h1_512, "large": large, "idle": idle}
+TRAFFIC = {"h1": h1, "h2": h2, "grpc": grpc, "tls": tls, "tls-resume": tls_resume, "tls-large": tls_large, "connect": connect,
+           "h1-512": h1_512, "large": large, "idle": idle}
 ONCE = {"idle"}  # not a matter of rounds

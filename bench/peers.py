@@ -102,6 +102,23 @@ http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
     return p
 
 
+def grpc_backend(work):
+    """nginx as a gRPC server: HTTP/2 without TLS, a message of 64 bytes and trailers. Nobody on the way reads messages."""
+    port = free_port()
+    conf = work / "grpc.conf"
+    conf.write_text(f"""
+worker_processes 1; daemon off; pid {work}/grpc.pid; error_log {work}/grpc.err;
+events {{ worker_connections 8192; }}
+http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
+  server {{ listen 127.0.0.1:{port} http2 backlog=4096; http2_max_concurrent_streams 256;
+    location / {{ default_type application/grpc; add_trailer grpc-status 0; return 200 "{'x' * 64}"; }} }} }}
+""")
+    p = Process([NGINX, "-e", f"{work}/grpc.err", "-c", str(conf)], work / "grpc.log", LOAD_CPU)
+    wait_port(port)
+    p.port = port
+    return p
+
+
 def nginx(work, upstream):
     plain, tls = free_port(), free_port()
     cert, key, _ = certificate(work)
@@ -120,7 +137,8 @@ http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
     h2 = free_port()
     conf.write_text(conf.read_text().rstrip()[:-1] + f"""
   server {{ listen 127.0.0.1:{h2} http2 backlog=4096; http2_max_requests 1000000000; http2_max_concurrent_streams 256;
-    location / {{ proxy_pass http://b; proxy_http_version 1.1; proxy_set_header Connection ""; }} }} }}
+    location / {{ proxy_pass http://b; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    location /bench.Echo/ {{ grpc_pass grpc://b; }} }} }}
 """)
     return Process([NGINX, "-e", f"{work}/nginx.err", "-c", str(conf)], work / "nginx.log", PROXY_CPU), plain, h2, tls
 

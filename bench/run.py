@@ -21,7 +21,7 @@ import reload_case
 import xds_case
 
 # HAProxy wants two descriptors for each connection it may have: 10,000 do not fit a common limit of 20,000.
-CASE_PEERS = {"idle": ["agentgateway", "nginx", "nghttpx"]}
+CASE_PEERS = {"idle": ["agentgateway", "nginx", "nghttpx"], "grpc": ["agentgateway", "nginx"]}
 BARS = [  # case, figure, against, at most this ratio
     ("h1", "cpu_us_per_request", "nginx", 1.1),
     ("h1", "p99_us", "haproxy", 1.0),
@@ -29,6 +29,7 @@ BARS = [  # case, figure, against, at most this ratio
     ("h2", "p99_us", "haproxy", 1.0),
     ("h1", "cpu_us_per_request", "envoy", 0.5),
     ("h2", "cpu_us_per_request", "envoy", 0.5),
+    ("grpc", "cpu_us_per_request", "nginx", 0.67),
 ]
 
 
@@ -59,7 +60,7 @@ def traffic(name, work, options):
     """Medians over the rounds of each figure, by peer."""
     names = options.peers or CASE_PEERS.get(name, list(peers.PEERS))
     rounds = 1 if name in cases.ONCE else options.rounds
-    backend = peers.backend(work)
+    backend = peers.grpc_backend(work) if name == "grpc" else peers.backend(work)
     started, samples = [], {n: [] for n in names}
     try:
         for n in names:

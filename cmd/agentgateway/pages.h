@@ -3,7 +3,7 @@
 #define AGW_CMD_PAGES_H
 
 #include "cmd/agentgateway/options.h"
-#include "proxy/admin.h"
+#include "admin/admin.h"
 #include "cmd/agentgateway/source.h"
 #include "telemetry/metrics.h"
 

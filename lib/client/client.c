@@ -223,3 +223,12 @@ int agw_endpoint_at(const struct agw_endpoint *like, struct agw_str host, uint16
     *ret_endpoint = e;
     return 0;
 }
+
+const struct agw_endpoint *agw_endpoint_by_h2(const struct agw_endpoint *e, struct agw_arena *arena)
+{
+    struct agw_endpoint *h2 = agw_arena_copy(arena, e, sizeof(*e));
+    if (!h2)
+        return NULL;
+    h2->http = AGW_UPSTREAM_HTTP2;
+    return agw_endpoint_key(h2, AGW_STR(""), arena) ? NULL : h2;
+}

@@ -30,6 +30,7 @@ struct agw_endpoint {
     uint32_t connect_ms;        /* connect and handshake; 0: the client's limit */
     struct agw_keepalive keepalive;
     bool dynamic; /* a request named it: its pool is one of a limited number */
+    bool may_h2;  /* plain, and nobody has said what it speaks: HTTP/2 for requests that need it */
 };
 
 /* Builds key and hash from the other fields; |tls_identity| tells TLS settings apart (empty for plain).
@@ -39,6 +40,9 @@ int agw_endpoint_key(struct agw_endpoint *e, struct agw_str tls_identity, struct
 /* |like| at another place: an address or a name. In |arena|, as are its texts but |host|. AGW_ENOMEM. */
 int agw_endpoint_at(const struct agw_endpoint *like, struct agw_str host, uint16_t port,
                     struct agw_arena *arena, const struct agw_endpoint **ret_endpoint);
+
+/* |e| by HTTP/2, in |arena|. NULL: out of memory. */
+const struct agw_endpoint *agw_endpoint_by_h2(const struct agw_endpoint *e, struct agw_arena *arena);
 
 struct agw_client_limits {
     uint32_t connect_ms;   /* connect and TLS handshake */

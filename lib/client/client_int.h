@@ -34,6 +34,7 @@ struct agw_client_stream {
     struct agw_h2_stream *h2_stream; /* NULL before the head was submitted */
     bool h2_answered;                /* a head came */
     unsigned h2_interim;             /* heads of interim responses so far */
+    const struct agw_msg *upgrade;   /* waits to hear whether the peer takes upgrades */
     enum agw_method method;
     bool reused;
     bool unsent; /* until it has a connection; then said by h1_conn when it closes */

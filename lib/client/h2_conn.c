@@ -54,12 +54,21 @@ static int fail(struct agw_client_stream *cs, int code)
     return code;
 }
 
+/* A new connection's SETTINGS will tell whether this may be asked. */
+static int hold_upgrade(struct agw_client_stream *cs, const struct agw_msg *msg)
+{
+    cs->upgrade = agw_arena_copy(cs->s.arena, msg, sizeof(*msg));
+    return cs->upgrade ? 0 : fail(cs, AGW_ENOMEM);
+}
+
 static int write_head(struct agw_stream *s, const struct agw_msg *msg, bool end)
 {
     struct agw_client_stream *cs = stream_of(s);
     struct agw_h2_conn *h = cs->h2;
     struct agw_h2_stream *st;
     cs->method = msg->method;
+    if (msg->upgrade.n > 0 && agw_h2_takes_upgrades(h->link.h2) == AGW_EAGAIN)
+        return hold_upgrade(cs, msg);
     int rc = agw_h2_request(h->link.h2, msg, end, s->arena, cs, &st);
     if (rc)
         return fail(cs, rc == AGW_ECLOSED ? AGW_EREFUSED : rc);
@@ -192,6 +201,19 @@ static void on_close(struct agw_h2 *h2, void *stream, int code)
     agw_client_stream_close(cs, code);
 }
 
+static void on_settings(struct agw_h2 *h2)
+{
+    struct agw_h2_conn *h = agw_h2_user(h2);
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &h->streams) {
+        struct agw_client_stream *cs = agw_list_entry(node, struct agw_client_stream, node);
+        const struct agw_msg *msg = cs->upgrade;
+        cs->upgrade = NULL;
+        if (msg)
+            write_head(&cs->s, msg, false);
+    }
+}
+
 static void on_goaway(struct agw_h2 *h2)
 {
     (void)h2; /* agw_h2_room is 0 from now on */
@@ -203,6 +225,7 @@ static const struct agw_h2_events session_events = {
     .on_end = on_end,
     .on_drain = on_drain,
     .on_close = on_close,
+    .on_settings = on_settings,
     .on_goaway = on_goaway,
 };
 

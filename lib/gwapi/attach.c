@@ -83,13 +83,14 @@ static bool allows_namespace(const struct agw_translate *t, const struct agw_obj
 /* --- one parent --- */
 
 /* How far the listeners of a parent let the route come; the furthest names the reason. */
-enum progress { NO_LISTENER, NOT_ALLOWED, NO_HOSTNAME, ATTACHED };
+enum progress { NO_LISTENER, NOT_ALLOWED, NO_HOSTNAME, CONFLICTED, ATTACHED };
 
 static const char *const reasons[] = {"NoMatchingParent", "NotAllowedByListeners",
-                                      "NoMatchingListenerHostname", "Accepted"};
+                                      "NoMatchingListenerHostname", "HostnameConflict", "Accepted"};
 static const char *const messages[] = {"no listener of the Gateway has this sectionName and port",
                                        "no listener of the Gateway allows this route's namespace and kind",
-                                       "no hostname of the route is one of the listener's", ""};
+                                       "no hostname of the route is one of the listener's",
+                                       "an older route of the other kind has this hostname", ""};
 
 static bool is_meant(const struct agw_node *parent, const struct agw_gwapi_listener *l)
 {
@@ -108,15 +109,45 @@ static bool is_attached(const struct agw_gwapi_attachment *a, const struct agw_g
     return false;
 }
 
+/* --- HTTPRoutes and GRPCRoutes do not share hostnames of a listener --- */
+
+static bool overlap(const struct agw_gwapi_attachment *a, const struct agw_gwapi_attachment *b)
+{
+    struct agw_str common;
+    size_t i, k;
+
+    for (i = 0; i < a->hostname_count; i++) {
+        for (k = 0; k < b->hostname_count; k++) {
+            if (intersect(agw_str_c(a->hostnames[i]), agw_str_c(b->hostnames[k]), &common))
+                return true;
+        }
+    }
+    return a->hostname_count == 0 || b->hostname_count == 0; /* any */
+}
+
+/* Takes |a| into the listener's list of its kind, unless one of the other kind is in its way. */
+static bool claim_hostnames(struct agw_gwapi_listener *l, bool grpc, struct agw_gwapi_attachment *a)
+{
+    struct agw_gwapi_attachment **own = grpc ? &l->grpc : &l->http, *other = grpc ? l->http : l->grpc;
+
+    for (; other; other = other->peer) {
+        if (overlap(a, other))
+            return false;
+    }
+    a->peer = *own;
+    *own = a;
+    return true;
+}
+
 static int try_listener(struct agw_translate *t, const struct agw_object *route, struct agw_gwapi_gateway *g,
                         struct agw_gwapi_listener *l, struct agw_gwapi_attachment **first,
                         enum progress *progress)
 {
     struct agw_gwapi_attachment *a, **end = first;
-    bool any;
+    bool any, grpc = route->kind == AGW_KIND_GRPC_ROUTE;
 
     *progress = NOT_ALLOWED;
-    if (!l->takes_http || !allows_namespace(t, g->object, l, route->ns))
+    if (!(grpc ? l->takes_grpc : l->takes_http) || !allows_namespace(t, g->object, l, route->ns))
         return 0;
     a = agw_arena_zalloc(&t->arena, sizeof(*a));
     if (!a)
@@ -125,9 +156,10 @@ static int try_listener(struct agw_translate *t, const struct agw_object *route,
     a->listener = l;
     if (common_hostnames(t, route, a, &any))
         return AGW_ENOMEM;
-    *progress = any ? ATTACHED : NO_HOSTNAME;
-    if (!any)
+    *progress = any ? CONFLICTED : NO_HOSTNAME;
+    if (!any || !claim_hostnames(l, grpc, a))
         return 0;
+    *progress = ATTACHED;
     l->attached++;
     if (is_attached(*first, l) || !l->serves)
         return 0;

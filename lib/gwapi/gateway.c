@@ -99,14 +99,14 @@ static void check_conflicts(struct agw_translate *t, const struct agw_gwapi_gate
 
 /* --- listeners --- */
 
-static bool takes_http_routes(const struct agw_node *listener)
+static bool takes_routes(const struct agw_node *listener, const char *kind)
 {
     const struct agw_node *kinds = agw_field(agw_field(listener, "allowedRoutes"), "kinds"), *k;
 
     if (!kinds || kinds->count == 0)
         return true;
     agw_node_each (k, kinds) {
-        if (agw_field_is(k, "kind", "HTTPRoute") &&
+        if (agw_field_is(k, "kind", kind) &&
             agw_str_eq(agw_field_text(k, "group", AGW_STR(AGW_GROUP_GATEWAY)), AGW_STR(AGW_GROUP_GATEWAY)))
             return true;
     }
@@ -156,10 +156,10 @@ static bool check_listener(struct agw_translate *t, const struct agw_gwapi_gatew
         return false;
     }
     agw_gwapi_condition(t, &place, NULL, "Accepted", true, "Accepted", "%s", "");
-    if (!l->takes_http)
+    if (!l->takes_http && !l->takes_grpc)
         agw_gwapi_condition(t, &place, agw_field(agw_field(l->node, "allowedRoutes"), "kinds"),
                             "ResolvedRefs", false, "InvalidRouteKinds",
-                            "of the kinds only HTTPRoute is served");
+                            "of the kinds only HTTPRoute and GRPCRoute are served");
     return true;
 }
 
@@ -240,7 +240,8 @@ static int read_listeners(struct agw_translate *t, struct agw_gwapi_gateway *g)
         l->hostname = agw_node_text(n, "hostname");
         l->port = (uint16_t)agw_field_int(n, "port", 0);
         l->https = agw_field_is(n, "protocol", "HTTPS");
-        l->takes_http = takes_http_routes(n);
+        l->takes_http = takes_routes(n, "HTTPRoute");
+        l->takes_grpc = takes_routes(n, "GRPCRoute");
         l->key = agw_arena_printf(&t->arena, "%.*s/%.*s.%.*s", AGW_STRF(g->object->ns),
                                   AGW_STRF(g->object->name), AGW_STRF(l->name));
         if (!l->key.p)

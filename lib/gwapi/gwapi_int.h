@@ -12,9 +12,11 @@ struct agw_gwapi_listener {
     struct agw_str key, name, hostname;
     uint16_t port;
     bool https;
-    bool serves;       /* false: no resource is made, routes find nobody */
-    bool takes_http;   /* HTTPRoute is among its route kinds */
-    uint32_t attached; /* routes */
+    bool serves;                              /* false: no resource is made, routes find nobody */
+    bool takes_http;                          /* HTTPRoute is among its route kinds */
+    bool takes_grpc;                          /* GRPCRoute is */
+    uint32_t attached;                        /* routes */
+    struct agw_gwapi_attachment *http, *grpc; /* what was accepted of either kind, by |peer| */
 };
 
 struct agw_gwapi_gateway {
@@ -171,16 +173,25 @@ int agw_gwapi_show_client_cert(struct agw_translate *t, const struct agw_gwapi_g
 int agw_gwapi_matches(struct agw_translate *t, const struct agw_node *rule, Pb__RouteMatch ***ret_matches,
                       size_t *ret_count);
 
+/* Conditions on headers of a rule's match. */
+int agw_gwapi_header_matches(struct agw_translate *t, const struct agw_node *list, Pb__RouteMatch *out);
+
+/* match.c: as agw_gwapi_matches, for a rule of a GRPCRoute. */
+int agw_gwapi_grpc_matches(struct agw_translate *t, const struct agw_node *rule,
+                           Pb__RouteMatch ***ret_matches, size_t *ret_count);
+
 /* --- attach.c --- */
 /* A listener that a route is attached to, and the hostnames that they share (none: any). */
 struct agw_gwapi_attachment {
     struct agw_gwapi_attachment *next;
+    struct agw_gwapi_attachment *peer; /* of the same kind on the same listener */
     struct agw_gwapi_gateway *gateway;
     struct agw_gwapi_listener *listener;
     char **hostnames;
     size_t hostname_count;
 };
-/* Finds the listeners of all parents of |route|, each once; records why others refuse it. */
+/* Finds the listeners of all parents of |route|, each once; records why others refuse it. HTTPRoutes and
+ * GRPCRoutes come oldest first: of two whose hostnames meet on a listener the later is refused there. */
 int agw_gwapi_attach(struct agw_translate *t, const struct agw_object *route,
                      struct agw_gwapi_attachment **ret_first);
 

@@ -1,4 +1,4 @@
-/* HTTPRoutes to routes: one for each rule and listener. */
+/* HTTPRoutes and GRPCRoutes to routes: one for each rule and listener. */
 #include "gwapi/gwapi_int.h"
 
 /* What a rule is on every listener; made once. */
@@ -102,6 +102,17 @@ static void warn_ignored(struct agw_translate *t, const struct rule *r)
     }
 }
 
+static bool is_grpc(const struct rule *r)
+{
+    return r->object->kind == AGW_KIND_GRPC_ROUTE;
+}
+
+static int add_matches(struct agw_translate *t, const struct rule *r)
+{
+    return is_grpc(r) ? agw_gwapi_grpc_matches(t, r->node, &r->route->matches, &r->route->n_matches)
+                      : agw_gwapi_matches(t, r->node, &r->route->matches, &r->route->n_matches);
+}
+
 static int make_rule(struct agw_translate *t, struct rule *r)
 {
     const struct agw_node *unserved = NULL;
@@ -110,7 +121,7 @@ static int make_rule(struct agw_translate *t, struct rule *r)
     if (!route)
         return AGW_ENOMEM;
     r->route = route;
-    if (set_name(t, r) || agw_gwapi_matches(t, r->node, &route->matches, &route->n_matches) ||
+    if (set_name(t, r) || add_matches(t, r) ||
         agw_gwapi_rule_filters(t, r->object, r->node, &route->traffic_policies, &route->n_traffic_policies,
                                &unserved) ||
         add_backends(t, r))
@@ -124,11 +135,13 @@ static int make_rule(struct agw_translate *t, struct rule *r)
     return 0;
 }
 
-/* "ns/name.NN.listener"; with the Gateway's name too when listeners of two Gateways are called the same. */
+/* "ns/name.NN.listener", "ns/name.NN.grpc.listener" of a GRPCRoute; with the Gateway's name too when
+ * listeners of two Gateways are called the same. */
 static char *route_key(struct agw_translate *t, const struct rule *r, const struct agw_gwapi_attachment *a)
 {
-    char *key = agw_gwapi_printf(t, "%.*s/%.*s.%02u.%.*s", AGW_STRF(r->object->ns), AGW_STRF(r->object->name),
-                                 r->index, AGW_STRF(a->listener->name));
+    char *key =
+        agw_gwapi_printf(t, "%.*s/%.*s.%02u%s.%.*s", AGW_STRF(r->object->ns), AGW_STRF(r->object->name),
+                         r->index, is_grpc(r) ? ".grpc" : "", AGW_STRF(a->listener->name));
 
     if (!agw_resource_set_get(t->out, AGW_RESOURCE_ROUTE, agw_str_c(key)))
         return key;
@@ -213,12 +226,15 @@ static int report_attached(struct agw_translate *t)
 
 int agw_gwapi_http_routes(struct agw_translate *t)
 {
-    const struct agw_object *o;
+    const struct agw_object *http = t->objects->first[AGW_KIND_HTTP_ROUTE],
+                            *grpc = t->objects->first[AGW_KIND_GRPC_ROUTE];
 
-    agw_objects_each(o, t->objects, AGW_KIND_HTTP_ROUTE)
-    {
-        if (add_route(t, o))
+    while (http || grpc) { /* of the two kinds the older first */
+        const struct agw_object **o = !http || (grpc && agw_object_before(grpc, http)) ? &grpc : &http;
+
+        if (add_route(t, *o))
             return AGW_ENOMEM;
+        *o = (*o)->next;
     }
     return report_attached(t);
 }

@@ -137,6 +137,7 @@ int agw_gwapi_backend_ref(struct agw_translate *t, const struct agw_object *rout
                         .ns = agw_field_text(ref, "namespace", route->ns),
                         .name = agw_node_text(ref, "name"),
                         .port = (uint32_t)agw_field_int(ref, "port", 0)};
+    const char *from = route->kind == AGW_KIND_GRPC_ROUTE ? "GRPCRoute" : "HTTPRoute";
     bool service = agw_str_eq(to.kind, AGW_STR("Service")) && to.group.n == 0;
     bool backend = agw_str_eq(to.kind, AGW_STR("AgentgatewayBackend")) &&
                    agw_str_eq(to.group, AGW_STR(AGW_GROUP_AGENTGATEWAY));
@@ -148,10 +149,10 @@ int agw_gwapi_backend_ref(struct agw_translate *t, const struct agw_object *rout
     if (!service && !backend)
         return refuse(t, ret_refusal, "InvalidKind", "kind %.*s of group \"%.*s\" is not served",
                       AGW_STRF(to.kind), AGW_STRF(to.group));
-    if (!agw_gwapi_granted(t->objects, "HTTPRoute", route->ns, to.group, to.kind, to.ns, to.name))
+    if (!agw_gwapi_granted(t->objects, from, route->ns, to.group, to.kind, to.ns, to.name))
         return refuse(t, ret_refusal, "RefNotPermitted",
-                      "no ReferenceGrant in namespace %.*s lets HTTPRoutes of %.*s refer to %.*s %.*s",
-                      AGW_STRF(to.ns), AGW_STRF(route->ns), AGW_STRF(to.kind), AGW_STRF(to.name));
+                      "no ReferenceGrant in namespace %.*s lets %ss of %.*s refer to %.*s %.*s",
+                      AGW_STRF(to.ns), from, AGW_STRF(route->ns), AGW_STRF(to.kind), AGW_STRF(to.name));
     return service ? resolve_service(t, &to, ret_ref, ret_refusal)
                    : resolve_backend(t, &to, *ret_ref, ret_refusal);
 }

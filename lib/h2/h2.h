@@ -5,6 +5,9 @@
  * on_stream gives (or the one given to agw_h2_request). A handle is valid until on_close returns, or until
  * agw_h2_reset or agw_h2_detach. Threads: one worker.
  *
+ * A message that asks for an upgrade (msg->upgrade) is a GET, and 101 is the answer that grants it, as in
+ * HTTP/1.1; on the wire they are extended CONNECT and 200 (RFC 8441).
+ *
  * Errors: a negative code from agw_h2_input or agw_h2_output ends the connection (send what agw_h2_output
  * still gives: a GOAWAY). A malformed request is answered (400, 431) or reset inside the codec: no on_head.
  */
@@ -48,6 +51,8 @@ struct agw_h2_events {
     /* Server: a bad request was answered with |status| without its user (on_close follows). For logs; may be
      * NULL. */
     void (*on_refused)(struct agw_h2 *h, int status, const char *reason);
+    /* The peer's SETTINGS came. May be NULL. */
+    void (*on_settings)(struct agw_h2 *h);
     /* The peer sent GOAWAY: open no more streams here. */
     void (*on_goaway)(struct agw_h2 *h);
 };
@@ -82,6 +87,10 @@ unsigned agw_h2_room(const struct agw_h2 *h);
 int agw_h2_sweep(struct agw_h2 *h);
 /* Gives spare stream memory back: for a connection that became idle. */
 void agw_h2_trim(struct agw_h2 *h);
+
+/* Client: 1 if the peer takes requests with an upgrade (extended CONNECT), 0 if not, AGW_EAGAIN before its
+ * SETTINGS are here. */
+int agw_h2_takes_upgrades(const struct agw_h2 *h);
 
 /* Client: opens a stream with a request; strings are copied; |arena| takes the response. 0 sets *ret_stream.
  */

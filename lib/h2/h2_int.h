@@ -63,6 +63,7 @@ struct agw_h2_stream {
     bool reset;        /* RST_STREAM was submitted */
     bool peer_reset;   /* RST_STREAM came */
     bool to_head;      /* client: the request was HEAD */
+    bool extended;     /* extended CONNECT (RFC 8441) */
 };
 
 struct agw_h2 {
@@ -83,6 +84,7 @@ struct agw_h2 {
     uint64_t now_ms;
     struct agw_h2_bucket resets, control;
     struct agw_h2_order order; /* server */
+    bool settings_in;          /* the peer's first SETTINGS came */
     bool server, goaway_in, shutting, final_goaway;
 };
 

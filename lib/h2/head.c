@@ -255,6 +255,15 @@ static const char *target_fault(struct agw_msg *m)
     return path_valid(m) ? NULL : "bad :path";
 }
 
+/* Extended CONNECT, in the form that all versions of HTTP share. */
+static void to_upgrade(struct agw_h2_stream *st)
+{
+    st->extended = true;
+    st->msg->method = AGW_METHOD_GET;
+    st->msg->method_text = agw_method_name(AGW_METHOD_GET);
+    st->msg->length = 0;
+}
+
 void agw_h2_request_complete(struct agw_h2_stream *st, bool end)
 {
     struct agw_msg *m = st->msg;
@@ -266,7 +275,9 @@ void agw_h2_request_complete(struct agw_h2_stream *st, bool end)
         agw_h2_fault(st, 400, wrong);
         return;
     }
-    if (end)
+    if (m->upgrade.n > 0)
+        to_upgrade(st);
+    else if (end)
         m->length = 0;
     else if (m->method == AGW_METHOD_CONNECT)
         m->length = AGW_LENGTH_UNKNOWN;
@@ -281,6 +292,8 @@ void agw_h2_response_complete(struct agw_h2_stream *st, bool end)
         agw_h2_fault(st, 400, "bad :status");
         return;
     }
+    if (st->extended && m->status < 300 && m->status >= 200)
+        m->status = 101;
     if (m->status < 200 || m->status == 204)
         m->length = 0;
     else if (end && m->length == AGW_LENGTH_UNKNOWN && !st->to_head && m->status != 304)

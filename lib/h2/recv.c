@@ -141,7 +141,7 @@ static void response_done(struct agw_h2_stream *st, bool end)
         agw_h2_stream_abort(st, code_of_fault(st->fault));
         return;
     }
-    st->head_done = st->msg->status >= 200;
+    st->head_done = st->msg->status >= 200 || st->msg->status == 101;
     h->events->on_head(h, st->user, st->msg, end);
 }
 
@@ -207,6 +207,11 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)
             agw_h2_final_goaway(h);
+        break;
+    case NGHTTP2_SETTINGS:
+        h->settings_in |= !(frame->hd.flags & NGHTTP2_FLAG_ACK);
+        if (h->events->on_settings && !(frame->hd.flags & NGHTTP2_FLAG_ACK))
+            h->events->on_settings(h);
         break;
     case NGHTTP2_GOAWAY:
         h->goaway_in = true;

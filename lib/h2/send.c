@@ -68,11 +68,18 @@ static bool not_sent(enum agw_hdr id)
     }
 }
 
-static void nv_fields(struct nv_list *l, const struct agw_headers *h, bool request)
+/* RFC 8441 section 5: extended CONNECT does without them. */
+static bool is_handshake(const struct agw_header *f)
+{
+    return agw_str_eq(f->name, AGW_STR("sec-websocket-key")) ||
+           agw_str_eq(f->name, AGW_STR("sec-websocket-accept"));
+}
+
+static void nv_fields(struct nv_list *l, const struct agw_headers *h, bool request, bool extended)
 {
     for (uint32_t i = 0; i < h->n; i++) {
         const struct agw_header *f = &h->v[i];
-        if (not_sent(f->id) || (request && f->id == AGW_HDR_HOST))
+        if (not_sent(f->id) || (request && f->id == AGW_HDR_HOST) || (extended && is_handshake(f)))
             continue;
         bool known = f->id != AGW_HDR_OTHER;
         nv_add(l, known ? agw_hdr_name(f->id) : f->name, f->value, known);
@@ -104,12 +111,16 @@ static void nv_pseudo(struct nv_list *l, const struct agw_msg *m)
 {
     bool tunnel = m->method == AGW_METHOD_CONNECT && m->upgrade.n == 0;
     bool known = m->method != AGW_METHOD_OTHER;
-    nv_add(l, AGW_STR(":method"), known ? agw_method_name(m->method) : m->method_text, true);
+    bool extended = m->upgrade.n > 0;
+    if (extended)
+        nv_add(l, AGW_STR(":method"), agw_method_name(AGW_METHOD_CONNECT), true);
+    else
+        nv_add(l, AGW_STR(":method"), known ? agw_method_name(m->method) : m->method_text, true);
     if (tunnel) {
         nv_add(l, AGW_STR(":authority"), m->path, true);
         return;
     }
-    if (m->method == AGW_METHOD_CONNECT)
+    if (extended)
         nv_add(l, AGW_STR(":protocol"), m->upgrade, true);
     nv_add(l, AGW_STR(":scheme"), m->scheme.n ? m->scheme : AGW_STR("http"), true);
     nv_add(l, AGW_STR(":path"), m->path, true);
@@ -119,7 +130,7 @@ static void nv_pseudo(struct nv_list *l, const struct agw_msg *m)
 static void nv_request(struct nv_list *l, const struct agw_msg *m, bool end)
 {
     nv_pseudo(l, m);
-    nv_fields(l, &m->headers, true);
+    nv_fields(l, &m->headers, true, m->upgrade.n > 0);
     if (m->te_trailers)
         nv_add(l, AGW_STR("te"), AGW_STR("trailers"), true);
     if (m->expect_continue && !end)
@@ -130,12 +141,12 @@ static void nv_request(struct nv_list *l, const struct agw_msg *m, bool end)
 
 static void nv_response(struct nv_list *l, const struct agw_msg *m)
 {
-    unsigned s = (unsigned)m->status;
+    unsigned s = m->status == 101 ? 200 : (unsigned)m->status;
     l->status[0] = (char)('0' + s / 100);
     l->status[1] = (char)('0' + s / 10 % 10);
     l->status[2] = (char)('0' + s % 10);
     nv_add(l, AGW_STR(":status"), agw_str(l->status, 3), true);
-    nv_fields(l, &m->headers, false);
+    nv_fields(l, &m->headers, false, m->status == 101);
     if (m->length >= 0 && m->status >= 200 && m->status != 204)
         nv_length(l, m->length);
 }
@@ -313,6 +324,8 @@ int agw_h2_request(struct agw_h2 *h, const struct agw_msg *msg, bool end, struct
 {
     if (h->error || h->mem.failed)
         return AGW_ECLOSED;
+    if (msg->upgrade.n > 0 && agw_h2_takes_upgrades(h) != 1)
+        return AGW_EUNSUPPORTED;
     struct nv_list l;
     if (nv_init(&l, msg->headers.n))
         return AGW_ENOMEM;
@@ -323,6 +336,7 @@ int agw_h2_request(struct agw_h2 *h, const struct agw_msg *msg, bool end, struct
     st->arena = arena;
     st->user = stream;
     st->to_head = msg->method == AGW_METHOD_HEAD;
+    st->extended = msg->upgrade.n > 0;
     st->submitted = true;
     st->provider = !end;
     st->local_end = end;
@@ -373,13 +387,14 @@ int agw_h2_respond(struct agw_h2_stream *st, const struct agw_msg *msg, bool end
         return AGW_ENOMEM;
     int rc;
     nv_response(&l, msg);
-    if (msg->status < 200)
+    bool interim = msg->status < 200 && !(msg->status == 101 && st->extended);
+    if (interim)
         rc = agw_h2_code_from_ng(
             nghttp2_submit_headers(st->h->ng, NGHTTP2_FLAG_NONE, st->id, NULL, l.v, l.n, NULL));
     else
         rc = submit_response(st, &l, end);
     nv_free(&l);
-    if (rc == 0 && !end && msg->status >= 200)
+    if (rc == 0 && !end && !interim)
         share_bandwidth(st, msg);
     return rc;
 }

@@ -399,6 +399,15 @@ size_t agw_h2_backlog(const struct agw_h2 *h)
     return h->mem.failed ? 0 : nghttp2_session_get_outbound_queue_size(h->ng);
 }
 
+int agw_h2_takes_upgrades(const struct agw_h2 *h)
+{
+    if (h->mem.failed)
+        return 0;
+    if (!h->settings_in)
+        return AGW_EAGAIN;
+    return nghttp2_session_get_remote_settings(h->ng, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
 unsigned agw_h2_room(const struct agw_h2 *h)
 {
     if (h->error || h->mem.failed || h->goaway_in || h->shutting ||

@@ -81,7 +81,8 @@ struct agw_msg {
     /* Body bytes announced, or AGW_LENGTH_UNKNOWN; 0 also when there is no body. In an answer to HEAD and in
      * a 304: what Content-Length says there (the length GET would get), UNKNOWN if it is absent. */
     int64_t length;
-    struct agw_str upgrade; /* the Upgrade field's value if Connection named it; or :protocol. Empty: none */
+    struct agw_str upgrade; /* the Upgrade field's value if Connection named it; or :protocol. Empty: none.
+                             * Whoever asks for one uses GET and length 0, whatever the version. */
     bool expect_continue;   /* Expect: 100-continue */
     bool te_trailers;       /* TE: trailers */
 };

@@ -40,6 +40,7 @@ static void log_exchange(const struct agw_exchange *x, int close_code, uint64_t 
         .mcp_method = x->mcp_method,
         .mcp_target = x->mcp_target,
         .a2a_method = x->a2a_method,
+        .grpc_status = agw_grpc_status_text(x->grpc_status),
         .error = error_text(x, close_code),
     };
     if (ctx->listener)
@@ -86,6 +87,8 @@ void agw_exchange_account(struct agw_exchange *x, int close_code)
     agw_metrics_request(x->worker->metrics, &m);
     if (x->a2a_method.n > 0)
         agw_metrics_a2a(x->worker->metrics, m.backend, x->a2a_method);
+    if (x->grpc)
+        agw_metrics_grpc(x->worker->metrics, m.route, m.backend, agw_grpc_status_text(x->grpc_status));
     if (x->worker->access_log)
         log_exchange(x, close_code, m.duration_ns);
 }

@@ -63,7 +63,8 @@ enum agw_step_result agw_exchange_fail(struct agw_exchange *x, int status, const
     agw_exchange_pause_cancel(x);
     x->reason = reason;
     if (x->resp_head) {
-        x->broken = AGW_ERESET;
+        if (!agw_exchange_grpc_cut(x, status, reason))
+            x->broken = AGW_ERESET;
         return agw_exchange_next(x, AGW_STEP_FINISH);
     }
     x->status = status;

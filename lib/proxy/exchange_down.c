@@ -20,6 +20,8 @@ int agw_exchange_send_body(struct agw_exchange *x, struct agw_chain *data)
 
 void agw_exchange_push_request(struct agw_exchange *x)
 {
+    if (x->upgrade_due)
+        return; /* a backend that does not take it up would read it as requests */
     if (x->held.bytes > 0 && agw_exchange_send_body(x, &x->held))
         return; /* the upstream stream is broken and will say so */
     if (x->req_end && !x->req_sent) {
@@ -82,7 +84,7 @@ static void on_body(struct agw_stream *s, struct agw_chain *data)
     x->bytes_in += data->bytes;
     if (x->mirrors)
         agw_mirrors_body(x->mirrors, data);
-    if (x->up && x->held.bytes == 0) {
+    if (x->up && x->held.bytes == 0 && !x->upgrade_due) {
         agw_exchange_send_body(x, data);
     } else if (agw_chain_move(&x->held, data)) {
         agw_exchange_fail(x, 503, "out of memory");

@@ -2,6 +2,7 @@
 #ifndef AGW_PROXY_EXCHANGE_INT_H
 #define AGW_PROXY_EXCHANGE_INT_H
 
+#include "grpc/message.h"
 #include "proxy/exchange.h"
 
 /* The steps, in the order of a forwarded request. Next steps by name: docs/exchange.dot draws them and a test
@@ -69,21 +70,25 @@ struct agw_exchange {
     uint64_t bytes_in, bytes_out;                      /* bodies */
     uint32_t tries, stale, retries;                    /* all; over stale connections; by policy */
     struct agw_exchange_pause *pause;                  /* NULL: never paused */
+    uint32_t grpc_timeout_ms;                          /* the client's deadline; 0: none */
     int broken;                                        /* the client's stream is to be reset with this code */
+    int8_t grpc_status;                                /* sent to the client, or AGW_GRPC_NONE */
     int status;                                        /* sent to the client; 0: none yet */
     const char *reason;                                /* of the gateway's own answer, static text */
     struct agw_str mcp_method, mcp_target, a2a_method; /* for the log */
 
-    bool req_end;    /* the request is here to its end */
-    bool req_sent;   /* and handed to the upstream to its end */
-    bool resp_head;  /* the final head went to the client */
-    bool resp_end;   /* the response is here to its end */
-    bool upgraded;   /* 101: bytes both ways */
-    bool no_replay;  /* the body was too large to keep, or an answer came */
-    bool idempotent; /* may be sent again though it may have been received */
-    bool is_card;    /* the answer is an agent card to rewrite */
-    bool leaving;    /* the answer is complete and nobody waits for the rest of the request */
-    bool running;    /* inside agw_exchange_run */
+    bool req_end;     /* the request is here to its end */
+    bool req_sent;    /* and handed to the upstream to its end */
+    bool resp_head;   /* the final head went to the client */
+    bool resp_end;    /* the response is here to its end */
+    bool upgrade_due; /* asked for and not answered: what the client sends meanwhile is held */
+    bool upgraded;    /* 101: bytes both ways */
+    bool no_replay;   /* the body was too large to keep, or an answer came */
+    bool idempotent;  /* may be sent again though it may have been received */
+    bool grpc;        /* the client speaks gRPC */
+    bool is_card;     /* the answer is an agent card to rewrite */
+    bool leaving;     /* the answer is complete and nobody waits for the rest of the request */
+    bool running;     /* inside agw_exchange_run */
 };
 
 /* --- exchange.c --- */
@@ -145,6 +150,23 @@ void agw_exchange_name_a2a(struct agw_exchange *x,
 bool agw_exchange_wants_card(const struct agw_exchange *x);
 void agw_exchange_collect_card(struct agw_exchange *x, struct agw_chain *data);
 void agw_exchange_send_card(struct agw_exchange *x);
+
+/* --- grpc.c: all do nothing, or answer 0 or false, for exchanges that are not gRPC's --- */
+void agw_exchange_grpc_begin(struct agw_exchange *x);
+/* The client's deadline makes the request timeout tighter. */
+void agw_exchange_grpc_deadline(struct agw_exchange *x);
+/* Notes the status in trailers, or in a head that is all of the answer. */
+void agw_exchange_grpc_note(struct agw_exchange *x, const struct agw_headers *h);
+/* Ends an answer whose head went out by trailers with a status. False: the stream must be broken off. */
+bool agw_exchange_grpc_cut(struct agw_exchange *x, int status, const char *reason);
+/* Makes the gateway's own answer |m| one for gRPC if it is an error. AGW_ENOMEM. */
+int agw_exchange_grpc_reply(struct agw_exchange *x, struct agw_msg *m, struct agw_str *body);
+
+/* --- upgrade.c --- */
+/* Before routing: what may be asked of a backend. AGW_ENOMEM. */
+int agw_exchange_upgrade_begin(struct agw_exchange *x);
+/* The backend has answered a request with an upgrade. 0, or the status that the client gets instead. */
+int agw_exchange_upgrade_answer(struct agw_exchange *x, const char **ret_why);
 
 /* --- mcp.c --- */
 /* Hands the client's stream over. AGW_ENOMEM: it is ours still. */

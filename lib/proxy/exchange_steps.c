@@ -46,6 +46,7 @@ static int add_forwarded(struct agw_exchange *x)
 enum agw_step_result agw_step_begin(struct agw_exchange *x)
 {
     struct agw_msg *req = x->req;
+    agw_exchange_grpc_begin(x);
     if (agw_unlikely(agw_worker_memory(x->worker) != AGW_MEMORY_FINE))
         return agw_exchange_fail(x, 503, "memory is short");
     if (req->method == AGW_METHOD_CONNECT)
@@ -55,6 +56,8 @@ enum agw_step_result agw_step_begin(struct agw_exchange *x)
     int rc = agw_path_normalize(&req->path, req->arena);
     if (rc)
         return agw_exchange_fail(x, rc == AGW_ENOMEM ? 503 : 400, "the path leaves its root");
+    if (agw_exchange_upgrade_begin(x))
+        return agw_exchange_fail(x, 503, "out of memory");
     x->idempotent = idempotent(req->method) && req->upgrade.n == 0;
     return agw_exchange_next(x, AGW_STEP_LISTENER);
 }
@@ -119,6 +122,7 @@ enum agw_step_result agw_step_route_policy(struct agw_exchange *x)
     if (x->ctx.resume == 0) {
         if (add_forwarded(x))
             return agw_exchange_fail(x, 503, "out of memory");
+        agw_exchange_grpc_deadline(x);
         arm(x, &x->request_timer, x->ctx.request_timeout_ms);
     }
     switch (agw_policy_request(&x->ctx.route->policies, &x->ctx)) {
@@ -196,11 +200,15 @@ enum agw_step_result agw_step_connect(struct agw_exchange *x)
         return agw_exchange_fail(x, 503, "out of memory");
     if (x->ctx.retry && agw_exchange_retry_begin(x))
         return agw_exchange_fail(x, 503, "out of memory");
-    x->up = agw_client_open(w->client, x->endpoint, x->ctx.arena, &agw_exchange_up_events, x);
+    const struct agw_endpoint *to = x->endpoint;
+    if (x->grpc && to->may_h2)
+        to = agw_endpoint_by_h2(to, x->ctx.arena);
+    if (to)
+        x->up = agw_client_open(w->client, to, x->ctx.arena, &agw_exchange_up_events, x);
     if (!x->up)
         return agw_exchange_fail(x, 503, "out of memory");
     x->req->scheme = x->endpoint->tls ? AGW_STR("https") : AGW_STR("http");
-    bool end = x->req_end && x->held.bytes == 0 && !x->req_trailers;
+    bool end = x->req_end && x->held.bytes == 0 && !x->req_trailers && !x->upgrade_due;
     x->req_sent = end;
     arm(x, &x->backend_timer, x->ctx.backend_timeout_ms);
     x->step = AGW_STEP_AWAIT;
@@ -221,30 +229,35 @@ enum agw_step_result agw_step_await(struct agw_exchange *x)
     return AGW_STEP_WAIT;
 }
 
-static void answer_upgrade(struct agw_exchange *x)
+/* The bytes of a tunnel may go to and fro from now on; nothing times it out. */
+static void open_tunnel(struct agw_exchange *x)
 {
-    if (x->resp->status == 101) {
-        x->upgraded = true;
-        agw_timer_cancel(timers(x), &x->request_timer);
-        agw_timer_cancel(timers(x), &x->backend_timer);
-    } else if (!x->req_end) {
-        x->req_end = true;
+    agw_timer_cancel(timers(x), &x->request_timer);
+    agw_timer_cancel(timers(x), &x->backend_timer);
+    if (x->up)
         agw_exchange_push_request(x);
-    }
 }
 
 enum agw_step_result agw_step_respond(struct agw_exchange *x)
 {
     x->ctx.resp = x->resp;
-    if (x->req->upgrade.n > 0)
-        answer_upgrade(x);
+    const char *why = NULL;
+    int refused = x->upgrade_due ? agw_exchange_upgrade_answer(x, &why) : 0;
+    if (refused)
+        return agw_exchange_fail(x, refused, why);
     agw_exchange_response(x);
     x->status = x->resp->status;
+    if (x->grpc && x->resp_end)
+        agw_exchange_grpc_note(x, &x->resp->headers);
     if (x->is_card && x->status == 200 && !x->resp_end)
         return agw_exchange_next(x, AGW_STEP_RELAY);
     x->is_card = false;
     x->resp_head = true;
-    agw_stream_write_head(x->down, x->resp, x->resp_end);
+    agw_stream_write_head(x->down, x->resp, x->resp_end && !x->upgraded);
+    if (x->upgraded && x->resp_end)
+        agw_stream_write_end(x->down, NULL);
+    if (x->upgraded)
+        open_tunnel(x);
     return agw_exchange_next(x, AGW_STEP_RELAY);
 }
 
@@ -276,15 +289,18 @@ enum agw_step_result agw_step_reply(struct agw_exchange *x)
     x->resp_end = x->resp_head = true;
     x->step = AGW_STEP_FINISH;
     agw_chain_init(&data);
-    if (!m || agw_chain_copy(&data, &x->worker->loop.blocks, body.p, body.n)) {
+    x->ctx.resp = m;
+    if (m)
+        agw_exchange_response(x); /* a route's header filters are for all its answers */
+    if (!m || agw_exchange_grpc_reply(x, m, &body) ||
+        agw_chain_copy(&data, &x->worker->loop.blocks, body.p, body.n)) {
         agw_chain_clear(&data);
         x->broken = AGW_ENOMEM;
         return AGW_STEP_MORE;
     }
-    x->ctx.resp = m;
-    agw_exchange_response(x); /* a route's header filters are for all its answers */
     agw_headers_add_date(&m->headers, x->worker->loop.wall_ns); /* without memory the answer goes out bare */
-    m->length = (int64_t)body.n;
+    if (body.n > 0 || !x->grpc)
+        m->length = (int64_t)body.n;
     x->bytes_out = body.n;
     bool end = body.n == 0 || x->req->method == AGW_METHOD_HEAD;
     agw_stream_write_head(x->down, m, end);

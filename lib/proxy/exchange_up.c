@@ -65,6 +65,8 @@ static void on_end(struct agw_stream *s, struct agw_headers *trailers)
     x->resp_end = true;
     if (!x->judged)
         agw_exchange_judge(x, agw_judge_trailers(trailers));
+    if (x->grpc)
+        agw_exchange_grpc_note(x, trailers);
     if (x->is_card)
         agw_exchange_send_card(x);
     else
@@ -118,6 +120,8 @@ static const char *reason_of(int code, bool connected)
         return "the backend closed the connection";
     case AGW_ENOMEM:
         return "out of memory";
+    case AGW_EUNSUPPORTED:
+        return "the backend's HTTP/2 takes no upgrades";
     default:
         return "the backend could not be reached";
     }

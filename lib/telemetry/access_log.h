@@ -32,6 +32,7 @@
     X(user_agent, 512)                                                                                       \
     X(mcp_method, 64)                                                                                        \
     X(mcp_target, 256) /* tool, prompt or resource */                                                        \
+    X(grpc_status, 2)                                                                                        \
     X(a2a_method, 64)                                                                                        \
     X(error, 256) /* why the gateway answered itself, or what broke off */
 

@@ -209,6 +209,13 @@ void agw_metrics_a2a(struct agw_metrics *m, struct agw_str backend, struct agw_s
 
 /* --- connections --- */
 
+void agw_metrics_grpc(struct agw_metrics *m, struct agw_str route, struct agw_str backend,
+                      struct agw_str status)
+{
+    struct agw_str labels[] = {route, backend, status};
+    agw_metric_add(agw_metrics_get(m, AGW_METRIC_GRPC_REQUESTS, labels), 1);
+}
+
 void agw_metrics_conns_init(struct agw_metrics *m, struct agw_str bind, struct agw_metrics_conns *conns)
 {
     conns->open = agw_metrics_get(m, AGW_METRIC_CONNS, &bind);

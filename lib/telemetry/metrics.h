@@ -58,6 +58,8 @@
       "backend", "method", "target")                                                                         \
     X(A2A_REQUESTS, COUNTER, "agentgateway_a2a_requests_total", "A2A JSON-RPC requests by method.",          \
       "backend", "method")                                                                                   \
+    X(GRPC_REQUESTS, COUNTER, "agentgateway_grpc_requests_total",                                            \
+      "gRPC calls that have ended, by the status sent.", "route", "backend", "grpc_status")                  \
     X(CONFIG_VERSION, GAUGE, "agentgateway_config_version", "Generation of the config that is served.")      \
     X(CONFIG_SYNCHRONIZED, GAUGE, "agentgateway_config_synchronized",                                        \
       "1 when a config has been received and applied.")                                                      \
@@ -125,6 +127,10 @@ void agw_metrics_mcp(struct agw_metrics *m, struct agw_str backend, struct agw_s
 
 /* Counts an A2A request; |method| is one of the known ones. */
 void agw_metrics_a2a(struct agw_metrics *m, struct agw_str backend, struct agw_str method);
+
+/* Counts a gRPC call that has ended; |status| is its code as text, empty if none was sent. */
+void agw_metrics_grpc(struct agw_metrics *m, struct agw_str route, struct agw_str backend,
+                      struct agw_str status);
 
 /* The connection counters of a bind, looked up once: agw_metrics_conn_opened and _closed take them from
  * here. */

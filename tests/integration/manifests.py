@@ -94,6 +94,10 @@ def route(name, *rules, hostnames=None, namespace=NAMESPACE, parents=None, creat
     }
 
 
+def grpc_route(name, *rules, **options):
+    return {**route(name, *rules, **options), "kind": "GRPCRoute"}
+
+
 def grant(to_namespace, from_namespace, kind="Service", name=None, group=""):
     target = {"group": group, "kind": kind}
     if name:

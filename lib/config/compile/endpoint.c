@@ -155,13 +155,18 @@ int agw_compile_workload_changed(struct agw_compile *c, struct agw_resource *was
     return code;
 }
 
-/* Sets protocol, TLS and key of an endpoint whose address is set. |h2|: what the port itself says
+static bool is_h2(Istio__AppProtocol said)
+{
+    return said == ISTIO__APP_PROTOCOL__HTTP2 || said == ISTIO__APP_PROTOCOL__GRPC;
+}
+
+/* Sets protocol, TLS and key of an endpoint whose address is set. |said|: what the port itself says
  * (appProtocol). */
-static int finish_endpoint(struct agw_compile *c, struct agw_endpoint *e, struct agw_transport *t, bool h2,
-                           struct agw_error *err)
+static int finish_endpoint(struct agw_compile *c, struct agw_endpoint *e, struct agw_transport *t,
+                           Istio__AppProtocol said, struct agw_error *err)
 {
     char identity[24] = "";
-    bool http1 = t->http1, http2 = t->http2 || (!t->http1 && h2);
+    bool http1 = t->http1, http2 = t->http2 || (!t->http1 && is_h2(said));
     e->connect_ms = t->connect_ms;
     e->keepalive = t->keepalive;
     e->http = http2 ? AGW_UPSTREAM_HTTP2 : t->tls && !http1 ? AGW_UPSTREAM_ALPN : AGW_UPSTREAM_HTTP1;
@@ -180,6 +185,7 @@ static int finish_endpoint(struct agw_compile *c, struct agw_endpoint *e, struct
             return code;
         snprintf(identity, sizeof(identity), "tls%llu", (unsigned long long)id);
     }
+    e->may_h2 = !t->tls && !http1 && !http2 && said != ISTIO__APP_PROTOCOL__HTTP11;
     return agw_endpoint_key(e, agw_str_c(identity), c->arena);
 }
 
@@ -233,7 +239,7 @@ int agw_compile_static_endpoint(struct agw_compile *c, struct agw_backend *b, co
     int code = set_static_host(c, r, e, ret_reason);
     if (code || *ret_reason)
         return code;
-    code = finish_endpoint(c, e, t, false, &err);
+    code = finish_endpoint(c, e, t, ISTIO__APP_PROTOCOL__UNKNOWN, &err);
     if (code == AGW_ENOMEM)
         return code;
     if (code)
@@ -253,7 +259,7 @@ int agw_compile_dynamic_endpoint(struct agw_compile *c, struct agw_backend *b, s
         return AGW_ENOMEM;
     e->host = AGW_STR("");
     e->dynamic = true;
-    int code = finish_endpoint(c, e, t, false, &err);
+    int code = finish_endpoint(c, e, t, ISTIO__APP_PROTOCOL__UNKNOWN, &err);
     if (code == AGW_ENOMEM)
         return code;
     if (code)
@@ -328,9 +334,7 @@ static int member_endpoint(struct agw_compile *c, const struct agw_resource *ser
                         : agw_arena_str(c->arena, agw_str_c(w->hostname)); /* the workload may go */
     if (!e->host.p)
         return AGW_ENOMEM;
-    bool h2 =
-        port->app_protocol == ISTIO__APP_PROTOCOL__HTTP2 || port->app_protocol == ISTIO__APP_PROTOCOL__GRPC;
-    int code = finish_endpoint(c, e, t, h2, err);
+    int code = finish_endpoint(c, e, t, port->app_protocol, err);
     if (!code)
         *ret_endpoint = e;
     return code;

@@ -8,8 +8,8 @@
 
 extern const struct agw_field agw_fields_namespace[], agw_fields_service[], agw_fields_secret[],
     agw_fields_config_map[], agw_fields_endpoint_slice[], agw_fields_gateway_class[], agw_fields_gateway[],
-    agw_fields_http_route[], agw_fields_reference_grant[], agw_fields_backend[], agw_fields_policy[],
-    agw_fields_backend_tls_policy[];
+    agw_fields_http_route[], agw_fields_grpc_route[], agw_fields_reference_grant[], agw_fields_backend[],
+    agw_fields_policy[], agw_fields_backend_tls_policy[];
 
 /* Parts used by more than one kind. */
 extern const struct agw_field agw_fields_metadata[], agw_fields_label_selector[], agw_fields_secret_ref[],
@@ -20,11 +20,19 @@ bool agw_rules_secret(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_endpoint_slice(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_gateway(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_http_route(struct agw_report *r, const struct agw_object *o);
+bool agw_rules_grpc_route(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_backend(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_policy(struct agw_report *r, const struct agw_object *o);
 /* The same for a part, given by its node (NULL: nothing to check). */
 bool agw_rules_cors(struct agw_report *r, const struct agw_object *o, const struct agw_node *cors);
 bool agw_rules_backend_tls_policy(struct agw_report *r, const struct agw_object *o);
+
+/* Parts of HTTPRoute that other routes have, too. */
+extern const struct agw_field agw_fields_parent_ref[], agw_fields_value_match[];
+/* Each filter has the member of its type and no other, and none is there twice that must not be. */
+bool agw_rules_filters(struct agw_report *r, const struct agw_object *o, const struct agw_node *list);
+/* The text of |value| is a regular expression; NULL is fine. */
+bool agw_rules_regex(struct agw_report *r, const struct agw_object *o, const struct agw_node *value);
 
 /* Shorthand for the tables. */
 #define AGW_TEXT(n, ...)                                                                                     \
@@ -67,6 +75,8 @@ bool agw_rules_backend_tls_policy(struct agw_report *r, const struct agw_object 
 #define AGW_A_LABEL AGW_FORM(agw_is_label, "a DNS label (a-z, 0-9 and -, at most 63 characters)")
 #define AGW_A_SUBDOMAIN AGW_FORM(agw_is_subdomain, "a DNS name (a-z, 0-9, - and ., at most 253 characters)")
 #define AGW_HOST_FORM "a host name in lower case, such as a.example.com or *.example.com"
+#define AGW_A_GROUP .max = 253, AGW_FORM(agw_is_group, "an API group")
+#define AGW_A_KIND .min = 1, .max = 63, AGW_FORM(agw_is_kind, "a kind")
 #define AGW_A_PORT .min = 1, .max = 65535
 
 #endif

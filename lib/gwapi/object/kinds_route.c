@@ -34,14 +34,12 @@ static const struct {
     {"ExternalAuth", "externalAuth", false},
 };
 
-#define A_GROUP .max = 253, AGW_FORM(agw_is_group, "an API group")
-#define A_KIND .min = 1, .max = 63, AGW_FORM(agw_is_kind, "a kind")
 #define A_HEADER .min = 1, .max = 256, AGW_FORM(agw_is_token, "a header name")
 #define A_DURATION AGW_FORM(agw_is_duration, "a duration such as 1m30s or 500ms")
 
-static const struct agw_field parent_ref[] = {
-    AGW_TEXT("group", A_GROUP),
-    AGW_TEXT("kind", A_KIND),
+const struct agw_field agw_fields_parent_ref[] = {
+    AGW_TEXT("group", AGW_A_GROUP),
+    AGW_TEXT("kind", AGW_A_KIND),
     AGW_TEXT("namespace", AGW_A_LABEL),
     AGW_TEXT("name", AGW_A_SUBDOMAIN, .required = true),
     AGW_TEXT("sectionName", AGW_A_SUBDOMAIN),
@@ -55,7 +53,7 @@ static const struct agw_field path_match[] = {
     AGW_END,
 };
 
-static const struct agw_field value_match[] = {
+const struct agw_field agw_fields_value_match[] = {
     AGW_TEXT("type", .one_of = value_match_types),
     AGW_TEXT("name", A_HEADER, .required = true),
     AGW_TEXT("value", .min = 1, .max = 4096, .required = true),
@@ -64,8 +62,8 @@ static const struct agw_field value_match[] = {
 
 static const struct agw_field match[] = {
     AGW_MAP("path", path_match),
-    AGW_LIST("headers", value_match, .max_items = 16, .unique = "name"),
-    AGW_LIST("queryParams", value_match, .max_items = 16, .unique = "name"),
+    AGW_LIST("headers", agw_fields_value_match, .max_items = 16, .unique = "name"),
+    AGW_LIST("queryParams", agw_fields_value_match, .max_items = 16, .unique = "name"),
     AGW_TEXT("method", .one_of = methods),
     AGW_END,
 };
@@ -107,7 +105,7 @@ static const struct agw_field rewrite[] = {
 };
 
 static const struct agw_field mirror_ref[] = {
-    AGW_TEXT("group", A_GROUP),         AGW_TEXT("kind", A_KIND),
+    AGW_TEXT("group", AGW_A_GROUP),     AGW_TEXT("kind", AGW_A_KIND),
     AGW_TEXT("namespace", AGW_A_LABEL), AGW_TEXT("name", .min = 1, .max = 253, .required = true),
     AGW_INT("port", AGW_A_PORT),        AGW_END,
 };
@@ -140,8 +138,8 @@ static const struct agw_field filter[] = {
 };
 
 static const struct agw_field backend_ref[] = {
-    AGW_TEXT("group", A_GROUP),
-    AGW_TEXT("kind", A_KIND),
+    AGW_TEXT("group", AGW_A_GROUP),
+    AGW_TEXT("kind", AGW_A_KIND),
     AGW_TEXT("namespace", AGW_A_LABEL),
     AGW_TEXT("name", .min = 1, .max = 253, .required = true),
     AGW_INT("port", AGW_A_PORT),
@@ -168,7 +166,7 @@ static const struct agw_field rule[] = {
 };
 
 static const struct agw_field route_spec[] = {
-    AGW_LIST("parentRefs", parent_ref, .max_items = 32),
+    AGW_LIST("parentRefs", agw_fields_parent_ref, .max_items = 32),
     {.name = "hostnames",
      .type = AGW_FIELD_TEXT,
      .list = true,
@@ -334,18 +332,25 @@ static bool is_regex(const struct agw_node *test)
     return agw_field_is(test, "type", "RegularExpression");
 }
 
-static void check_regex(struct ctx *c, const struct agw_node *test)
+bool agw_rules_regex(struct agw_report *r, const struct agw_object *o, const struct agw_node *value)
 {
-    const struct agw_node *value = agw_field(test, "value");
     struct agw_error err = {0};
     struct agw_regex *regex;
 
-    if (!value || !is_regex(test))
-        return;
-    if (agw_regex_new(value->text, &regex, &err))
-        refuse(c, value, NULL, "\"%.*s\": %s", AGW_STRF(value->text), err.text);
-    else
-        agw_regex_free(regex);
+    if (!value)
+        return true;
+    if (agw_regex_new(value->text, &regex, &err)) {
+        agw_report_error(r, o, value, NULL, "\"%.*s\": %s", AGW_STRF(value->text), err.text);
+        return false;
+    }
+    agw_regex_free(regex);
+    return true;
+}
+
+static void check_regex(struct ctx *c, const struct agw_node *test)
+{
+    if (is_regex(test) && !agw_rules_regex(c->report, c->object, agw_field(test, "value")))
+        c->ok = false;
 }
 
 /* Written as elsewhere, a path that ends with "*": legal, and hardly ever what is meant. */
@@ -401,6 +406,14 @@ static void check_rule(struct ctx *c, const struct agw_node *n)
     if (refs && refs->count && of_type(agw_field(n, "filters"), "RequestRedirect"))
         refuse(c, refs, NULL, "must not be used together with the filter RequestRedirect");
     check_timeouts(c, agw_field(n, "timeouts"));
+}
+
+bool agw_rules_filters(struct agw_report *r, const struct agw_object *o, const struct agw_node *list)
+{
+    struct ctx c = {.report = r, .object = o, .ok = true};
+
+    check_filters(&c, list, NULL);
+    return c.ok;
 }
 
 bool agw_rules_http_route(struct agw_report *r, const struct agw_object *o)

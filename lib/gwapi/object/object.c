@@ -136,7 +136,7 @@ static struct agw_str object_key(struct agw_arena *arena, enum agw_kind kind, st
     return agw_arena_printf(arena, "%s/%.*s/%.*s", kinds[kind].name, AGW_STRF(ns), AGW_STRF(name));
 }
 
-static bool before(const struct agw_object *a, const struct agw_object *b)
+bool agw_object_before(const struct agw_object *a, const struct agw_object *b)
 {
     int order;
 
@@ -218,7 +218,7 @@ static struct agw_object *merge(struct agw_object *a, struct agw_object *b)
     struct agw_object *head = NULL, **at = &head;
 
     while (a && b) {
-        struct agw_object **take = before(b, a) ? &b : &a;
+        struct agw_object **take = agw_object_before(b, a) ? &b : &a;
 
         *at = *take;
         *take = (*take)->next;

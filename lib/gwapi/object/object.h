@@ -28,6 +28,7 @@
     X(GATEWAY, "Gateway", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_gateway, agw_rules_gateway)      \
     X(HTTP_ROUTE, "HTTPRoute", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_http_route,                 \
       agw_rules_http_route)                                                                                  \
+    X(GRPC_ROUTE, "GRPCRoute", AGW_GROUP_GATEWAY, "v1", true, agw_fields_grpc_route, agw_rules_grpc_route)   \
     X(REFERENCE_GRANT, "ReferenceGrant", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_reference_grant,  \
       NULL)                                                                                                  \
     X(BACKEND_TLS_POLICY, "BackendTLSPolicy", AGW_GROUP_GATEWAY, "v1 v1alpha3", true,                        \
@@ -73,6 +74,8 @@ void agw_objects_sort(struct agw_objects *set);
 /* NULL when absent. |ns| is ignored for kinds without namespace. */
 const struct agw_object *agw_objects_get(const struct agw_objects *set, enum agw_kind kind, struct agw_str ns,
                                          struct agw_str name);
+/* True if |a| comes before |b|: it is older, or as old and its namespace and name come first. */
+bool agw_object_before(const struct agw_object *a, const struct agw_object *b);
 #define agw_objects_each(pos, set, of_kind) for ((pos) = (set)->first[of_kind]; (pos); (pos) = (pos)->next)
 
 /* A label or annotation of the object, empty when absent. */

@@ -131,7 +131,7 @@ static void namespaces(void **state)
         GW("  - {name: a, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: TCPRoute}]}}\n")
             HR("infra", PARENT),
         "warning: m.yaml:7: Gateway infra/gw: spec.listeners[0].allowedRoutes.kinds: of the kinds only "
-        "HTTPRoute is served (InvalidRouteKinds)\n"
+        "HTTPRoute and GRPCRoute are served (InvalidRouteKinds)\n"
         "warning: m.yaml:14: HTTPRoute infra/r: spec.parentRefs[0]: no listener of the Gateway "
         "allows this route's namespace and kind (NotAllowedByListeners)\n");
 }

@@ -88,7 +88,7 @@ static void listeners(void **state)
                  "  - {name: u, port: 83, protocol: example.com/quic}\n"
                  "  - {name: x, port: 82, protocol: HTTP}\n"
                  "  - {name: y, port: 82, protocol: HTTPS, tls: {certificateRefs: [{name: c}]}}\n"
-                 "  - {name: g, port: 83, protocol: HTTP, allowedRoutes: {kinds: [{kind: GRPCRoute}]}}\n"));
+                 "  - {name: g, port: 83, protocol: HTTP, allowedRoutes: {kinds: [{kind: TCPRoute}]}}\n"));
 
     assert_int_equal(t.rc, 0);
     expect_lines(

@@ -97,7 +97,8 @@ static void test_connect(void **state)
     assert_int_equal(last()->heads, 1);
     assert_true(agw_str_eq(last()->msg->upgrade, AGW_STR("websocket")));
     assert_true(agw_str_eq(last()->msg->path, AGW_STR("/chat")));
-    assert_int_equal(last()->msg->length, AGW_LENGTH_UNKNOWN);
+    assert_int_equal(last()->msg->method, AGW_METHOD_GET);
+    assert_int_equal(last()->msg->length, 0);
     raw_request(&r, false, ":method", "GET", ":protocol", "websocket", ":scheme", "https", ":path", "/chat",
                 ":authority", "a", NULL);
     assert_int_equal(last()->heads, 0);

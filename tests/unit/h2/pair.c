@@ -84,8 +84,15 @@ static void on_goaway(struct agw_h2 *h)
     e->goaways++;
 }
 
-static const struct agw_h2_events events = {on_stream, on_head,  on_body, on_end,
-                                            on_drain,  on_close, NULL,    on_goaway};
+static const struct agw_h2_events events = {
+    .on_stream = on_stream,
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_end = on_end,
+    .on_drain = on_drain,
+    .on_close = on_close,
+    .on_goaway = on_goaway,
+};
 
 static void end_free(struct end *e)
 {

@@ -106,12 +106,75 @@ static void test_request_forms(void **state)
     pair_run(&p);
     assert_true(agw_str_eq(p.s.recs[1].msg->path, AGW_STR("h:443")));
     agw_h2_reset(spare.st, 0);
-    m = pair_request(&spare, AGW_METHOD_CONNECT, "/chat");
+    m = pair_request(&spare, AGW_METHOD_GET, "/chat");
     m->upgrade = AGW_STR("websocket");
     assert_int_equal(agw_h2_request(p.c.h, m, false, &spare.arena, &spare, &spare.st), 0);
     pair_run(&p);
     assert_true(agw_str_eq(p.s.recs[2].msg->upgrade, AGW_STR("websocket")));
     assert_true(agw_str_eq(p.s.recs[2].msg->path, AGW_STR("/chat")));
+    agw_h2_reset(spare.st, 0);
+    agw_arena_free(&spare.arena);
+    pair_free(&p);
+}
+
+/* RFC 8441: an upgrade is extended CONNECT, its grant is 200, and bytes go both ways. */
+static void test_upgrade(void **state)
+{
+    struct rec spare = {0};
+    assert_true(pair_init(&p, NULL, NULL));
+    agw_arena_init(&spare.arena, 1024, 0);
+    struct agw_msg *m = pair_request(&spare, AGW_METHOD_GET, "/chat");
+    m->upgrade = AGW_STR("websocket");
+    assert_int_equal(agw_h2_takes_upgrades(p.c.h), AGW_EAGAIN);
+    assert_int_equal(agw_h2_request(p.c.h, m, false, &spare.arena, &spare, &spare.st), AGW_EUNSUPPORTED);
+    pair_run(&p);
+    assert_int_equal(agw_h2_takes_upgrades(p.c.h), 1);
+    assert_int_equal(agw_headers_add(&m->headers, AGW_HDR_OTHER, AGW_STR("sec-websocket-key"), AGW_STR("k")),
+                     0);
+    assert_int_equal(
+        agw_headers_add(&m->headers, AGW_HDR_OTHER, AGW_STR("sec-websocket-version"), AGW_STR("13")), 0);
+    assert_int_equal(agw_h2_request(p.c.h, m, false, &spare.arena, &spare, &spare.st), 0);
+    pair_run(&p);
+    struct rec *q = &p.s.recs[0];
+    assert_int_equal(q->msg->method, AGW_METHOD_GET);
+    assert_int_equal(q->msg->headers.n, 1);
+    assert_false(q->head_end);
+    m = pair_response(q, 101);
+    assert_int_equal(agw_h2_respond(q->st, m, false), 0);
+    assert_int_equal(pair_body(q, 5), 0);
+    pair_run(&p);
+    assert_int_equal(spare.heads, 1);
+    assert_int_equal(spare.msg->status, 101);
+    assert_int_equal(spare.body, 5);
+    assert_int_equal(pair_body(&spare, 3), 0);
+    assert_int_equal(agw_h2_end(spare.st, NULL), 0);
+    assert_int_equal(agw_h2_end(q->st, NULL), 0);
+    pair_run(&p);
+    assert_int_equal(q->body, 3);
+    assert_int_equal(q->closes, 1);
+    assert_int_equal(q->code, 0);
+    assert_int_equal(spare.closes, 1);
+    assert_int_equal(spare.code, 0);
+    agw_arena_free(&spare.arena);
+    pair_free(&p);
+}
+
+/* Refused: an ordinary answer. */
+static void test_refused_upgrade(void **state)
+{
+    struct rec spare = {0};
+    assert_true(pair_init(&p, NULL, NULL));
+    pair_run(&p);
+    agw_arena_init(&spare.arena, 1024, 0);
+    struct agw_msg *m = pair_request(&spare, AGW_METHOD_GET, "/chat");
+    m->upgrade = AGW_STR("websocket");
+    assert_int_equal(agw_h2_request(p.c.h, m, false, &spare.arena, &spare, &spare.st), 0);
+    pair_run(&p);
+    struct rec *q = &p.s.recs[0];
+    assert_int_equal(agw_h2_respond(q->st, pair_response(q, 404), true), 0);
+    pair_run(&p);
+    assert_int_equal(spare.msg->status, 404);
+    assert_true(spare.head_end);
     agw_h2_reset(spare.st, 0);
     agw_arena_free(&spare.arena);
     pair_free(&p);
@@ -204,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slices),        cmocka_unit_test(test_output_stops_at_max),
         cmocka_unit_test(test_request_forms), cmocka_unit_test(test_long_answers_share),
+        cmocka_unit_test(test_upgrade),       cmocka_unit_test(test_refused_upgrade),
         cmocka_unit_test(test_many_fields),   cmocka_unit_test(test_head_too_large),
         cmocka_unit_test(test_out_of_memory),
     };

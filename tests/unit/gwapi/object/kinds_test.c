@@ -57,6 +57,32 @@ static void route_paths(void **state)
            R("5", ".matches[0].path.type: \"Prefix\" is not one of Exact, PathPrefix, RegularExpression"));
 }
 
+#define GR(spec)                                                                                             \
+    "apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\nmetadata: {name: r}\nspec:\n" spec
+#define GRR(rest) "m.yaml:5: GRPCRoute default/r: spec.rules[0]" rest "\n"
+
+static void grpc_methods(void **state)
+{
+    expect(GR("  rules: [{matches: [{method: {service: .a.B_1, method: C}}, {method: {method: c}}]}]\n"), "");
+    expect(GR("  rules: [{matches: [{method: {}}]}]\n"),
+           GRR(".matches[0].method: service or method is required"));
+    expect(GR("  rules: [{matches: [{method: {service: a..b}}]}]\n"),
+           GRR(".matches[0].method.service: \"a..b\" is not a service's name, such as helloworld.Greeter"));
+    expect(GR("  rules: [{matches: [{method: {method: 1a}}]}]\n"),
+           GRR(".matches[0].method.method: \"1a\" is not a method's name, such as SayHello"));
+    expect(GR("  rules: [{matches: [{method: {type: RegularExpression, service: '('}}]}]\n"),
+           GRR(".matches[0].method.service: \"(\": regular expression: missing ): ("));
+    expect(GR("  rules: [{matches: [{headers: [{name: a, type: RegularExpression, value: '['}]}]}]\n"),
+           GRR(".matches[0].headers[0].value: \"[\": regular expression: missing ]: ["));
+    expect(GR("  rules: [{filters: [{type: URLRewrite}]}]\n"),
+           GRR(".filters[0].type: \"URLRewrite\" is not one of RequestHeaderModifier, "
+               "ResponseHeaderModifier, RequestMirror, ExtensionRef"));
+    expect(GR("  rules: [{filters: [{type: RequestHeaderModifier}]}]\n"),
+           GRR(".filters[0].requestHeaderModifier: is required with type RequestHeaderModifier"));
+    expect(GR("  rules: [{backendRefs: [{name: s}]}]\n"),
+           GRR(".backendRefs[0].port: is required for a Service"));
+}
+
 static void route_filters(void **state)
 {
     expect(HR("  rules: [{filters: [{type: URLRewrite}]}]\n"),
@@ -169,13 +195,10 @@ static void core(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(route_paths),
-        cmocka_unit_test(route_filters),
-        cmocka_unit_test(route_prefix_replacement),
-        cmocka_unit_test(route_rest),
-        cmocka_unit_test(gateways),
-        cmocka_unit_test(backends),
-        cmocka_unit_test(core),
+        cmocka_unit_test(route_paths),   cmocka_unit_test(grpc_methods),
+        cmocka_unit_test(route_filters), cmocka_unit_test(route_prefix_replacement),
+        cmocka_unit_test(route_rest),    cmocka_unit_test(gateways),
+        cmocka_unit_test(backends),      cmocka_unit_test(core),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include "http/date.h"
 #include "http/uri.h"
 #include "net/listen.h"
-#include "proxy/admin.h"
+#include "admin/admin.h"
 #include "proxy/server/h1_server.h"
 
 /* Enough for scrapers and a few people; more are closed at once. */

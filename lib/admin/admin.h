@@ -2,8 +2,8 @@
  * share a listener or a loop with traffic. Ownership: ports and page tables are copied; the pages' ctx must
  * outlive the thread. Threads: agw_admin_new / _free on the main thread; pages are served on the admin
  * thread, which is an RCU reader: a page may use agw_snapshot_current() until it returns. */
-#ifndef AGW_PROXY_ADMIN_H
-#define AGW_PROXY_ADMIN_H
+#ifndef AGW_ADMIN_ADMIN_H
+#define AGW_ADMIN_ADMIN_H
 
 #include "base/buf.h"
 #include "base/err.h"

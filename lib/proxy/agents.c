@@ -1,10 +1,14 @@
-/* A2A: agent cards are collected whole, their URLs pointed at the gateway, then sent on; requests are named
- * for the log. */
+/* What an exchange does for agents. A2A: cards are collected whole, their URLs pointed at the gateway, then
+ * sent on; requests are named for the log. MCP: lib/mcp is the origin server behind the exchange, which
+ * routes and accounts. */
+#include <stdio.h>
 #include "a2a/card.h"
 #include "a2a/message.h"
 #include "base/log.h"
+#include "http/date.h"
 #include "proxy/exchange_int.h"
 
+/* --- A2A --- */
 /* Cards are a few kilobytes; one with hundreds of skills stays below this. */
 #define CARD_MAX (1024 * 1024)
 
@@ -85,4 +89,53 @@ void agw_exchange_send_card(struct agw_exchange *x)
     if (agw_stream_write_head(x->down, x->resp, false) == 0 && agw_stream_write_body(x->down, &data) == 0)
         agw_stream_write_end(x->down, NULL);
     agw_chain_clear(&data);
+}
+
+/* --- MCP --- */
+static void on_response(void *ctx, struct agw_msg *head)
+{
+    struct agw_exchange *x = ctx;
+    x->ctx.resp = head;
+    x->resp_head = true;
+    x->status = head->status;
+    agw_headers_add_date(&head->headers,
+                         x->worker->loop.wall_ns); /* without memory the answer goes out bare */
+    agw_exchange_response(x);
+}
+
+static void on_done(void *ctx, const struct agw_mcp_report *report)
+{
+    struct agw_exchange *x = ctx;
+    char reason[40];
+    if (report->error) {
+        snprintf(reason, sizeof(reason), "JSON-RPC error %d", report->error);
+        x->reason = reason; /* read by agw_exchange_end, below */
+    }
+    x->status = report->status;
+    x->bytes_in = report->request_bytes;
+    x->bytes_out = report->response_bytes;
+    x->mcp_method = report->method;
+    x->mcp_target = report->name.n > 0 ? report->name : report->target;
+    agw_exchange_end(x, report->close_code);
+}
+
+static const struct agw_mcp_hooks hooks = {.on_response = on_response, .on_done = on_done};
+
+static uint32_t shorter(uint32_t a, uint32_t b)
+{
+    return a == 0 || (b > 0 && b < a) ? b : a; /* 0: none */
+}
+
+int agw_exchange_mcp(struct agw_exchange *x)
+{
+    struct agw_mcp *m = x->worker->mcp;
+    uint32_t ms = shorter(x->ctx.request_timeout_ms, x->ctx.backend_timeout_ms);
+    int rc = agw_mcp_handle(m, x->ctx.backend, x->snap, x->down, x->req, &x->held, x->req_end, &hooks, x);
+    if (rc)
+        return rc;
+    /* The stream is no longer ours to answer on. */
+    agw_timer_cancel(&x->worker->loop.timers, &x->request_timer);
+    if (ms)
+        agw_mcp_set_deadline(x->down, ms);
+    return 0;
 }

@@ -15,6 +15,7 @@ struct agw_tls {
     int broken;   /* what reads and writes give after a fatal error */
     bool drained; /* the last read wanted more from below */
     bool refused; /* |select| knows no certificate for |name| */
+    bool no_alpn; /* server: ALPN is not answered */
     char *name;   /* server: the SNI received; client: the name verified; NULL when there is none */
     struct agw_tls_server *server;
     struct agw_tls_server *(*select)(void *ctx, struct agw_str sni, void **ret_choice);

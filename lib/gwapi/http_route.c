@@ -182,7 +182,7 @@ static int add_route(struct agw_translate *t, const struct agw_object *o)
 
 /* --- what status says of listeners --- */
 
-static int report_attached(struct agw_translate *t)
+int agw_gwapi_report_attached(struct agw_translate *t)
 {
     struct agw_arena *arena = &t->report->texts.arena;
     const struct agw_gwapi_gateway *g;
@@ -216,5 +216,5 @@ int agw_gwapi_http_routes(struct agw_translate *t)
         if (add_route(t, o))
             return AGW_ENOMEM;
     }
-    return report_attached(t);
+    return 0;
 }

@@ -114,7 +114,8 @@ bool agw_conn_is_plain(const struct agw_conn *c);
 /* Moves at most |n| bytes from the socket into |pipe|, which must be empty, without copying them (splice(2)).
  * As agw_conn_read. */
 ssize_t agw_conn_splice_in(struct agw_conn *c, int pipe, size_t n);
-/* Moves at most |n| bytes, which |pipe| holds, to the socket. As agw_conn_writev. */
+/* Moves at most |n| bytes, which |pipe| holds, to the socket. As agw_conn_writev; but splice(2) cannot be
+ * told to raise no SIGPIPE, so the process must ignore it. */
 ssize_t agw_conn_splice_out(struct agw_conn *c, int pipe, size_t n);
 /* Our own address; n is 0 if the kernel does not tell. */
 const struct agw_addr *agw_conn_local(struct agw_conn *c);

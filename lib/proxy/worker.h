@@ -11,6 +11,7 @@
 #include "event/loop.h"
 #include "event/memory.h"
 #include "mcp/handler.h"
+#include "proxy/l4/l4.h"
 #include "proxy/server/server_conn.h"
 #include "telemetry/access_log.h"
 #include "telemetry/metrics.h"
@@ -24,6 +25,7 @@ struct agw_worker {
     struct agw_client *client;
     struct agw_balancer *balancer;
     struct agw_mcp *mcp;
+    struct agw_l4 *l4;
     struct agw_metrics *metrics;
     struct agw_access_log *access_log; /* NULL: off */
     struct agw_list acceptors;

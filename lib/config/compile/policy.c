@@ -29,10 +29,10 @@ struct shared_conf {
 };
 
 /* What a message of the oneof is to us. |guard|: leaving it out would let requests through that it should
- * stop. */
+ * stop. |ours|: the compiler itself reads it, no policy runs. */
 struct kind_info {
     enum agw_policy_kind kind;
-    bool known, guard;
+    bool known, guard, ours;
 };
 
 #define KIND(name) .known = true, .kind = AGW_POLICY_##name
@@ -118,7 +118,7 @@ static struct view backend_view(const Pb__BackendPolicySpec *spec)
 
 static bool supported(const struct agw_compile *c, const struct view *v)
 {
-    return v->info && v->info->known && c->compiler->policies[v->info->kind];
+    return v->info && (v->info->ours || (v->info->known && c->compiler->policies[v->info->kind]));
 }
 
 static bool must_refuse(const struct agw_compile *c, const struct view *v)
@@ -307,9 +307,11 @@ static struct view conditional_view(const Pb__ConditionalPolicies *p)
 static struct view frontend_view(const Pb__FrontendPolicySpec *f)
 {
     struct view v = view_of(&pb__frontend_policy_spec__descriptor, NULL, 0, f->kind_case, f->tcp);
-    static const struct kind_info guard = {.guard = true};
+    static const struct kind_info guard = {.guard = true}, ours = {.ours = true};
     if (f->kind_case == PB__FRONTEND_POLICY_SPEC__KIND_NETWORK_AUTHORIZATION)
         v.info = &guard;
+    else if (f->kind_case == PB__FRONTEND_POLICY_SPEC__KIND_PROXY_PROTOCOL)
+        v.info = &ours;
     return v;
 }
 
@@ -381,7 +383,7 @@ static void traffic_set(struct agw_compile *c, struct agw_specs *s, struct agw_r
         s->refuse = refusal(c, owner, v);
         return;
     }
-    if (!supported(c, v))
+    if (!supported(c, v) || v->info->ours)
         return;
     struct agw_spec *spec = &s->v[v->info->kind];
     if (!spec->locked)
@@ -430,6 +432,25 @@ void agw_compile_backend_at(struct agw_compile *c, struct agw_specs *s, const ch
         struct view v = policy_view(p);
         backend_set(c, s, item->resource, &v);
     }
+}
+
+const Pb__FrontendPolicySpec *agw_compile_frontend_at(struct agw_compile *c, unsigned kind,
+                                                      struct agw_resource **ret_owner, const char *format,
+                                                      ...)
+{
+    va_list args;
+    va_start(args, format);
+    const struct target *t = find_target(c, format, args);
+    va_end(args);
+    for (const struct policy_item *item = t ? t->first : NULL; item; item = item->next) {
+        const Pb__Policy *p = item->resource->policy;
+        if (p->kind_case != PB__POLICY__KIND_FRONTEND || !p->frontend || p->frontend->kind_case != kind ||
+            !p->frontend->tcp) /* any of the union */
+            continue;
+        *ret_owner = item->resource;
+        return p->frontend;
+    }
+    return NULL;
 }
 
 int agw_compile_check_traffic(struct agw_compile *c, const struct agw_resource *owner,

@@ -8,16 +8,19 @@
 
 extern const struct agw_field agw_fields_namespace[], agw_fields_service[], agw_fields_secret[],
     agw_fields_config_map[], agw_fields_endpoint_slice[], agw_fields_gateway_class[], agw_fields_gateway[],
-    agw_fields_http_route[], agw_fields_reference_grant[], agw_fields_backend[];
+    agw_fields_http_route[], agw_fields_reference_grant[], agw_fields_backend[], agw_fields_tls_route[],
+    agw_fields_tcp_route[];
 
 /* Parts used by more than one kind. */
-extern const struct agw_field agw_fields_metadata[], agw_fields_label_selector[], agw_fields_secret_ref[];
+extern const struct agw_field agw_fields_metadata[], agw_fields_label_selector[], agw_fields_secret_ref[],
+    agw_fields_parent_ref[];
 
 bool agw_rules_service(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_secret(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_endpoint_slice(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_gateway(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_http_route(struct agw_report *r, const struct agw_object *o);
+bool agw_rules_l4_route(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_backend(struct agw_report *r, const struct agw_object *o);
 
 /* Shorthand for the tables. */
@@ -61,6 +64,8 @@ bool agw_rules_backend(struct agw_report *r, const struct agw_object *o);
 #define AGW_A_LABEL AGW_FORM(agw_is_label, "a DNS label (a-z, 0-9 and -, at most 63 characters)")
 #define AGW_A_SUBDOMAIN AGW_FORM(agw_is_subdomain, "a DNS name (a-z, 0-9, - and ., at most 253 characters)")
 #define AGW_HOST_FORM "a host name in lower case, such as a.example.com or *.example.com"
+#define AGW_A_GROUP .max = 253, AGW_FORM(agw_is_group, "an API group")
+#define AGW_A_KIND .min = 1, .max = 63, AGW_FORM(agw_is_kind, "a kind")
 #define AGW_A_PORT .min = 1, .max = 65535
 
 #endif

@@ -34,14 +34,12 @@ static const struct {
     {"ExternalAuth", "externalAuth", false},
 };
 
-#define A_GROUP .max = 253, AGW_FORM(agw_is_group, "an API group")
-#define A_KIND .min = 1, .max = 63, AGW_FORM(agw_is_kind, "a kind")
 #define A_HEADER .min = 1, .max = 256, AGW_FORM(agw_is_token, "a header name")
 #define A_DURATION AGW_FORM(agw_is_duration, "a duration such as 1m30s or 500ms")
 
-static const struct agw_field parent_ref[] = {
-    AGW_TEXT("group", A_GROUP),
-    AGW_TEXT("kind", A_KIND),
+const struct agw_field agw_fields_parent_ref[] = {
+    AGW_TEXT("group", AGW_A_GROUP),
+    AGW_TEXT("kind", AGW_A_KIND),
     AGW_TEXT("namespace", AGW_A_LABEL),
     AGW_TEXT("name", AGW_A_SUBDOMAIN, .required = true),
     AGW_TEXT("sectionName", AGW_A_SUBDOMAIN),
@@ -121,8 +119,8 @@ static const struct agw_field filter[] = {
 };
 
 static const struct agw_field backend_ref[] = {
-    AGW_TEXT("group", A_GROUP),
-    AGW_TEXT("kind", A_KIND),
+    AGW_TEXT("group", AGW_A_GROUP),
+    AGW_TEXT("kind", AGW_A_KIND),
     AGW_TEXT("namespace", AGW_A_LABEL),
     AGW_TEXT("name", .min = 1, .max = 253, .required = true),
     AGW_INT("port", AGW_A_PORT),
@@ -149,7 +147,7 @@ static const struct agw_field rule[] = {
 };
 
 static const struct agw_field route_spec[] = {
-    AGW_LIST("parentRefs", parent_ref, .max_items = 32),
+    AGW_LIST("parentRefs", agw_fields_parent_ref, .max_items = 32),
     {.name = "hostnames",
      .type = AGW_FIELD_TEXT,
      .list = true,

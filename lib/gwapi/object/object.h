@@ -28,6 +28,10 @@
     X(GATEWAY, "Gateway", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_gateway, agw_rules_gateway)      \
     X(HTTP_ROUTE, "HTTPRoute", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_http_route,                 \
       agw_rules_http_route)                                                                                  \
+    X(TLS_ROUTE, "TLSRoute", AGW_GROUP_GATEWAY, "v1 v1alpha3 v1alpha2", true, agw_fields_tls_route,          \
+      agw_rules_l4_route)                                                                                    \
+    X(TCP_ROUTE, "TCPRoute", AGW_GROUP_GATEWAY, "v1 v1alpha2", true, agw_fields_tcp_route,                   \
+      agw_rules_l4_route)                                                                                    \
     X(REFERENCE_GRANT, "ReferenceGrant", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_reference_grant,  \
       NULL)                                                                                                  \
     X(BACKEND, "AgentgatewayBackend", AGW_GROUP_AGENTGATEWAY, "v1alpha1", true, agw_fields_backend,          \

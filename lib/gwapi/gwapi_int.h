@@ -83,6 +83,7 @@ void agw_gwapi_condition(struct agw_translate *t, const struct agw_gwapi_place *
 int agw_gwapi_services(struct agw_translate *t);
 int agw_gwapi_backends(struct agw_translate *t);
 int agw_gwapi_gateways(struct agw_translate *t);
+int agw_gwapi_frontends(struct agw_translate *t); /* policies about gateways, which are known */
 int agw_gwapi_http_routes(struct agw_translate *t);
 int agw_gwapi_l4_routes(struct agw_translate *t);
 int agw_gwapi_report_attached(struct agw_translate *t); /* after all kinds of route */

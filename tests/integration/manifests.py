@@ -120,6 +120,17 @@ def tls_listener(port, name, hostname=None, secret=None):
     return made
 
 
+def proxy_policy(version=None, mode=None, port=None, name="proxy"):
+    own = {key: value for key, value in (("version", version), ("mode", mode)) if value}
+    target = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw", **({"port": port} if port else {})}
+    return {
+        "apiVersion": "agentgateway.dev/v1alpha1",
+        "kind": "AgentgatewayPolicy",
+        "metadata": meta(name),
+        "spec": {"targetRefs": [target], "frontend": {"proxyProtocol": own}},
+    }
+
+
 def grant(to_namespace, from_namespace, kind="Service", name=None, group="", from_kind="HTTPRoute"):
     target = {"group": group, "kind": kind}
     if name:

@@ -640,6 +640,26 @@ def test_policy_of_the_port_wins_and_bind_says_it_too(fed, plane, b):
     assert b" 200 " in asked(site.port, proxy_v1()) and b" 200 " in asked(site.port, proxy_v2())
 
 
+def test_agentgateway_policy_asks_for_the_header(start_gateway, start_upstream):
+    port, other = free_ports(2)
+    up = start_upstream("v1")
+    objects = [
+        m.gateway(listeners=[m.listener(port, "a"), m.listener(other, "b")]),
+        m.service("v1", up.port),
+        m.route("r", m.rule("v1")),
+    ]
+    gateway = start_gateway(objects, m.proxy_policy(port=port))
+    assert asked(port, b"") is None and asked(port, proxy_v1()) is None
+    assert b" 200 " in asked(port, proxy_v2())
+    assert up.requests[-1].get("x-forwarded-for") == CARRIED[0]
+    assert b" 200 " in asked(other, b"")
+    gateway.apply(objects, m.proxy_policy("All", "Optional"))
+    eventually(lambda: asked(port, b"") is not None)
+    assert b" 200 " in asked(other, proxy_v1())
+    gateway.apply(objects)
+    eventually(lambda: b" 400 " in asked(port, proxy_v1()))
+
+
 @pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl"])
 def test_haproxy_in_front_of_http_tcp_and_tls(fed, b, start_tcp, authority, tmp_path, option):
     tcp, tls = free_ports(2)

@@ -1,4 +1,4 @@
-/* GatewayClass, Gateway, ReferenceGrant. */
+/* GatewayClass, Gateway, ReferenceGrant; AgentgatewayPolicy as far as it is about a Gateway's front. */
 #include "gwapi/object/kinds.h"
 
 static const struct agw_field class_spec[] = {
@@ -196,3 +196,75 @@ const struct agw_field agw_fields_reference_grant[] = {
     AGW_MAP("spec", grant_spec, .required = true),
     AGW_END,
 };
+
+/* --- AgentgatewayPolicy --- */
+
+static const char *const proxy_versions[] = {"V1", "V2", "All", NULL};
+static const char *const proxy_modes[] = {"Strict", "Optional", NULL};
+
+static const struct agw_field target_ref[] = {
+    AGW_TEXT("group", AGW_A_GROUP, .required = true),
+    AGW_TEXT("kind", AGW_A_KIND, .required = true),
+    AGW_TEXT("name", .min = 1, .max = 253, .required = true),
+    AGW_INT("port", AGW_A_PORT),
+    AGW_TEXT("sectionName", AGW_A_SUBDOMAIN),
+    AGW_END,
+};
+
+static const struct agw_field proxy_protocol[] = {
+    AGW_TEXT("version", .one_of = proxy_versions),
+    AGW_TEXT("mode", .one_of = proxy_modes),
+    AGW_END,
+};
+
+static const struct agw_field frontend[] = {
+    AGW_MAP("proxyProtocol", proxy_protocol, .required = true),
+    AGW_UNSERVED("accessLog"),
+    AGW_UNSERVED("connect"),
+    AGW_UNSERVED("http"),
+    AGW_UNSERVED("metrics"),
+    AGW_UNSERVED("networkAuthorization"),
+    AGW_UNSERVED("tcp"),
+    AGW_UNSERVED("tls"),
+    AGW_UNSERVED("tracing"),
+    AGW_END,
+};
+
+static const struct agw_field policy_spec[] = {
+    AGW_LIST("targetRefs", target_ref, .required = true, .min_items = 1, .max_items = 16),
+    AGW_UNSERVED("targetSelectors"),
+    AGW_UNSERVED("strategy"),
+    AGW_UNSERVED("backend"),
+    AGW_UNSERVED("traffic"),
+    AGW_MAP("frontend", frontend, .required = true),
+    AGW_END,
+};
+
+const struct agw_field agw_fields_policy[] = {
+    AGW_TEXT("apiVersion"),
+    AGW_TEXT("kind"),
+    AGW_MAP("metadata", agw_fields_metadata, .required = true),
+    AGW_MAP("spec", policy_spec, .required = true),
+    AGW_ANY("status"),
+    AGW_END,
+};
+
+bool agw_rules_policy(struct agw_report *r, const struct agw_object *o)
+{
+    const struct agw_node *ref;
+    bool ok = true;
+
+    agw_node_each (ref, agw_field(o->spec, "targetRefs")) {
+        if (!agw_field_is(ref, "group", AGW_GROUP_GATEWAY) || !agw_field_is(ref, "kind", "Gateway")) {
+            agw_report_error(r, o, agw_field(ref, "kind"), NULL, "frontend can target a Gateway alone");
+            ok = false;
+        }
+        if (agw_field(ref, "sectionName")) {
+            agw_report_error(
+                r, o, agw_field(ref, "sectionName"), NULL,
+                "proxyProtocol can target a Gateway or a port: no listener is known before its header");
+            ok = false;
+        }
+    }
+    return ok;
+}

@@ -34,6 +34,8 @@
       agw_rules_l4_route)                                                                                    \
     X(REFERENCE_GRANT, "ReferenceGrant", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_reference_grant,  \
       NULL)                                                                                                  \
+    X(POLICY, "AgentgatewayPolicy", AGW_GROUP_AGENTGATEWAY, "v1alpha1", true, agw_fields_policy,             \
+      agw_rules_policy)                                                                                      \
     X(BACKEND, "AgentgatewayBackend", AGW_GROUP_AGENTGATEWAY, "v1alpha1", true, agw_fields_backend,          \
       agw_rules_backend)
 

@@ -99,6 +99,35 @@ static void mistakes(void **state)
         "Service\n");
 }
 
+#define POLICY(name, spec)                                                                                   \
+    "apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {name: " name "}\n"          \
+    "spec:\n  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: gw" spec "}\n---\n"
+
+static void proxy_policy(void **state)
+{
+    expect_resources(
+        GATEWAY POLICY("p", ", port: 80}]\n  frontend: {proxyProtocol: {version: All, mode: Optional}")
+            POLICY("q", "}]\n  frontend: {proxyProtocol: {}"),
+        "policy/",
+        "policy/frontend/default/gw:0:proxyProtocol {key=frontend/default/gw:0:proxyProtocol "
+        "target={gateway={name=gw namespace=default}} frontend={proxy_protocol={}}}\n"
+        "policy/frontend/default/gw:80:proxyProtocol {key=frontend/default/gw:80:proxyProtocol "
+        "target={gateway={name=gw namespace=default port=80}} "
+        "frontend={proxy_protocol={version=ALL mode=OPTIONAL}}}\n");
+    expect_findings(
+        GATEWAY POLICY("p", "}]\n  frontend: {proxyProtocol: {}")
+            POLICY("q", "}, {group: gateway.networking.k8s.io, kind: Gateway, name: gone}]\n"
+                        "  frontend: {proxyProtocol: {}"),
+        "warning: m.yaml:19: AgentgatewayPolicy default/q: spec.targetRefs[0]: an older policy says what "
+        "is in front of this target: it has no effect\n"
+        "warning: m.yaml:19: AgentgatewayPolicy default/q: spec.targetRefs[1]: there is no Gateway "
+        "default/gone of ours\n");
+    expect_findings(
+        GATEWAY POLICY("p", ", sectionName: http}]\n  frontend: {proxyProtocol: {}"),
+        "error: m.yaml:12: AgentgatewayPolicy default/p: spec.targetRefs[0].sectionName: proxyProtocol "
+        "can target a Gateway or a port: no listener is known before its header\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +136,7 @@ int main(void)
         cmocka_unit_test(kinds_go_with_protocols),
         cmocka_unit_test(what_does_not_resolve),
         cmocka_unit_test(mistakes),
+        cmocka_unit_test(proxy_policy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,8 +39,8 @@ static void kinds(void **state)
            "m.yaml:2: Deployment n/d: kind: left out: it configures no traffic\n");
     expect("apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayParameters\nmetadata: {name: d}\n",
            "m.yaml:2: AgentgatewayParameters d: kind: left out: it configures no traffic\n");
-    expect("apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayPolicy\nmetadata: {name: d}\n",
-           "m.yaml:2: AgentgatewayPolicy d: kind: is not a kind that this version serves\n");
+    expect("apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayModel\nmetadata: {name: d}\n",
+           "m.yaml:2: AgentgatewayModel d: kind: is not a kind that this version serves\n");
     expect("apiVersion: gateway.networking.k8s.io/v1\nkind: HttpRoute\nmetadata: {name: d}\n",
            "m.yaml:2: HttpRoute d: kind: is not a kind that this version serves\n");
     expect("apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: HTTPRoute\nmetadata: {name: d}\n",

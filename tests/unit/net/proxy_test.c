@@ -184,7 +184,7 @@ static void test_filter_takes_the_header_off(void **state)
     assert_true(begin(BOTH, false));
     for (size_t i = 0; i < sizeof(V4) - 1; i++) {
         assert_int_equal(ready, 0);
-        say(V4 "hello" + i, i == sizeof(V4) - 2 ? 6 : 1);
+        say(&(V4 "hello")[i], i == sizeof(V4) - 2 ? 6 : 1);
     }
     assert_int_equal(ready, 1);
     assert_int_equal(agw_addr_port(&conn.peer), 4242);

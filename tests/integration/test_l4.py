@@ -557,6 +557,67 @@ def test_rule_28_https_terminated_and_passed_through_on_one_port(
     assert subject(authority, port, "nobody.test") is None
 
 
+def test_backend_is_reached_by_tls(start_gateway, start_tcp, authority, tmp_path):
+    """policies.tls of a backend: the gateway checks its certificate, and offers no HTTP by ALPN."""
+    certificate, key = authority.issue("db.test")
+    (tmp_path / "crt").write_text(certificate)
+    (tmp_path / "key").write_text(key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    chosen, data = [], pattern(2 * MIB)
+
+    def handler(sock):
+        with context.wrap_socket(sock, server_side=True) as tls:
+            chosen.append(tls.selected_alpn_protocol())
+            echo(tls)
+
+    def backend(name, sni):
+        policies = {"tls": {"sni": sni, "caCertificateRefs": [{"name": "ca"}]}}
+        return m.backend(name, {"static": {"host": "127.0.0.1", "port": server.port}, "policies": policies})
+
+    server, (good, bad) = start_tcp(handler), free_ports(2)
+    authorities = {"ca.crt": authority.certificate.read_text()}
+    start_gateway(
+        m.gateway(listeners=[m.tcp_listener(good, "good"), m.tcp_listener(bad, "bad")]),
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": m.meta("ca"), "data": authorities},
+        backend("good", "db.test"),
+        backend("bad", "other.test"),
+        m.l4_route("TCPRoute", "good", m.agentgateway_ref("good"), section="good"),
+        m.l4_route("TCPRoute", "bad", m.agentgateway_ref("bad"), section="bad"),
+    )
+    with connect(good) as sock:
+        writer = threading.Thread(target=sock.sendall, args=(data,))
+        writer.start()
+        got = b""
+        while len(got) < len(data):
+            got += sock.recv(1 << 16)
+        writer.join()
+        assert digest(got) == digest(data)
+    assert chosen == [None]
+    assert who(bad) is None
+
+
+def test_who_says_too_little_is_closed_in_time(fed, b, authority):
+    """The handshake's 15 s are for a PROXY header and a ClientHello, too."""
+    tls = free_port()
+    site = fed(
+        b.proxy_protocol("V1"),
+        b.bind(tls, "TLS"),
+        b.listener(tls, "through", protocol="TLS"),
+        b.tcp_route("t", backend_ref("v1"), listener="through"),
+    )
+    started, hello = time.monotonic(), hello_records(authority, "x.test", 16384)[0]
+    waiting = []
+    for port, said in ((site.port, b"PROXY"), (tls, b""), (tls, proxy_v1() + hello[:-1])):
+        waiting.append(connect(port))
+        waiting[-1].sendall(said)
+    for sock in waiting:
+        with sock:
+            assert sock.recv(1) == b""
+            assert 14 < time.monotonic() - started < 19
+
+
 # --- PROXY protocol ---
 
 CARRIED = ("203.0.113.7", 4711)

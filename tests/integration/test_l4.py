@@ -306,6 +306,35 @@ def test_dead_endpoint_is_passed_by_and_dead_backend_closes(start_gateway, start
     eventually(lambda: "refused" in gateway.access_log.read_text())
 
 
+def test_backends_by_name_and_by_unix_path(start_gateway, start_tcp, tmp_path):
+    ports, path = free_ports(3), str(tmp_path / "s")
+    names = ["name", "unix", "gone"]
+    unix = socket.socket(socket.AF_UNIX)
+    unix.bind(path)
+    unix.listen()
+    statics = [{"host": "localhost", "port": start_tcp(say("name")).port}, {"unixPath": path}, {"host": "gone.invalid", "port": 1}]
+    gateway = start_gateway(
+        m.gateway(listeners=[m.tcp_listener(p, n) for p, n in zip(ports, names)]),
+        [m.backend(n, {"static": s}) for n, s in zip(names, statics)],
+        [m.l4_route("TCPRoute", n, m.agentgateway_ref(n), section=n) for n in names],
+    )
+    assert who(ports[0]) == "name"
+    with connect(ports[1]) as client:
+        server, _ = unix.accept()
+        with server:
+            server.settimeout(TIMEOUT)
+            data = pattern(MIB)
+            writer = threading.Thread(target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR)))
+            writer.start()
+            assert read_all(server) == data
+            writer.join()
+            server.sendall(b"bye")
+        assert read_all(client) == b"bye"
+    unix.close()
+    assert who(ports[2]) is None
+    eventually(lambda: "does not resolve" in gateway.access_log.read_text())
+
+
 def test_http_route_does_not_attach_to_a_tcp_listener(start_gateway, start_tcp):
     port = free_port()
     gateway = start_gateway(
@@ -792,6 +821,34 @@ def test_tcp_and_tls_routes_of_a_control_plane(fed, plane, b, start_tcp, start_o
         eventually(lambda: who(tcp) is None)
         assert talks(kept)
     assert site.served_by() == "v1"
+
+
+def test_bind_changes_its_protocol_without_closing_the_port(fed, plane, b, start_tcp):
+    site = fed(b.static("tcp", start_tcp(say("tcp")).port), b.tcp_route("t", backend_ref("tcp")))
+    kept = Connection(site.port)
+    assert kept.ask().status == 200
+    refused, stop = [], threading.Event()
+
+    def knock():
+        while not stop.wait(0.005):
+            try:
+                connect(site.port).close()
+            except ConnectionRefusedError as error:
+                refused.append(error)
+            except ConnectionResetError:
+                pass
+
+    knocking = threading.Thread(target=knock)
+    knocking.start()
+    plane.put(b.bind(site.port, "TCP"), b.listener(site.port, "tcp", protocol="TCP"))
+    eventually(lambda: who(site.port) == "tcp")
+    assert kept.stream.read() == b""
+    plane.put(b.bind(site.port))
+    plane.remove(b.listener(site.port, "tcp", protocol="TCP"))
+    eventually(lambda: site.served_by() == "v1")
+    stop.set()
+    knocking.join()
+    assert not refused
 
 
 def test_a_route_of_the_wrong_sort_is_warned_of(fed, plane, b):

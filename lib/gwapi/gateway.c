@@ -429,8 +429,11 @@ int agw_gwapi_frontends(struct agw_translate *t)
 
     agw_objects_each(o, t->objects, AGW_KIND_POLICY)
     {
-        Pb__FrontendPolicySpec *spec = make_frontend(t, o);
+        Pb__FrontendPolicySpec *spec;
 
+        if (!agw_field(agw_field(o->spec, "frontend"), "proxyProtocol"))
+            continue;
+        spec = make_frontend(t, o);
         if (!spec)
             return AGW_ENOMEM;
         agw_node_each (ref, agw_field(o->spec, "targetRefs")) {

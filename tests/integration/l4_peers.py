@@ -3,6 +3,7 @@
 import hashlib
 import random
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -115,6 +116,29 @@ def talks(sock, text=b"ping"):
         assert part, "closed"
         got += part
     return got == text
+
+
+def tls_connect(authority, port, name, alpn=None):
+    context = ssl.create_default_context(cafile=authority.certificate)
+    context.check_hostname = False
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    return context.wrap_socket(connect(port), server_hostname=name)
+
+
+def hello_records(authority, name, size):
+    """A ClientHello cut into TLS records of |size| bytes, and the state to go on with."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=authority.certificate)
+    tls = context.wrap_bio(incoming, outgoing, server_hostname=name)
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    record = outgoing.read()
+    body = record[5:]
+    parts = [body[i : i + size] for i in range(0, len(body), size)]
+    return b"".join(record[:3] + struct.pack(">H", len(p)) + p for p in parts), tls, incoming, outgoing
 
 
 class OpensslServer:

@@ -13,7 +13,7 @@ extern const struct agw_field agw_fields_namespace[], agw_fields_service[], agw_
 
 /* Parts used by more than one kind. */
 extern const struct agw_field agw_fields_metadata[], agw_fields_label_selector[], agw_fields_secret_ref[],
-    agw_fields_parent_ref[];
+    agw_fields_parent_ref[], agw_fields_frontend[];
 
 bool agw_rules_service(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_secret(struct agw_report *r, const struct agw_object *o);
@@ -21,6 +21,7 @@ bool agw_rules_endpoint_slice(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_gateway(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_http_route(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_l4_route(struct agw_report *r, const struct agw_object *o);
+bool agw_rules_frontend(struct agw_report *r, const struct agw_object *o); /* of a policy, if it has one */
 bool agw_rules_policy(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_backend(struct agw_report *r, const struct agw_object *o);
 

@@ -202,22 +202,13 @@ const struct agw_field agw_fields_reference_grant[] = {
 static const char *const proxy_versions[] = {"V1", "V2", "All", NULL};
 static const char *const proxy_modes[] = {"Strict", "Optional", NULL};
 
-static const struct agw_field target_ref[] = {
-    AGW_TEXT("group", AGW_A_GROUP, .required = true),
-    AGW_TEXT("kind", AGW_A_KIND, .required = true),
-    AGW_TEXT("name", .min = 1, .max = 253, .required = true),
-    AGW_INT("port", AGW_A_PORT),
-    AGW_TEXT("sectionName", AGW_A_SUBDOMAIN),
-    AGW_END,
-};
-
 static const struct agw_field proxy_protocol[] = {
     AGW_TEXT("version", .one_of = proxy_versions),
     AGW_TEXT("mode", .one_of = proxy_modes),
     AGW_END,
 };
 
-static const struct agw_field frontend[] = {
+const struct agw_field agw_fields_frontend[] = {
     AGW_MAP("proxyProtocol", proxy_protocol, .required = true),
     AGW_UNSERVED("accessLog"),
     AGW_UNSERVED("connect"),
@@ -230,13 +221,47 @@ static const struct agw_field frontend[] = {
     AGW_END,
 };
 
+/* What is in front of a connection is decided before its listener is known. */
+bool agw_rules_frontend(struct agw_report *r, const struct agw_object *o)
+{
+    const struct agw_node *frontend = agw_field(o->spec, "frontend"), *ref;
+    bool ok = true;
+
+    if (frontend && !agw_field(o->spec, "targetRefs")) {
+        agw_report_error(r, o, frontend, NULL, "needs targetRefs");
+        return false;
+    }
+    agw_node_each (ref, frontend ? agw_field(o->spec, "targetRefs") : NULL) {
+        if (!agw_field_is(ref, "group", AGW_GROUP_GATEWAY) || !agw_field_is(ref, "kind", "Gateway")) {
+            agw_report_error(r, o, agw_field(ref, "kind"), NULL, "frontend can target a Gateway alone");
+            ok = false;
+        }
+        if (agw_field(ref, "sectionName")) {
+            agw_report_error(r, o, agw_field(ref, "sectionName"), NULL,
+                             "proxyProtocol can target a Gateway or a port: no listener is known before its "
+                             "header");
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+static const struct agw_field target_ref[] = {
+    AGW_TEXT("group", AGW_A_GROUP, .required = true),
+    AGW_TEXT("kind", AGW_A_KIND, .required = true),
+    AGW_TEXT("name", .min = 1, .max = 253, .required = true),
+    AGW_INT("port", AGW_A_PORT),
+    AGW_TEXT("sectionName", AGW_A_SUBDOMAIN),
+    AGW_END,
+};
+
 static const struct agw_field policy_spec[] = {
     AGW_LIST("targetRefs", target_ref, .required = true, .min_items = 1, .max_items = 16),
     AGW_UNSERVED("targetSelectors"),
     AGW_UNSERVED("strategy"),
     AGW_UNSERVED("backend"),
     AGW_UNSERVED("traffic"),
-    AGW_MAP("frontend", frontend, .required = true),
+    AGW_MAP("frontend", agw_fields_frontend, .required = true),
     AGW_END,
 };
 
@@ -251,20 +276,5 @@ const struct agw_field agw_fields_policy[] = {
 
 bool agw_rules_policy(struct agw_report *r, const struct agw_object *o)
 {
-    const struct agw_node *ref;
-    bool ok = true;
-
-    agw_node_each (ref, agw_field(o->spec, "targetRefs")) {
-        if (!agw_field_is(ref, "group", AGW_GROUP_GATEWAY) || !agw_field_is(ref, "kind", "Gateway")) {
-            agw_report_error(r, o, agw_field(ref, "kind"), NULL, "frontend can target a Gateway alone");
-            ok = false;
-        }
-        if (agw_field(ref, "sectionName")) {
-            agw_report_error(
-                r, o, agw_field(ref, "sectionName"), NULL,
-                "proxyProtocol can target a Gateway or a port: no listener is known before its header");
-            ok = false;
-        }
-    }
-    return ok;
+    return agw_rules_frontend(r, o);
 }

@@ -225,7 +225,7 @@ static int push_filters(struct agw_conn *conn, struct agw_acceptor *a, const str
     int rc = 0;
     if (bind && bind->proxy.versions)
         rc = push(conn, agw_proxy_filter(bind->proxy.versions, bind->proxy.optional));
-    if (!rc && a->protocol == AGW_BIND_TLS)
+    if (!rc && (bind ? bind->protocol : a->protocol) == AGW_BIND_TLS)
         rc = push(conn, bind && bind->peek ? agw_tls_peek_filter() : agw_tls_server_filter(select_cert, a));
     return rc;
 }
@@ -238,11 +238,10 @@ static int begin(struct downstream *d, struct agw_acceptor *a, int fd, const str
     int rc = agw_conn_accept(&d->c.conn, &w->loop, fd, peer, &sniff_events);
     if (rc)
         return rc;
-    if (bind)
-        a->protocol = bind->protocol;
+    enum agw_bind_protocol protocol = bind ? bind->protocol : a->protocol;
     d->c.conn.user = &d->c;
-    d->c.secure = a->protocol == AGW_BIND_TLS;
-    d->tcp = a->protocol == AGW_BIND_TCP;
+    d->c.secure = protocol == AGW_BIND_TLS;
+    d->tcp = protocol == AGW_BIND_TCP;
     rc = push_filters(&d->c.conn, a, bind);
     if (rc)
         agw_conn_close(&d->c.conn, false);

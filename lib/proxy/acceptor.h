@@ -15,7 +15,7 @@ struct agw_acceptor {
     struct agw_listen listen;
     struct agw_str bind_key;         /* own copy */
     struct agw_addr addr;            /* as configured */
-    enum agw_bind_protocol protocol; /* as seen last */
+    enum agw_bind_protocol protocol; /* of the snapshot that was synced last */
     bool open;
     uint32_t conns;
     struct agw_metrics_conns series;

@@ -115,6 +115,7 @@ struct agw_transport {
     struct agw_eviction eviction;
     uint32_t connect_ms; /* 0: the default */
     struct agw_keepalive keepalive;
+    bool raw; /* the connection is relayed: no HTTP protocol is offered by ALPN unless a policy says so */
 };
 
 struct agw_policy_ops {

@@ -117,7 +117,7 @@ struct agw_match {
     const struct agw_route *route;
 };
 
-struct agw_route { /* one rule of an HTTPRoute */
+struct agw_route { /* one rule of an HTTPRoute, or of a TCPRoute or TLSRoute */
     struct agw_shared shared;
     struct agw_str key;   /* as on the wire */
     struct agw_str label; /* "ns/name" for metrics */
@@ -169,12 +169,21 @@ struct agw_listener {
     struct agw_str label;              /* "ns/gateway/listener" for metrics */
     struct agw_str hostname;           /* lower case; "*.x" or empty */
     bool tls;
-    struct agw_tls_server *tls_server; /* HTTPS; NULL when its certificate is bad: handshakes are refused */
-    uint32_t handshake_ms;             /* 0: no policy says */
+    bool l4;          /* TCP or TLS: connections are relayed to a backend, whatever they carry */
+    bool passthrough; /* TLS that the backend ends; else |tls| says whether it is ended here */
+    struct agw_tls_server
+        *tls_server;       /* HTTPS, TLS; NULL when its certificate is bad: handshakes are refused */
+    uint32_t handshake_ms; /* 0: no policy says */
     struct agw_pmap hosts; /* exact and ".suffix" keys, "" for any, by agw_hash -> struct agw_host_bucket */
     const struct agw_host_bucket *any; /* routes without hostname, or NULL */
     bool names, wildcards;             /* |hosts| has other keys than "", and suffixes */
     uint16_t port;
+};
+
+/* What is expected in front of a connection's first byte (net/proxy.h). */
+struct agw_proxy_use {
+    unsigned versions; /* 0: no PROXY header */
+    bool optional;
 };
 
 struct agw_bind {
@@ -184,6 +193,8 @@ struct agw_bind {
     struct agw_addr *addrs; /* to listen on */
     uint32_t addr_count;
     uint16_t port;
+    struct agw_proxy_use proxy;
+    bool peek; /* TLS: the ClientHello decides whether a connection is HTTP, and whether TLS ends here */
     const struct agw_listener **listeners;
     uint32_t listener_count;
     uint32_t handshake_ms; /* the longest of the listeners': which is meant is not known yet; 0: none says */

@@ -147,7 +147,7 @@ static int try_listener(struct agw_translate *t, const struct agw_object *route,
     bool any, grpc = route->kind == AGW_KIND_GRPC_ROUTE;
 
     *progress = NOT_ALLOWED;
-    if (!(grpc ? l->takes_grpc : l->takes_http) || !allows_namespace(t, g->object, l, route->ns))
+    if (!agw_gwapi_takes(l, route->kind_name) || !allows_namespace(t, g->object, l, route->ns))
         return 0;
     a = agw_arena_zalloc(&t->arena, sizeof(*a));
     if (!a)

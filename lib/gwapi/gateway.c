@@ -1,5 +1,6 @@
 /* Gateways to binds and listeners. */
 #include <string.h>
+#include "base/check.h"
 #include "gwapi/gwapi_int.h"
 
 /* --- whose it is --- */
@@ -99,42 +100,98 @@ static void check_conflicts(struct agw_translate *t, const struct agw_gwapi_gate
 
 /* --- listeners --- */
 
-static bool takes_routes(const struct agw_node *listener, const char *kind)
+static const struct agw_gwapi_listen_protocol protocols[] = {
+    {"HTTP", PB__PROTOCOL__HTTP, PB__BIND__PROTOCOL__HTTP, "HTTPRoute GRPCRoute", NULL},
+    {"HTTPS", PB__PROTOCOL__HTTPS, PB__BIND__PROTOCOL__TLS, "HTTPRoute GRPCRoute", NULL},
+    {"TLS", PB__PROTOCOL__TLS, PB__BIND__PROTOCOL__TLS, "TLSRoute TCPRoute", "TLSRoute"},
+    {"TCP", PB__PROTOCOL__TCP, PB__BIND__PROTOCOL__TCP, "TCPRoute", NULL},
+};
+
+static const struct agw_gwapi_listen_protocol *find_protocol(const struct agw_node *listener)
 {
-    const struct agw_node *kinds = agw_field(agw_field(listener, "allowedRoutes"), "kinds"), *k;
+    size_t i;
+
+    for (i = 0; i < AGW_ARRAY_LEN(protocols); i++) {
+        if (agw_field_is(listener, "protocol", protocols[i].name))
+            return &protocols[i];
+    }
+    return NULL;
+}
+
+static const char *route_kinds(const struct agw_gwapi_listener *l)
+{
+    if (!l->protocol)
+        return "";
+    return l->passthrough ? l->protocol->passthrough_routes : l->protocol->routes;
+}
+
+/* True if |word| is one of |list|, which has spaces between. */
+static bool is_word_of(struct agw_str list, struct agw_str word)
+{
+    size_t at = 0, i;
+
+    for (i = 0; i <= list.n; i++) {
+        if (i < list.n && list.p[i] != ' ')
+            continue;
+        if (agw_str_eq(agw_str(list.p + at, i - at), word))
+            return true;
+        at = i + 1;
+    }
+    return false;
+}
+
+/* True if the listener's protocol goes with this entry of allowedRoutes.kinds. */
+static bool serves_kind(const struct agw_gwapi_listener *l, const struct agw_node *k)
+{
+    return agw_str_eq(agw_field_text(k, "group", AGW_STR(AGW_GROUP_GATEWAY)), AGW_STR(AGW_GROUP_GATEWAY)) &&
+           is_word_of(agw_str_c(route_kinds(l)), agw_node_text(k, "kind"));
+}
+
+static const struct agw_node *allowed_kinds(const struct agw_gwapi_listener *l)
+{
+    return agw_field(agw_field(l->node, "allowedRoutes"), "kinds");
+}
+
+bool agw_gwapi_takes(const struct agw_gwapi_listener *l, struct agw_str kind)
+{
+    const struct agw_node *kinds = allowed_kinds(l), *k;
 
     if (!kinds || kinds->count == 0)
-        return true;
+        return is_word_of(agw_str_c(route_kinds(l)), kind);
     agw_node_each (k, kinds) {
-        if (agw_field_is(k, "kind", kind) &&
-            agw_str_eq(agw_field_text(k, "group", AGW_STR(AGW_GROUP_GATEWAY)), AGW_STR(AGW_GROUP_GATEWAY)))
+        if (serves_kind(l, k) && agw_str_eq(agw_node_text(k, "kind"), kind))
             return true;
     }
     return false;
 }
 
-/* Protocols of one letter share a port, those of two do not; 0: not TCP or not known, in nobody's way. */
-static char protocol_group(const struct agw_gwapi_listener *l)
-{
-    if (l->https || agw_field_is(l->node, "protocol", "TLS"))
-        return 'S';
-    if (agw_field_is(l->node, "protocol", "HTTP"))
-        return 'H';
-    return agw_field_is(l->node, "protocol", "TCP") ? 'T' : 0;
-}
-
-/* HTTP and HTTPS on one port: nobody wins. */
+/* Protocols that share a way to begin share a port (HTTPS and TLS); of others nobody wins. */
 static bool protocol_conflict(const struct agw_gwapi_gateway *g, const struct agw_gwapi_listener *l)
 {
     uint32_t i;
 
     for (i = 0; i < g->listener_count; i++) {
-        char group = protocol_group(&g->listeners[i]);
+        const struct agw_gwapi_listen_protocol *other = g->listeners[i].protocol;
 
-        if (g->listeners[i].port == l->port && group && group != protocol_group(l))
+        if (g->listeners[i].port == l->port && other && other->bind != l->protocol->bind)
             return true;
     }
     return false;
+}
+
+static void check_kinds(struct agw_translate *t, const struct agw_gwapi_place *place,
+                        const struct agw_gwapi_listener *l)
+{
+    const struct agw_node *k;
+
+    agw_node_each (k, allowed_kinds(l)) {
+        if (serves_kind(l, k))
+            continue;
+        agw_gwapi_condition(t, place, k, "ResolvedRefs", false, "InvalidRouteKinds",
+                            "%.*s is none of the kinds that this listener takes: %s",
+                            AGW_STRF(agw_node_text(k, "kind")), route_kinds(l));
+        return;
+    }
 }
 
 static bool check_listener(struct agw_translate *t, const struct agw_gwapi_gateway *g,
@@ -143,11 +200,11 @@ static bool check_listener(struct agw_translate *t, const struct agw_gwapi_gatew
     struct agw_gwapi_place place = {.object = g->object, .part = l->name, .parent = -1};
     struct agw_str protocol = agw_node_text(l->node, "protocol");
 
-    if (!l->https && !agw_str_eq(protocol, AGW_STR("HTTP"))) {
-        agw_gwapi_condition(t, &place, agw_field(l->node, "protocol"), "Accepted", false,
-                            "UnsupportedProtocol",
-                            "protocol %.*s is not served, HTTP and HTTPS are: the listener serves nothing",
-                            AGW_STRF(protocol));
+    if (!l->protocol) {
+        agw_gwapi_condition(
+            t, &place, agw_field(l->node, "protocol"), "Accepted", false, "UnsupportedProtocol",
+            "protocol %.*s is not served, HTTP, HTTPS, TLS and TCP are: the listener serves nothing",
+            AGW_STRF(protocol));
         return false;
     }
     if (protocol_conflict(g, l)) {
@@ -156,10 +213,7 @@ static bool check_listener(struct agw_translate *t, const struct agw_gwapi_gatew
         return false;
     }
     agw_gwapi_condition(t, &place, NULL, "Accepted", true, "Accepted", "%s", "");
-    if (!l->takes_http && !l->takes_grpc)
-        agw_gwapi_condition(t, &place, agw_field(agw_field(l->node, "allowedRoutes"), "kinds"),
-                            "ResolvedRefs", false, "InvalidRouteKinds",
-                            "of the kinds only HTTPRoute and GRPCRoute are served");
+    check_kinds(t, &place, l);
     return true;
 }
 
@@ -197,8 +251,8 @@ static int put_listener(struct agw_translate *t, const struct agw_gwapi_gateway 
         agw_gwapi_printf(t, "%u/%.*s/%.*s", l->port, AGW_STRF(g->object->ns), AGW_STRF(g->object->name));
     out->name = name;
     out->hostname = agw_gwapi_text(t, l->hostname);
-    out->protocol = l->https ? PB__PROTOCOL__HTTPS : PB__PROTOCOL__HTTP;
-    if (l->https) {
+    out->protocol = l->protocol->wire;
+    if (l->protocol->bind == PB__BIND__PROTOCOL__TLS && !l->passthrough) {
         rc = listener_tls(t, g, l, &out->tls);
         if (rc)
             return rc;
@@ -221,7 +275,7 @@ static int put_bind(struct agw_translate *t, const struct agw_gwapi_gateway *g,
     if (agw_resource_set_get(t->out, AGW_RESOURCE_BIND, agw_str_c(bind->key)))
         return 0; /* a listener before this one made it */
     bind->port = l->port;
-    bind->protocol = l->https ? PB__BIND__PROTOCOL__TLS : PB__BIND__PROTOCOL__HTTP;
+    bind->protocol = l->protocol->bind;
     return agw_gwapi_put(t, AGW_RESOURCE_BIND, bind, &side);
 }
 
@@ -239,9 +293,9 @@ static int read_listeners(struct agw_translate *t, struct agw_gwapi_gateway *g)
         l->name = agw_node_text(n, "name");
         l->hostname = agw_node_text(n, "hostname");
         l->port = (uint16_t)agw_field_int(n, "port", 0);
-        l->https = agw_field_is(n, "protocol", "HTTPS");
-        l->takes_http = takes_routes(n, "HTTPRoute");
-        l->takes_grpc = takes_routes(n, "GRPCRoute");
+        l->protocol = find_protocol(n);
+        l->passthrough = l->protocol && l->protocol->passthrough_routes &&
+                         agw_field_is(agw_field(n, "tls"), "mode", "Passthrough");
         l->key = agw_arena_printf(&t->arena, "%.*s/%.*s.%.*s", AGW_STRF(g->object->ns),
                                   AGW_STRF(g->object->name), AGW_STRF(l->name));
         if (!l->key.p)
@@ -299,5 +353,96 @@ int agw_gwapi_gateways(struct agw_translate *t)
     if (!t->gateways)
         agw_report_text(&t->report->texts, AGW_REPORT_WARNING,
                         "no Gateway of class " AGW_CLASS_NAME ": nothing listens");
+    return 0;
+}
+
+/* --- policies about their front --- */
+
+static Pb__FrontendPolicySpec *make_frontend(struct agw_translate *t, const struct agw_object *o)
+{
+    const struct agw_node *in = agw_field(agw_field(o->spec, "frontend"), "proxyProtocol");
+    Pb__FrontendPolicySpec *spec = agw_gwapi_new(t, Pb__FrontendPolicySpec, pb__frontend_policy_spec__init);
+    Pb__FrontendPolicySpec__ProxyProtocol *p = agw_gwapi_new(t, Pb__FrontendPolicySpec__ProxyProtocol,
+                                                             pb__frontend_policy_spec__proxy_protocol__init);
+
+    if (!spec || !p)
+        return NULL;
+    if (agw_field_is(in, "version", "V1"))
+        p->version = PB__FRONTEND_POLICY_SPEC__PROXY_PROTOCOL__VERSION__V1;
+    else if (agw_field_is(in, "version", "All"))
+        p->version = PB__FRONTEND_POLICY_SPEC__PROXY_PROTOCOL__VERSION__ALL;
+    if (agw_field_is(in, "mode", "Optional"))
+        p->mode = PB__FRONTEND_POLICY_SPEC__PROXY_PROTOCOL__MODE__OPTIONAL;
+    spec->kind_case = PB__FRONTEND_POLICY_SPEC__KIND_PROXY_PROTOCOL;
+    spec->proxy_protocol = p;
+    return spec;
+}
+
+static bool has_gateway(const struct agw_translate *t, struct agw_str ns, struct agw_str name)
+{
+    const struct agw_gwapi_gateway *g = t->gateways;
+
+    while (g && !(agw_str_eq(g->object->ns, ns) && agw_str_eq(g->object->name, name)))
+        g = g->next;
+    return g != NULL;
+}
+
+/* A target has one such policy, the oldest: the key is the target's. */
+static int put_frontend(struct agw_translate *t, const struct agw_object *o, const struct agw_node *ref,
+                        Pb__FrontendPolicySpec *spec)
+{
+    Pb__Policy *p = agw_gwapi_new(t, Pb__Policy, pb__policy__init);
+    Pb__PolicyTarget *target = agw_gwapi_new(t, Pb__PolicyTarget, pb__policy_target__init);
+    Pb__PolicyTarget__GatewayTarget *gateway =
+        agw_gwapi_new(t, Pb__PolicyTarget__GatewayTarget, pb__policy_target__gateway_target__init);
+    struct agw_str name = agw_node_text(ref, "name");
+    uint32_t port = (uint32_t)agw_field_int(ref, "port", 0);
+
+    if (!p || !target || !gateway)
+        return AGW_ENOMEM;
+    p->key =
+        agw_gwapi_printf(t, "frontend/%.*s/%.*s:%u:proxyProtocol", AGW_STRF(o->ns), AGW_STRF(name), port);
+    if (agw_resource_set_get(t->out, AGW_RESOURCE_POLICY, agw_str_c(p->key))) {
+        agw_gwapi_warn(t, o, ref, "an older policy says what is in front of this target: it has no effect");
+        return 0;
+    }
+    gateway->namespace_ = agw_gwapi_text(t, o->ns);
+    gateway->name = agw_gwapi_text(t, name);
+    if (port) {
+        gateway->_port_case = PB__POLICY_TARGET__GATEWAY_TARGET___PORT_PORT;
+        gateway->port = port;
+    }
+    target->kind_case = PB__POLICY_TARGET__KIND_GATEWAY;
+    target->gateway = gateway;
+    p->target = target;
+    p->kind_case = PB__POLICY__KIND_FRONTEND;
+    p->frontend = spec;
+    return agw_gwapi_put(t, AGW_RESOURCE_POLICY, p, NULL);
+}
+
+int agw_gwapi_frontends(struct agw_translate *t)
+{
+    const struct agw_object *o;
+    const struct agw_node *ref;
+
+    agw_objects_each(o, t->objects, AGW_KIND_POLICY)
+    {
+        Pb__FrontendPolicySpec *spec;
+
+        if (!agw_field(agw_field(o->spec, "frontend"), "proxyProtocol"))
+            continue;
+        spec = make_frontend(t, o);
+        if (!spec)
+            return AGW_ENOMEM;
+        agw_node_each (ref, agw_field(o->spec, "targetRefs")) {
+            struct agw_str name = agw_node_text(ref, "name");
+
+            if (!has_gateway(t, o->ns, name))
+                agw_gwapi_warn(t, o, ref, "there is no Gateway %.*s/%.*s of ours", AGW_STRF(o->ns),
+                               AGW_STRF(name));
+            else if (put_frontend(t, o, ref, spec))
+                return AGW_ENOMEM;
+        }
+    }
     return 0;
 }

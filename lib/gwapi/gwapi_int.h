@@ -7,14 +7,22 @@
 
 #define AGW_SERVICE_NAME_LABEL "kubernetes.io/service-name" /* on an EndpointSlice: whose it is */
 
+/* What a listener's protocol means. */
+struct agw_gwapi_listen_protocol {
+    const char *name;
+    Pb__Protocol wire;
+    Pb__Bind__Protocol bind;
+    const char *routes;             /* kinds of route that it takes, with spaces between */
+    const char *passthrough_routes; /* the same if TLS is passed through; NULL: it never is */
+};
+
 struct agw_gwapi_listener {
     const struct agw_node *node;
+    const struct agw_gwapi_listen_protocol *protocol; /* NULL: one that is not served */
     struct agw_str key, name, hostname;
     uint16_t port;
-    bool https;
+    bool passthrough;                         /* TLS is not ended here */
     bool serves;                              /* false: no resource is made, routes find nobody */
-    bool takes_http;                          /* HTTPRoute is among its route kinds */
-    bool takes_grpc;                          /* GRPCRoute is */
     uint32_t attached;                        /* routes */
     struct agw_gwapi_attachment *http, *grpc; /* what was accepted of either kind, by |peer| */
 };
@@ -78,9 +86,16 @@ void agw_gwapi_condition(struct agw_translate *t, const struct agw_gwapi_place *
 int agw_gwapi_services(struct agw_translate *t);
 int agw_gwapi_backends(struct agw_translate *t);
 int agw_gwapi_gateways(struct agw_translate *t);
+int agw_gwapi_frontends(struct agw_translate *t); /* policies about gateways, which are known */
 int agw_gwapi_backend_tls_policies(struct agw_translate *t);
 int agw_gwapi_http_routes(struct agw_translate *t);
+int agw_gwapi_l4_routes(struct agw_translate *t);
 int agw_gwapi_policies(struct agw_translate *t);
+int agw_gwapi_report_attached(struct agw_translate *t); /* after all kinds of route */
+
+/* --- gateway.c --- */
+/* True if the listener serves routes of this kind and its allowedRoutes do not leave it out. */
+bool agw_gwapi_takes(const struct agw_gwapi_listener *l, struct agw_str kind);
 
 /* --- service.c --- */
 enum agw_gwapi_protocol { AGW_APP_PLAIN, AGW_APP_A2A, AGW_APP_MCP, AGW_APP_MCP_SSE, AGW_APP_UNSERVED };
@@ -109,8 +124,8 @@ struct agw_gwapi_refusal {
     const char *reason; /* NULL: resolved */
     struct agw_str message;
 };
-/* Resolves a backendRef of |route|. *ret_ref has no kind when it does not resolve: such a share answers 500.
- */
+/* Resolves a backendRef of |route|. *ret_ref has no kind when it does not resolve: such a share answers 500,
+ * or closes connections. */
 int agw_gwapi_backend_ref(struct agw_translate *t, const struct agw_object *route, const struct agw_node *ref,
                           Pb__BackendReference **ret_ref, struct agw_gwapi_refusal *ret_refusal);
 
@@ -169,14 +184,14 @@ Google__Protobuf__Duration *agw_gwapi_duration(struct agw_translate *t, struct a
 int agw_gwapi_show_client_cert(struct agw_translate *t, const struct agw_gwapi_gateway *g, Pb__Route *route,
                                Pb__Route **ret_route);
 
-/* --- match.c --- */
+/* --- http_route.c --- */
 int agw_gwapi_matches(struct agw_translate *t, const struct agw_node *rule, Pb__RouteMatch ***ret_matches,
                       size_t *ret_count);
 
 /* Conditions on headers of a rule's match. */
 int agw_gwapi_header_matches(struct agw_translate *t, const struct agw_node *list, Pb__RouteMatch *out);
 
-/* match.c: as agw_gwapi_matches, for a rule of a GRPCRoute. */
+/* http_route.c: as agw_gwapi_matches, for a rule of a GRPCRoute. */
 int agw_gwapi_grpc_matches(struct agw_translate *t, const struct agw_node *rule,
                            Pb__RouteMatch ***ret_matches, size_t *ret_count);
 

@@ -246,6 +246,8 @@ int agw_gwapi_policies(struct agw_translate *t)
     {
         struct policy p = {o, agw_field(o->spec, "traffic")};
 
+        if (!p.traffic)
+            continue; /* agw_gwapi_frontends has the rest */
         agw_node_each (n, agw_field(o->spec, "targetRefs")) {
             if (put_ref(t, &p, n))
                 return AGW_ENOMEM;

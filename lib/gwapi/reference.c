@@ -52,6 +52,7 @@ bool agw_gwapi_granted(const struct agw_objects *objects, const char *kind, stru
 struct target {
     struct agw_str group, kind, ns, name;
     uint32_t port;
+    bool l4; /* connections, not requests: what the port's protocol is does not matter */
 };
 
 __attribute__((format(printf, 4, 5))) static int refuse(struct agw_translate *t,
@@ -108,6 +109,8 @@ static int resolve_service(struct agw_translate *t, const struct target *to, Pb_
                       AGW_STRF(to->name), to->port);
     if (!has_slice(t, service))
         agw_gwapi_warn(t, service, NULL, "has no EndpointSlice: requests are answered 503");
+    if (to->l4)
+        return agw_gwapi_service_ref(t, service, to->port, ref);
     switch (agw_gwapi_app_protocol(port)) {
     case AGW_APP_UNSERVED:
         return refuse(t, refusal, "UnsupportedProtocol", "appProtocol %.*s of port %u is not served",
@@ -136,8 +139,9 @@ int agw_gwapi_backend_ref(struct agw_translate *t, const struct agw_object *rout
                         .kind = agw_field_text(ref, "kind", AGW_STR("Service")),
                         .ns = agw_field_text(ref, "namespace", route->ns),
                         .name = agw_node_text(ref, "name"),
-                        .port = (uint32_t)agw_field_int(ref, "port", 0)};
-    const char *from = route->kind == AGW_KIND_GRPC_ROUTE ? "GRPCRoute" : "HTTPRoute";
+                        .port = (uint32_t)agw_field_int(ref, "port", 0),
+                        .l4 = route->kind == AGW_KIND_TCP_ROUTE || route->kind == AGW_KIND_TLS_ROUTE};
+    const char *from = agw_gwapi_text(t, route->kind_name);
     bool service = agw_str_eq(to.kind, AGW_STR("Service")) && to.group.n == 0;
     bool backend = agw_str_eq(to.kind, AGW_STR("AgentgatewayBackend")) &&
                    agw_str_eq(to.group, AGW_STR(AGW_GROUP_AGENTGATEWAY));

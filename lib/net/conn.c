@@ -1,6 +1,7 @@
 #include "net/conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -133,6 +134,55 @@ static const struct agw_filter_ops socket_ops = {
     .free = socket_free,
 };
 
+/* --- past the filters --- */
+
+bool agw_conn_is_plain(const struct agw_conn *c)
+{
+    for (const struct agw_filter *f = c->top; f != &c->socket; f = f->next)
+        if (!f->ops->plain || !f->ops->plain(f))
+            return false;
+    return true;
+}
+
+static ssize_t splice_now(int from, int to, size_t n)
+{
+    ssize_t moved;
+
+    do
+        moved = splice(from, NULL, to, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    while (moved < 0 && errno == EINTR);
+    return moved;
+}
+
+/* A short move says nothing about the socket: the pipe may have been full, however few bytes are in it. */
+ssize_t agw_conn_splice_in(struct agw_conn *c, int pipe, size_t n)
+{
+    if (!c->read_ready && !c->hangup)
+        return AGW_EAGAIN;
+    ssize_t moved = splice_now(c->watch.fd, pipe, n);
+    if (moved > 0)
+        return moved;
+    if (moved == 0)
+        return AGW_EEOF;
+    if (errno != EAGAIN)
+        return map_errno(errno);
+    c->read_ready = false;
+    return AGW_EAGAIN;
+}
+
+ssize_t agw_conn_splice_out(struct agw_conn *c, int pipe, size_t n)
+{
+    if (!c->write_ready)
+        return AGW_EAGAIN;
+    ssize_t moved = splice_now(pipe, c->watch.fd, n);
+    if (moved >= 0)
+        return moved;
+    if (errno != EAGAIN)
+        return map_errno(errno);
+    c->write_ready = false;
+    return AGW_EAGAIN;
+}
+
 /* --- events --- */
 
 bool agw_conn_may_read(const struct agw_conn *c)
@@ -169,7 +219,7 @@ static void drive(struct agw_conn *c)
         return;
     }
     c->ready = true;
-    if (call(c, c->events->on_ready) && agw_conn_may_read(c))
+    if (call(c, c->events->on_ready) && c->ready && agw_conn_may_read(c))
         c->events->on_readable(c);
 }
 
@@ -296,12 +346,25 @@ void agw_conn_keepalive(struct agw_conn *c, const struct agw_keepalive *k)
     set_number(c->watch.fd, TCP_KEEPCNT, k->probes);
 }
 
-void agw_conn_push(struct agw_conn *c, struct agw_filter *f)
+static void put_on_top(struct agw_conn *c, struct agw_filter *f)
 {
-    agw_check(!c->started);
     f->conn = c;
     f->next = c->top;
     c->top = f;
+}
+
+void agw_conn_push(struct agw_conn *c, struct agw_filter *f)
+{
+    agw_check(!c->started);
+    put_on_top(c, f);
+}
+
+void agw_conn_stack(struct agw_conn *c, struct agw_filter *f)
+{
+    agw_check(c->ready);
+    put_on_top(c, f);
+    c->ready = false;
+    agw_loop_defer(c->loop, &c->again);
 }
 
 void agw_conn_start(struct agw_conn *c)

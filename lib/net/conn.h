@@ -32,6 +32,8 @@ struct agw_filter_ops {
     /* Sends the end of the stream (FIN, close_notify); best effort. */
     void (*shutdown)(struct agw_filter *f);
     void (*free)(struct agw_filter *f);
+    /* True once the filter neither holds nor changes bytes, so that a splice may pass it by. NULL: never. */
+    bool (*plain)(const struct agw_filter *f);
 };
 
 struct agw_filter {
@@ -78,6 +80,9 @@ int agw_conn_connect(struct agw_conn *c, struct agw_loop *loop, const struct agw
 void agw_conn_keepalive(struct agw_conn *c, const struct agw_keepalive *k);
 /* Puts a filter on top; before agw_conn_start only. */
 void agw_conn_push(struct agw_conn *c, struct agw_filter *f);
+/* Puts a filter on top of a connection that is ready, in on_ready: its handshake begins, and on_ready or
+ * on_failed comes again when it is over. */
+void agw_conn_stack(struct agw_conn *c, struct agw_filter *f);
 /* Begins: on_ready or on_failed follows from a deferred task or an event, never from inside this call. */
 void agw_conn_start(struct agw_conn *c);
 
@@ -104,6 +109,14 @@ static inline bool agw_conn_is_open(const struct agw_conn *c)
 {
     return c->watch.fd >= 0;
 }
+/* True when all filters are plain: bytes may go between the socket and a pipe by the two calls below. */
+bool agw_conn_is_plain(const struct agw_conn *c);
+/* Moves at most |n| bytes from the socket into |pipe|, which must be empty, without copying them (splice(2)).
+ * As agw_conn_read. */
+ssize_t agw_conn_splice_in(struct agw_conn *c, int pipe, size_t n);
+/* Moves at most |n| bytes, which |pipe| holds, to the socket. As agw_conn_writev; but splice(2) cannot be
+ * told to raise no SIGPIPE, so the process must ignore it. */
+ssize_t agw_conn_splice_out(struct agw_conn *c, int pipe, size_t n);
 /* Our own address; n is 0 if the kernel does not tell. */
 const struct agw_addr *agw_conn_local(struct agw_conn *c);
 

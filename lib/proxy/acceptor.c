@@ -2,12 +2,14 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "net/input.h"
+#include "net/proxy.h"
 #include "proxy/acceptor.h"
 #include "proxy/exchange.h"
 #include "proxy/gateway.h"
 #include "proxy/server/h1_server.h"
 #include "proxy/server/h2_server.h"
 #include "route/match.h"
+#include "tls/hello.h"
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" /* RFC 9113 section 3.4 */
 /* From accept to the first request byte, TLS handshake included. */
@@ -25,6 +27,7 @@ static const struct agw_server_limits limits = {
 struct downstream {
     struct agw_server_conn c;
     struct agw_input in;
+    bool tcp;
 };
 
 static struct downstream *downstream_of(struct agw_server_conn *c)
@@ -111,20 +114,84 @@ static void on_first_bytes(struct agw_conn *conn)
         abandon(d);
 }
 
+/* The listener that a server name means now; NULL: none. */
+static const struct agw_listener *listener_for(struct agw_acceptor *a, struct agw_str sni)
+{
+    const struct agw_snapshot *snap = agw_snapshot_current();
+    const struct agw_bind *bind = snap ? agw_acceptor_bind(a, snap) : NULL;
+    if (bind && bind->protocol == AGW_BIND_TCP)
+        return bind->listener_count ? bind->listeners[0] : NULL;
+    return bind ? agw_listener_for_sni(bind, sni) : NULL;
+}
+
+static void start_l4(struct downstream *d, const struct agw_listener *l, struct agw_str sni)
+{
+    struct agw_acceptor *a = d->c.user;
+    struct agw_worker *w = a->worker;
+    if (!l || !l->l4 || agw_l4_start(w->l4, &d->c, agw_snapshot_current(), l, sni)) {
+        agw_conn_close(&d->c.conn, true);
+        downstream_free(d);
+    } else if (!a->open || w->draining) {
+        agw_server_conn_drain(&d->c);
+    }
+}
+
+/* The certificate for a ClientHello, by the snapshot of now. */
+static struct agw_tls_server *select_cert(void *ctx, struct agw_str sni, void **ret_choice)
+{
+    const struct agw_listener *l = listener_for(ctx, sni);
+    (void)ret_choice;
+    return l ? l->tls_server : NULL;
+}
+
+/* The ClientHello is there: TLS is passed on, or it is ended here. */
+static void on_peeked(struct downstream *d, struct agw_str sni)
+{
+    const struct agw_listener *l = listener_for(d->c.user, sni);
+    if (l && l->passthrough) {
+        start_l4(d, l, sni);
+        return;
+    }
+    struct agw_filter *f = agw_tls_server_filter(select_cert, d->c.user);
+    if (!f) {
+        abandon(d);
+        return;
+    }
+    if (l && l->l4)
+        agw_tls_leave_alpn(f);
+    agw_conn_stack(&d->c.conn, f);
+}
+
+static void on_secured(struct downstream *d, const struct agw_filter *tls)
+{
+    const struct agw_listener *l = listener_for(d->c.user, agw_tls_sni(tls));
+    if (l && l->l4)
+        start_l4(d, l->passthrough ? NULL : l, agw_tls_sni(tls));
+    else
+        start(d, agw_str_eq(agw_tls_alpn(tls), AGW_STR("h2")));
+}
+
 static void on_ready(struct agw_conn *conn)
 {
     struct downstream *d = downstream_of(conn->user);
     struct agw_filter *tls = agw_tls_find(conn);
+    struct agw_str sni;
     if (tls)
-        start(d, agw_str_eq(agw_tls_alpn(tls), AGW_STR("h2")));
+        on_secured(d, tls);
+    else if (agw_tls_peeked(conn, &sni))
+        on_peeked(d, sni);
+    else if (d->tcp)
+        start_l4(d, listener_for(d->c.user, AGW_STR("")), AGW_STR(""));
     else
         on_first_bytes(conn);
 }
 
 static void on_failed(struct agw_conn *conn, int code, const char *reason)
 {
+    char peer[AGW_ADDR_TEXT];
     (void)code;
-    agw_debug("tls", "handshake failed: %s", reason);
+    agw_addr_format(&conn->peer, peer);
+    agw_debug("accept", "%s: %s", peer, reason);
     abandon(downstream_of(conn->user));
 }
 
@@ -145,33 +212,40 @@ static void on_handshake_timeout(struct agw_timer *t)
     abandon(downstream_of(agw_container_of(t, struct agw_server_conn, timer)));
 }
 
-/* The certificate for a ClientHello, by the snapshot of now. */
-static struct agw_tls_server *select_cert(void *ctx, struct agw_str sni, void **ret_choice)
+static int push(struct agw_conn *conn, struct agw_filter *f)
 {
-    struct agw_acceptor *a = ctx;
-    const struct agw_snapshot *snap = agw_snapshot_current();
-    const struct agw_bind *bind = snap ? agw_acceptor_bind(a, snap) : NULL;
-    const struct agw_listener *l = bind ? agw_listener_for_sni(bind, sni) : NULL;
-    (void)ret_choice;
-    return l ? l->tls_server : NULL;
+    if (f)
+        agw_conn_push(conn, f);
+    return f ? 0 : AGW_ENOMEM;
+}
+
+/* What stands between the socket and the protocol, from the bottom. |bind|: NULL when it is just going. */
+static int push_filters(struct agw_conn *conn, struct agw_acceptor *a, const struct agw_bind *bind)
+{
+    int rc = 0;
+    if (bind && bind->proxy.versions)
+        rc = push(conn, agw_proxy_filter(bind->proxy.versions, bind->proxy.optional));
+    if (!rc && (bind ? bind->protocol : a->protocol) == AGW_BIND_TLS)
+        rc = push(conn, bind && bind->peek ? agw_tls_peek_filter() : agw_tls_server_filter(select_cert, a));
+    return rc;
 }
 
 static int begin(struct downstream *d, struct agw_acceptor *a, int fd, const struct agw_addr *peer)
 {
     struct agw_worker *w = a->worker;
+    const struct agw_snapshot *snap = agw_snapshot_current();
+    const struct agw_bind *bind = snap ? agw_acceptor_bind(a, snap) : NULL;
     int rc = agw_conn_accept(&d->c.conn, &w->loop, fd, peer, &sniff_events);
     if (rc)
         return rc;
+    enum agw_bind_protocol protocol = bind ? bind->protocol : a->protocol;
     d->c.conn.user = &d->c;
-    if (a->tls) {
-        struct agw_filter *f = agw_tls_server_filter(select_cert, a);
-        if (!f) {
-            agw_conn_close(&d->c.conn, false);
-            return AGW_ENOMEM;
-        }
-        agw_conn_push(&d->c.conn, f);
-    }
-    return 0;
+    d->c.secure = protocol == AGW_BIND_TLS;
+    d->tcp = protocol == AGW_BIND_TCP;
+    rc = push_filters(&d->c.conn, a, bind);
+    if (rc)
+        agw_conn_close(&d->c.conn, false);
+    return rc;
 }
 
 static uint32_t handshake_ms(struct agw_acceptor *a)
@@ -199,7 +273,6 @@ static void on_accept(struct agw_listen *listen, int fd, const struct agw_addr *
     d->c.limits = &limits;
     d->c.ctx = w;
     d->c.user = a;
-    d->c.secure = a->tls;
     agw_input_init(&d->in);
     agw_timer_init(&d->c.timer, on_handshake_timeout);
     agw_timer_set(&w->loop.timers, &d->c.timer, w->loop.now_ms + handshake_ms(a));
@@ -223,8 +296,6 @@ const struct agw_bind *agw_acceptor_bind(struct agw_acceptor *a, const struct ag
 
 static bool wanted(const struct agw_bind *bind, const struct agw_acceptor *a)
 {
-    if (a->tls != (bind->protocol == AGW_BIND_TLS))
-        return false;
     for (uint32_t i = 0; i < bind->addr_count; i++) {
         if (agw_addr_eq(&bind->addrs[i], &a->addr))
             return true;
@@ -279,7 +350,7 @@ static bool acceptor_open(struct agw_worker *w, const struct agw_bind *bind, con
     a->bind_key = agw_str((const char *)(a + 1), bind->key.n);
     a->worker = w;
     a->addr = *addr;
-    a->tls = bind->protocol == AGW_BIND_TLS;
+    a->protocol = bind->protocol;
     a->open = true;
     agw_metrics_conns_init(w->metrics, a->bind_key, &a->series);
     agw_list_push(&w->acceptors, &a->node);
@@ -311,8 +382,12 @@ void agw_acceptors_sync(struct agw_worker *w, const struct agw_snapshot *snap)
     agw_list_each (node, tmp, &w->acceptors) {
         struct agw_acceptor *a = agw_list_entry(node, struct agw_acceptor, node);
         const struct agw_bind *bind = agw_acceptor_bind(a, snap);
-        if (!bind || !wanted(bind, a))
+        if (!bind || !wanted(bind, a)) {
             acceptor_close(a);
+        } else if (a->protocol != bind->protocol) {
+            a->protocol = bind->protocol; /* the socket stays: what comes from now on speaks the new one */
+            drain_conns(a);
+        }
     }
     if (w->draining)
         return;

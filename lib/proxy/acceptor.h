@@ -1,5 +1,6 @@
-/* Listening sockets of a worker, and connections until they speak HTTP: TLS handshake, ALPN, or a look at the
- * first bytes of a plain port (HTTP/2 by prior knowledge, RFC 9113 section 3.3). Threads: the worker's. */
+/* Listening sockets of a worker, and connections until their protocol is known: PROXY header, a look at the
+ * ClientHello, TLS handshake, ALPN, or a look at the first bytes of a plain port (HTTP/2 by prior knowledge,
+ * RFC 9113 section 3.3). Threads: the worker's. */
 #ifndef AGW_PROXY_ACCEPTOR_H
 #define AGW_PROXY_ACCEPTOR_H
 
@@ -12,9 +13,9 @@ struct agw_acceptor {
     struct agw_list node;
     struct agw_worker *worker;
     struct agw_listen listen;
-    struct agw_str bind_key; /* own copy */
-    struct agw_addr addr;    /* as configured */
-    bool tls;
+    struct agw_str bind_key;         /* own copy */
+    struct agw_addr addr;            /* as configured */
+    enum agw_bind_protocol protocol; /* of the snapshot that was synced last */
     bool open;
     uint32_t conns;
     struct agw_metrics_conns series;

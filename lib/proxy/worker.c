@@ -133,12 +133,14 @@ static void *worker_main(void *arg)
         agw_warn("worker", "worker %u: cannot pin to a CPU", w->loop.index);
     agw_rcu_register();
     agw_loop_run(&w->loop);
+    agw_l4_free(w->l4);
     agw_mcp_free(w->mcp);
     agw_mirrors_free(&w->mirrors);
     agw_client_free(w->client);
     agw_dns_free(w->dns);
     agw_balancer_free(w->balancer);
     w->balancer = NULL;
+    w->l4 = NULL;
     w->mcp = NULL;
     w->client = NULL;
     w->dns = NULL;
@@ -160,7 +162,9 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
     w->access_log = o->access_log;
     w->mcp = w->client ? agw_mcp_new(&w->loop, w->client, w->metrics, o->session_key) : NULL;
     w->balancer = agw_balancer_new(&w->loop);
-    if (!w->mcp || !w->metrics || !w->balancer)
+    if (w->mcp && w->metrics && w->balancer)
+        w->l4 = agw_l4_new(&w->loop, w->dns, w->metrics, w->access_log, &agw_l4_default_limits);
+    if (!w->l4)
         return agw_error_set(err, AGW_ENOMEM, "worker %u: out of memory", w->loop.index);
     return 0;
 }
@@ -184,6 +188,7 @@ int agw_worker_init(struct agw_worker *w, struct agw_gateway *g, unsigned index,
 
 void agw_worker_free(struct agw_worker *w)
 {
+    agw_l4_free(w->l4);
     agw_mcp_free(w->mcp);
     agw_mirrors_free(&w->mirrors);
     agw_client_free(w->client);

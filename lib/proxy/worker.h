@@ -13,6 +13,7 @@
 #include "mcp/handler.h"
 #include "proxy/forward/budget.h"
 #include "proxy/forward/mirror.h"
+#include "proxy/l4/l4.h"
 #include "proxy/server/server_conn.h"
 #include "telemetry/access_log.h"
 #include "telemetry/metrics.h"
@@ -26,6 +27,7 @@ struct agw_worker {
     struct agw_client *client;
     struct agw_balancer *balancer;
     struct agw_mcp *mcp;
+    struct agw_l4 *l4;
     struct agw_metrics *metrics;
     struct agw_access_log *access_log; /* NULL: off */
     struct agw_retry_budgets retries;

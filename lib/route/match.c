@@ -212,3 +212,22 @@ const struct agw_match *agw_route_match(const struct agw_listener *l, const stru
         return m;
     return l->any ? match_bucket(l->any, &s) : NULL;
 }
+
+/* --- connections --- */
+static const struct agw_route *first_route(const struct agw_host_bucket *b)
+{
+    const struct agw_match_group *g =
+        b ? agw_pmap_get(&b->prefix, agw_path_hash(AGW_PATH_HASH, NULL, 0), AGW_STR("")) : NULL;
+    return g ? g->matches[0]->route : NULL;
+}
+
+const struct agw_route *agw_route_for_connection(const struct agw_listener *l, struct agw_str sni)
+{
+    char buf[AGW_HOST_MAX];
+    struct agw_str host = l->names ? host_of(sni, buf) : AGW_STR("");
+    const struct agw_route *route = host.n ? first_route(bucket_of(l, host)) : NULL;
+    for (size_t i = 1; !route && l->wildcards && i < host.n; i++)
+        if (host.p[i] == '.')
+            route = first_route(bucket_of(l, agw_str_from(host, i)));
+    return route ? route : first_route(l->any);
+}

@@ -194,6 +194,12 @@ void agw_metrics_request(struct agw_metrics *m, const struct agw_metrics_request
     agw_metric_observe(duration, r->duration_ns);
 }
 
+void agw_metrics_tcp_closed(struct agw_metrics *m, const struct agw_metrics_tcp *t)
+{
+    struct agw_str labels[] = {t->listener, t->route, t->backend, t->result};
+    agw_metric_add(agw_metrics_get(m, AGW_METRIC_TCP_CONNS, labels), 1);
+}
+
 void agw_metrics_mcp(struct agw_metrics *m, struct agw_str backend, struct agw_str method,
                      struct agw_str target)
 {

@@ -32,6 +32,12 @@
       "From the request head to the last byte of the response.", "listener", "route")                        \
     X(CONNS, GAUGE, "agentgateway_downstream_connections", "Open connections of clients.", "bind")           \
     X(CONNS_TOTAL, COUNTER, "agentgateway_downstream_connections_total", "Connections accepted.", "bind")    \
+    X(TCP_CONNS, COUNTER, "agentgateway_tcp_connections_total",                                              \
+      "Relayed connections that have ended, by how.", "listener", "route", "backend", "result")              \
+    X(TCP_RECEIVED, COUNTER, "agentgateway_tcp_received_bytes_total",                                        \
+      "Bytes passed from clients to backends on relayed connections.", "listener", "route", "backend")       \
+    X(TCP_SENT, COUNTER, "agentgateway_tcp_sent_bytes_total",                                                \
+      "Bytes passed from backends to clients on relayed connections.", "listener", "route", "backend")       \
     X(UPSTREAM_CONNECTS, COUNTER, "agentgateway_upstream_connects_total", "Connections made to backends.")   \
     X(UPSTREAM_REUSES, COUNTER, "agentgateway_upstream_reuses_total",                                        \
       "Requests sent on a connection that served one before.")                                               \
@@ -119,6 +125,13 @@ struct agw_metrics_request {
 
 /* Counts a request that has ended, and its duration. */
 void agw_metrics_request(struct agw_metrics *m, const struct agw_metrics_request *r);
+
+struct agw_metrics_tcp {
+    struct agw_str listener, route, backend; /* empty when there is none */
+    struct agw_str result;                   /* one of a fixed list */
+};
+/* Counts a relayed connection that has ended. */
+void agw_metrics_tcp_closed(struct agw_metrics *m, const struct agw_metrics_tcp *t);
 
 /* Counts an MCP message. |method| must come from the known ones and |target| from config, else they fill the
  * family. */

@@ -74,6 +74,10 @@ struct agw_filter *agw_tls_server_filter(struct agw_tls_server *(*select)(void *
                                                                           void **ret_choice),
                                          void *ctx);
 
+/* The connection's protocol is nobody's here: what the client offers by ALPN is left unanswered. Before the
+ * handshake. */
+void agw_tls_leave_alpn(struct agw_filter *f);
+
 /* --- client --- */
 struct agw_tls_client_conf {
     struct agw_str ca_pem;            /* empty: the system's roots */

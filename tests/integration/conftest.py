@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import manifests as m  # noqa: E402
 import xds_proto  # noqa: E402
 from gateway import Gateway  # noqa: E402
+from l4_peers import TcpServer, echo  # noqa: E402
 from ports import free_port  # noqa: E402
 from rules import NAMES  # noqa: E402
 from upstream import Upstream  # noqa: E402
@@ -68,6 +69,19 @@ def start_upstream():
     yield start
     for upstream in started:
         upstream.close()
+
+
+@pytest.fixture
+def start_tcp():
+    started = []
+
+    def start(handler=echo, **options):
+        started.append(TcpServer(handler, **options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
 
 
 @pytest.fixture(scope="module")

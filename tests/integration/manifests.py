@@ -98,7 +98,44 @@ def grpc_route(name, *rules, **options):
     return {**route(name, *rules, **options), "kind": "GRPCRoute"}
 
 
-def grant(to_namespace, from_namespace, kind="Service", name=None, group=""):
+def l4_route(kind, name, *refs, hostnames=None, namespace=NAMESPACE, section=None, created=None):
+    """A TCPRoute or TLSRoute to Services."""
+    extra = {"creationTimestamp": created} if created else {}
+    parent = {"name": "gw", "namespace": NAMESPACE, **({"sectionName": section} if section else {})}
+    spec = {"parentRefs": [parent], "rules": [{"backendRefs": [ref(r) if isinstance(r, str) else r for r in refs]}]}
+    if hostnames:
+        spec["hostnames"] = hostnames
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1alpha2",
+        "kind": kind,
+        "metadata": meta(name, namespace, **extra),
+        "spec": spec,
+    }
+
+
+def tcp_listener(port, name="tcp"):
+    return listener(port, name, protocol="TCP")
+
+
+def tls_listener(port, name, hostname=None, secret=None):
+    """Passed through, or ended here with |secret|."""
+    made = listener(port, name, hostname, "TLS", [secret] if secret else None)
+    made.setdefault("tls", {"mode": "Passthrough"})
+    return made
+
+
+def proxy_policy(version=None, mode=None, port=None, name="proxy"):
+    own = {key: value for key, value in (("version", version), ("mode", mode)) if value}
+    target = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw", **({"port": port} if port else {})}
+    return {
+        "apiVersion": "agentgateway.dev/v1alpha1",
+        "kind": "AgentgatewayPolicy",
+        "metadata": meta(name),
+        "spec": {"targetRefs": [target], "frontend": {"proxyProtocol": own}},
+    }
+
+
+def grant(to_namespace, from_namespace, kind="Service", name=None, group="", from_kind="HTTPRoute"):
     target = {"group": group, "kind": kind}
     if name:
         target["name"] = name
@@ -107,7 +144,7 @@ def grant(to_namespace, from_namespace, kind="Service", name=None, group=""):
         "kind": "ReferenceGrant",
         "metadata": meta("grant", to_namespace),
         "spec": {
-            "from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": from_namespace}],
+            "from": [{"group": "gateway.networking.k8s.io", "kind": from_kind, "namespace": from_namespace}],
             "to": [target],
         },
     }

@@ -193,7 +193,6 @@ def test_what_does_not_fit_together_is_refused_with_the_reason(fed, plane, b):
 
 def unserved(b):
     yield (RESOURCE_TYPE, "model_route/test/m", b.pb.Resource(model_route={"key": "test/m"}))
-    yield (RESOURCE_TYPE, "tcp_route/test/t", b.pb.Resource(tcp_route={"key": "test/t"}))
     yield (RESOURCE_TYPE, "route_group/test/g", b.pb.Resource(route_group={"key": "test/g"}))
     yield (RESOURCE_TYPE, "backend/test/ai", b.pb.Resource(backend={"key": "test/ai", "ai": {}}))
 

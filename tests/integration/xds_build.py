@@ -66,6 +66,23 @@ class Builder:
             **fields,
         )
 
+    def tcp_route(self, name, *refs, hosts=(), listener="tcp", age=1_700_000_000, weights=None):
+        """A TCPRoute, or a TLSRoute if it has hosts; |age| is when it was made, in seconds."""
+        weights = weights or [1] * len(refs)
+        return self._resource(
+            "tcp_route",
+            f"{age:010}/{self.ns}/{name}.00",
+            listener_key=self.listener_key(listener),
+            name={"kind": "TLSRoute" if hosts else "TCPRoute", "name": name, "namespace": self.ns},
+            hostnames=hosts,
+            backends=[{"backend": ref, "weight": weight} for ref, weight in zip(refs, weights)],
+        )
+
+    def proxy_protocol(self, version="V2", mode="STRICT", port=None):
+        own = {"name": self.gw, "namespace": self.ns, **({"port": port} if port else {})}
+        name = f"proxy-{port or 'all'}"
+        return self.policy(name, {"gateway": own}, frontend={"proxy_protocol": {"version": version, "mode": mode}})
+
     def _backend(self, name, section=None, **kind):
         key = backend_ref(name, section, self.ns)["backend"]
         return self._resource("backend", key, name={"name": name, "namespace": self.ns}, **kind)

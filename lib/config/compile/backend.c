@@ -249,7 +249,7 @@ static void add_auto_host(struct agw_compile *c, const struct agw_backend *b, st
 
 static int fill(struct agw_compile *c, struct agw_variant *v, struct agw_resource *r, struct agw_backend *b)
 {
-    struct agw_transport t = {0};
+    struct agw_transport t = {.raw = v->raw};
     struct agw_specs s;
     const char *reason = NULL;
     int code = r->packed ? 0 : agw_unit_hold(c, r);

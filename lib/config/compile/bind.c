@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include "base/err.h"
 #include "config/compile/compile_int.h"
+#include "net/proxy.h"
 
 /* --- addresses --- */
 static int default_address(struct agw_compile *c, struct agw_bind *b)
@@ -70,12 +71,62 @@ static int check_bind(struct agw_compile *c, const struct agw_resource *r, bool 
         return agw_compile_warn(c, r, "internal binds are not supported and have no effect");
     if (in->port < 1 || in->port > 65535)
         return agw_compile_error(c, r, "port %u is out of range", in->port);
-    if (in->protocol != PB__BIND__PROTOCOL__HTTP && in->protocol != PB__BIND__PROTOCOL__TLS)
-        return agw_compile_warn(c, r, "binds of protocol %s are not supported and have no effect",
-                                in->protocol == PB__BIND__PROTOCOL__TCP ? "TCP" : "?");
-    if (in->tunnel_protocol != PB__BIND__TUNNEL_PROTOCOL__DIRECT)
-        return agw_compile_warn(c, r, "tunnel protocols are not supported: the bind has no effect");
+    if (in->protocol != PB__BIND__PROTOCOL__HTTP && in->protocol != PB__BIND__PROTOCOL__TLS &&
+        in->protocol != PB__BIND__PROTOCOL__TCP)
+        return agw_compile_error(c, r, "unknown protocol %d", (int)in->protocol);
+    if (in->tunnel_protocol != PB__BIND__TUNNEL_PROTOCOL__DIRECT &&
+        in->tunnel_protocol != PB__BIND__TUNNEL_PROTOCOL__PROXY)
+        return agw_compile_warn(c, r, "this tunnel protocol is not supported: the bind has no effect");
     *ret_ok = true;
+    return 0;
+}
+
+static enum agw_bind_protocol bind_protocol(Pb__Bind__Protocol p)
+{
+    return p == PB__BIND__PROTOCOL__TLS   ? AGW_BIND_TLS
+           : p == PB__BIND__PROTOCOL__TCP ? AGW_BIND_TCP
+                                          : AGW_BIND_HTTP;
+}
+
+static int proxy_use(struct agw_compile *c, const struct agw_resource *owner,
+                     const Pb__FrontendPolicySpec__ProxyProtocol *in, struct agw_proxy_use *ret_use)
+{
+    *ret_use = (struct agw_proxy_use){AGW_PROXY_V1 | AGW_PROXY_V2, false};
+    switch (in->version) {
+    case PB__FRONTEND_POLICY_SPEC__PROXY_PROTOCOL__VERSION__V1:
+        ret_use->versions = AGW_PROXY_V1;
+        break;
+    case PB__FRONTEND_POLICY_SPEC__PROXY_PROTOCOL__VERSION__V2:
+        ret_use->versions = AGW_PROXY_V2;
+        break;
+    case PB__FRONTEND_POLICY_SPEC__PROXY_PROTOCOL__VERSION__ALL:
+        break;
+    default:
+        return agw_compile_error(c, owner, "proxyProtocol: unknown version %d: both are taken",
+                                 (int)in->version);
+    }
+    if (in->mode == PB__FRONTEND_POLICY_SPEC__PROXY_PROTOCOL__MODE__OPTIONAL)
+        ret_use->optional = true;
+    else if (in->mode != PB__FRONTEND_POLICY_SPEC__PROXY_PROTOCOL__MODE__STRICT)
+        return agw_compile_error(c, owner, "proxyProtocol: unknown mode %d: Strict is taken", (int)in->mode);
+    return 0;
+}
+
+/* Before a byte is read no listener is known: only the port and the gateway can say. */
+int agw_compile_proxy(struct agw_compile *c, const struct agw_bind_rec *b, struct agw_proxy_use *ret_use)
+{
+    const unsigned kind = PB__FRONTEND_POLICY_SPEC__KIND_PROXY_PROTOCOL;
+    *ret_use = b->bind->proxy;
+    for (uint32_t i = 0; i < b->listener_count; i++) {
+        struct agw_str gateway = b->listeners[i]->base->gateway;
+        struct agw_resource *owner;
+        const Pb__FrontendPolicySpec *spec = agw_compile_frontend_at(c, kind, &owner, "gateway/%.*s/port/%u",
+                                                                     AGW_STRF(gateway), b->bind->port);
+        if (!spec)
+            spec = agw_compile_frontend_at(c, kind, &owner, "gateway/%.*s", AGW_STRF(gateway));
+        if (spec)
+            return proxy_use(c, owner, spec->proxy_protocol, ret_use);
+    }
     return 0;
 }
 
@@ -93,7 +144,9 @@ static int compile_bind(struct agw_compile *c, struct agw_resource *r, struct ag
         return AGW_ENOMEM;
     b->key = r->key;
     b->port = (uint16_t)r->bind->port;
-    b->protocol = r->bind->protocol == PB__BIND__PROTOCOL__TLS ? AGW_BIND_TLS : AGW_BIND_HTTP;
+    b->protocol = bind_protocol(r->bind->protocol);
+    if (r->bind->tunnel_protocol == PB__BIND__TUNNEL_PROTOCOL__PROXY)
+        b->proxy.versions = AGW_PROXY_V1 | AGW_PROXY_V2;
     code = agw_unit_hold(c, r);
     if (!code)
         code = set_addresses(c, b, r);

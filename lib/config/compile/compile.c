@@ -168,6 +168,7 @@ static int resource_changed(void *ctx, struct agw_resource *was, struct agw_reso
     case AGW_RESOURCE_LISTENER:
         return listener_changed(c, any);
     case AGW_RESOURCE_ROUTE:
+    case AGW_RESOURCE_TCP_ROUTE:
         return agw_compile_route_changed(c, was, now);
     case AGW_RESOURCE_BACKEND:
         return backend_changed(c, was, now);
@@ -232,7 +233,16 @@ static void bind_out_free(struct agw_shared *shared)
     free(o);
 }
 
-static int finish_bind(struct agw_bind_rec *b)
+/* True if some of a TLS port's connections are not HTTP. */
+static bool must_peek(const struct agw_bind_rec *b)
+{
+    bool l4 = false;
+    for (uint32_t i = 0; i < b->listener_count; i++)
+        l4 |= b->listeners[i]->base->l4;
+    return l4 && b->bind->protocol == AGW_BIND_TLS;
+}
+
+static int finish_bind(struct agw_compile *c, struct agw_bind_rec *b)
 {
     for (uint32_t i = 0; i < b->listener_count; i++) {
         struct agw_listener_rec *l = b->listeners[i];
@@ -250,6 +260,7 @@ static int finish_bind(struct agw_bind_rec *b)
     agw_shared_init(&o->bind.shared, bind_out_free);
     o->bind.listeners = o->listeners;
     o->bind.listener_count = b->listener_count;
+    o->bind.peek = must_peek(b);
     for (uint32_t i = 0; i < b->listener_count; i++) {
         o->listeners[i] = agw_shared_ref(b->listeners[i]->out);
         if (o->listeners[i]->handshake_ms > o->bind.handshake_ms)
@@ -258,7 +269,7 @@ static int finish_bind(struct agw_bind_rec *b)
     agw_shared_unref(b->out);
     b->out = &o->bind;
     b->changed = false;
-    return 0;
+    return agw_compile_proxy(c, b, &o->bind.proxy);
 }
 
 static int assemble(struct agw_compile *c, struct agw_snapshot *s)
@@ -270,7 +281,7 @@ static int assemble(struct agw_compile *c, struct agw_snapshot *s)
         return AGW_ENOMEM;
     for (uint32_t i = 0; i < all->bind_count; i++) {
         struct agw_bind_rec *b = &all->binds[i];
-        if (finish_bind(b) || agw_snapshot_on_free(s, agw_shared_unref, agw_shared_ref(b->out)))
+        if (finish_bind(c, b) || agw_snapshot_on_free(s, agw_shared_unref, agw_shared_ref(b->out)))
             return AGW_ENOMEM;
         s->binds[s->bind_count++] = b->out;
         s->listener_count += b->listener_count;

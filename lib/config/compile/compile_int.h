@@ -36,7 +36,7 @@ struct agw_compiler {
     struct agw_map sources;   /* resource id -> struct agw_source_rec */
     struct agw_map variants;  /* identity -> struct agw_variant */
     struct agw_map listeners; /* key -> struct agw_listener_rec */
-    struct agw_map routes;    /* key -> struct agw_route_rec */
+    struct agw_map routes;    /* resource id -> struct agw_route_rec */
     struct agw_list dirty_listeners, dirty_routes, dirty_variants;
     struct agw_list mcp_variants;
     struct agw_list settling; /* routes with a version that is not served yet */
@@ -140,8 +140,8 @@ void agw_compile_traffic_at(struct agw_compile *c, struct agw_specs *s, const ch
 /* Adds to backend-phase specs: earlier calls win. */
 void agw_compile_backend_at(struct agw_compile *c, struct agw_specs *s, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The first frontend policy of this kind (a number of FrontendPolicySpec's oneof) that is aimed at a target;
- * NULL: none. */
+/* The first frontend policy of |kind| (a number of FrontendPolicySpec's oneof) aimed at a target, with whose
+ * it is; NULL: none. */
 const Pb__FrontendPolicySpec *agw_compile_frontend_at(struct agw_compile *c, unsigned kind,
                                                       struct agw_resource **ret_owner, const char *format,
                                                       ...) __attribute__((format(printf, 4, 5)));
@@ -167,6 +167,7 @@ int agw_compile_set(struct agw_compile *c, struct agw_specs *s, struct agw_polic
 struct agw_backend_levels {
     const struct agw_specs *own; /* the reference's */
     const struct agw_specs *route, *listener;
+    bool raw; /* see struct agw_transport */
 };
 enum { AGW_LEVEL_OWN, AGW_LEVEL_ROUTE, AGW_LEVEL_LISTENER, AGW_LEVELS };
 
@@ -191,6 +192,7 @@ struct agw_variant {
     struct agw_list mcp;           /* in mcp_variants, or alone */
     struct agw_source_rec *source; /* NULL: refers to nothing; |reason| says why */
     uint32_t port;                 /* of a service */
+    bool raw;
     const char *reason;
     struct agw_level *levels;      /* AGW_LEVELS; NULL: they all say nothing */
     struct agw_variant **children; /* MCP targets; counted */
@@ -272,6 +274,8 @@ int agw_compile_binds(struct agw_compile *c);
 void agw_compile_binds_free(struct agw_compiler *c);
 /* The bind with this key, NULL: none. */
 struct agw_bind_rec *agw_compile_bind_of(struct agw_compiler *c, struct agw_str key);
+/* What the bind's gateway wants in front of a connection: its own word, unless a policy says more. */
+int agw_compile_proxy(struct agw_compile *c, const struct agw_bind_rec *b, struct agw_proxy_use *ret_use);
 int agw_compile_listeners(struct agw_compile *c);
 /* The record for |key|, made if need be. */
 int agw_listener_rec_get(struct agw_compiler *c, struct agw_str key, struct agw_listener_rec **ret_rec);
@@ -280,6 +284,18 @@ void agw_listener_rec_release(struct agw_compiler *c, struct agw_listener_rec *l
 void agw_compile_listeners_free(struct agw_compiler *c);
 
 /* --- route.c, match.c --- */
+/* What routes have in common on the wire. */
+struct agw_route_in {
+    const char *listener_key, *kind; /* |kind|: when the name does not tell */
+    const Pb__RouteName *name;
+    char *const *hostnames;
+    size_t hostname_count;
+    Pb__RouteBackend *const *backends;
+    size_t backend_count;
+    bool l4, elsewhere; /* |elsewhere|: on a service or in a group, not on a listener */
+};
+struct agw_route_in agw_route_in(const struct agw_resource *r);
+
 /* A version of a route. */
 struct agw_route_unit {
     struct agw_route route; /* first: the unit begins with its count */
@@ -292,7 +308,7 @@ struct agw_route_unit {
 };
 
 struct agw_route_rec {
-    struct agw_str key; /* of |resource|, which the compiler's store holds */
+    struct agw_str id; /* of |resource|, which the compiler's store holds */
     struct agw_resource *resource;
     struct agw_list dirty, settling;
     struct agw_list node; /* in listener->routes */

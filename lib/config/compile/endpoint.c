@@ -173,7 +173,7 @@ static int finish_endpoint(struct agw_compile *c, struct agw_endpoint *e, struct
     if (t->tls) {
         struct agw_tls_client_conf conf = t->tls_conf;
         uint64_t id;
-        if (!conf.alpn_h2 && !conf.alpn_http1) {
+        if (!t->raw && !conf.alpn_h2 && !conf.alpn_http1) {
             conf.alpn_h2 = !http1;
             conf.alpn_http1 = !http2;
         }

@@ -226,11 +226,11 @@ static int change_host(struct agw_listener_rec *l, struct agw_str key, const str
 static int change_hosts(struct agw_compile *c, struct agw_listener_rec *l, const struct agw_route_unit *u,
                         bool add)
 {
-    const Pb__Route *in = u->resource->route;
+    const struct agw_route_in in = agw_route_in(u->resource);
     struct agw_str key;
-    int code = in->n_hostnames ? 0 : change_host(l, AGW_STR(""), u, add);
-    for (size_t i = 0; !code && i < in->n_hostnames; i++) {
-        code = host_key(c, in->hostnames[i], &key);
+    int code = in.hostname_count ? 0 : change_host(l, AGW_STR(""), u, add);
+    for (size_t i = 0; !code && i < in.hostname_count; i++) {
+        code = host_key(c, in.hostnames[i], &key);
         if (!code)
             code = change_host(l, key, u, add);
     }

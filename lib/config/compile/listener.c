@@ -112,33 +112,48 @@ static void merge_gateway(struct agw_compile *c, const struct agw_resource *r, u
     agw_compile_backend_at(c, backend, "gateway/%s/%s", n->gateway_namespace, n->gateway_name);
 }
 
-/* *ret_ok: protocol and TLS go together and this version serves them on |b|. */
+/* Why protocol and TLS do not go together, NULL: they do. TLS without a certificate is passed through. */
+static const char *mismatch(const Pb__Listener *in)
+{
+    if (in->protocol == PB__PROTOCOL__HTTP && in->tls)
+        return "protocol HTTP cannot have tls";
+    if (in->protocol == PB__PROTOCOL__HTTPS && !in->tls)
+        return "protocol HTTPS needs tls";
+    if (in->protocol == PB__PROTOCOL__TCP && in->tls)
+        return "protocol TCP cannot have tls";
+    return NULL;
+}
+
+/* *ret_ok: this version serves the listener on |b|. */
 static int check_listener(struct agw_compile *c, const struct agw_resource *r, const struct agw_bind *b,
                           bool *ret_ok)
 {
     const Pb__Listener *in = r->listener;
+    const char *why = mismatch(in);
+    enum agw_bind_protocol want;
     *ret_ok = false;
-    bool tls = in->protocol == PB__PROTOCOL__HTTPS;
+    if (why)
+        return agw_compile_error(c, r, "%s", why);
     switch (in->protocol) {
     case PB__PROTOCOL__HTTP:
+        want = AGW_BIND_HTTP;
+        break;
     case PB__PROTOCOL__HTTPS:
-        if (tls != (in->tls != NULL))
-            return agw_compile_error(c, r,
-                                     tls ? "protocol HTTPS needs tls" : "protocol HTTP cannot have tls");
-        if (tls != (b->protocol == AGW_BIND_TLS))
-            return agw_compile_warn(c, r,
-                                    "the listener's protocol does not fit its bind's: it has no effect");
-        *ret_ok = true;
-        return 0;
     case PB__PROTOCOL__TLS:
+        want = AGW_BIND_TLS;
+        break;
     case PB__PROTOCOL__TCP:
+        want = AGW_BIND_TCP;
+        break;
     case PB__PROTOCOL__HBONE:
-        if (in->protocol == PB__PROTOCOL__TCP && in->tls)
-            return agw_compile_error(c, r, "protocol TCP cannot have tls");
         return agw_compile_warn(c, r, "listeners of this protocol are not supported and have no effect");
     default:
         return agw_compile_error(c, r, "unknown protocol %d", (int)in->protocol);
     }
+    *ret_ok = want == b->protocol;
+    return *ret_ok
+               ? 0
+               : agw_compile_warn(c, r, "the listener's protocol does not fit its bind's: it has no effect");
 }
 
 static int name_listener(struct agw_compile *c, const struct agw_resource *r, struct agw_listener *l)
@@ -169,7 +184,9 @@ static int compile_listener(struct agw_compile *c, struct agw_resource *r, const
     if (!l)
         return AGW_ENOMEM;
     l->port = b->port;
-    l->tls = b->protocol == AGW_BIND_TLS;
+    l->l4 = r->listener->protocol == PB__PROTOCOL__TLS || r->listener->protocol == PB__PROTOCOL__TCP;
+    l->passthrough = r->listener->protocol == PB__PROTOCOL__TLS && !r->listener->tls;
+    l->tls = b->protocol == AGW_BIND_TLS && !l->passthrough;
     code = agw_unit_hold(c, r);
     if (!code)
         code = name_listener(c, r, l);
@@ -299,7 +316,8 @@ static int make(struct agw_compile *c, struct agw_listener_rec *l)
     int code = b ? compile_listener(c, r, b->bind, &traffic, &backend, &base) : 0;
     if (code || !base)
         return code ? code : listener_off(c, l);
-    bool same = l->base && agw_specs_equal(&traffic, &l->traffic) && agw_specs_equal(&backend, &l->backend);
+    bool same = l->base && l->base->l4 == base->l4 && agw_specs_equal(&traffic, &l->traffic) &&
+                agw_specs_equal(&backend, &l->backend);
     l->traffic = traffic;
     l->backend = backend;
     agw_shared_unref(l->base);

@@ -116,8 +116,21 @@ static int compile_match(struct agw_compile *c, const struct agw_resource *r, co
     return code;
 }
 
+/* A TCP connection has nothing to match but the server name: one match, a prefix of everything. */
+static int match_all(struct agw_compile *c, struct agw_route_unit *u)
+{
+    u->matches = agw_arena_alloc(c->arena, sizeof(*u->matches));
+    if (!u->matches)
+        return AGW_ENOMEM;
+    u->matches[u->match_count++] =
+        (struct agw_match){.path_kind = AGW_PATH_PREFIX, .path = AGW_STR(""), .route = &u->route};
+    return 0;
+}
+
 int agw_compile_matches(struct agw_compile *c, const struct agw_resource *r, struct agw_route_unit *u)
 {
+    if (r->kind == AGW_RESOURCE_TCP_ROUTE)
+        return match_all(c, u);
     const Pb__Route *in = r->route;
     u->matches = agw_arena_alloc(c->arena, in->n_matches * sizeof(*u->matches));
     if (!u->matches)

@@ -314,7 +314,8 @@ static struct view frontend_view(const Pb__FrontendPolicySpec *f)
     static const struct kind_info guard = {.guard = true}, ours = {.ours = true};
     if (f->kind_case == PB__FRONTEND_POLICY_SPEC__KIND_NETWORK_AUTHORIZATION)
         v.info = &guard;
-    else if (f->kind_case == PB__FRONTEND_POLICY_SPEC__KIND_TLS)
+    else if (f->kind_case == PB__FRONTEND_POLICY_SPEC__KIND_TLS ||
+             f->kind_case == PB__FRONTEND_POLICY_SPEC__KIND_PROXY_PROTOCOL)
         v.info = &ours;
     return v;
 }

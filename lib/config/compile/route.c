@@ -4,16 +4,37 @@
 #include "config/compile/compile_int.h"
 #include "proto/message.h"
 
+static bool not_empty(const char *text)
+{
+    return text && *text;
+}
+
+struct agw_route_in agw_route_in(const struct agw_resource *r)
+{
+    if (r->kind == AGW_RESOURCE_TCP_ROUTE) {
+        const Pb__TCPRoute *t = r->tcp_route;
+        return (struct agw_route_in){t->listener_key, "TCPRoute",     t->name,
+                                     t->hostnames,    t->n_hostnames, t->backends,
+                                     t->n_backends,   true,           t->service_key != NULL};
+    }
+    const Pb__Route *h = r->route;
+    return (struct agw_route_in){
+        h->listener_key, "HTTPRoute",    h->name,
+        h->hostnames,    h->n_hostnames, h->backends,
+        h->n_backends,   false,          h->service_key || not_empty(h->route_group_key)};
+}
+
 /* --- a version --- */
 static int name_route(struct agw_compile *c, const struct agw_resource *r, struct agw_route_unit *u)
 {
-    const Pb__RouteName *n = r->route->name;
+    const struct agw_route_in in = agw_route_in(r);
+    const Pb__RouteName *n = in.name;
     struct agw_route *route = &u->route;
     route->key = route->label = r->key;
     route->created_ns = r->side.created_ns;
     if (!n)
         return 0;
-    const char *kind = *n->kind ? n->kind : "HTTPRoute";
+    const char *kind = *n->kind ? n->kind : in.kind;
     struct agw_str target = agw_arena_printf(c->arena, "%s/%s/%s", kind, n->namespace_, n->name);
     if (!target.p)
         return AGW_ENOMEM;
@@ -25,9 +46,10 @@ static int name_route(struct agw_compile *c, const struct agw_resource *r, struc
 static void merge_route(struct agw_compile *c, struct agw_resource *r, struct agw_specs *traffic,
                         struct agw_specs *backend)
 {
-    const Pb__RouteName *n = r->route->name;
+    const struct agw_route_in in = agw_route_in(r);
+    const Pb__RouteName *n = in.name;
     if (n) {
-        const char *kind = *n->kind ? n->kind : "HTTPRoute";
+        const char *kind = *n->kind ? n->kind : in.kind;
         agw_compile_traffic_at(c, traffic, "route/%s/%s/%s", kind, n->namespace_, n->name);
         if (n->rule_name && *n->rule_name) {
             agw_compile_traffic_at(c, traffic, "route/%s/%s/%s/%s", kind, n->namespace_, n->name,
@@ -37,7 +59,8 @@ static void merge_route(struct agw_compile *c, struct agw_resource *r, struct ag
         }
         agw_compile_backend_at(c, backend, "route/%s/%s/%s", kind, n->namespace_, n->name);
     }
-    agw_compile_inline_traffic(c, traffic, r, r->route->traffic_policies, r->route->n_traffic_policies);
+    if (!in.l4)
+        agw_compile_inline_traffic(c, traffic, r, r->route->traffic_policies, r->route->n_traffic_policies);
 }
 
 /* How many more variants the mirrors of a route need. */
@@ -105,7 +128,7 @@ static int compile_ref(struct agw_compile *c, struct agw_resource *r, const Pb__
                        struct agw_backend_ref *out, struct agw_variant **ret_variant)
 {
     struct agw_specs own = {0};
-    struct agw_backend_levels levels = {&own, route, listener};
+    struct agw_backend_levels levels = {&own, route, listener, r->kind == AGW_RESOURCE_TCP_ROUTE};
     int code = agw_compile_check_backend(c, r, in->backend_policies, in->n_backend_policies);
     if (code)
         return code;
@@ -127,15 +150,15 @@ static int compile_refs(struct agw_compile *c, struct agw_resource *r, const str
                         const struct agw_specs *route, const struct agw_specs *listener,
                         struct agw_route_unit *u)
 {
-    const Pb__Route *in = r->route;
-    struct agw_backend_ref *refs = agw_arena_zalloc(c->arena, in->n_backends * sizeof(*refs));
-    size_t variants = in->n_backends + count_mirrors(traffic, route, in);
+    const struct agw_route_in in = agw_route_in(r);
+    struct agw_backend_ref *refs = agw_arena_zalloc(c->arena, in.backend_count * sizeof(*refs));
+    size_t variants = in.backend_count + (in.l4 ? 0 : count_mirrors(traffic, route, r->route));
     u->variants = agw_arena_zalloc(c->arena, variants * sizeof(struct agw_variant *));
     uint64_t total = 0;
     if (!refs || !u->variants)
         return AGW_ENOMEM;
-    for (size_t i = 0; i < in->n_backends; i++) {
-        int code = compile_ref(c, r, in->backends[i], route, listener, &refs[i], &u->variants[i]);
+    for (size_t i = 0; i < in.backend_count; i++) {
+        int code = compile_ref(c, r, in.backends[i], route, listener, &refs[i], &u->variants[i]);
         if (code)
             return code;
         refs[i].backend = u->variants[i]->id;
@@ -145,9 +168,9 @@ static int compile_refs(struct agw_compile *c, struct agw_resource *r, const str
         total += refs[i].weight;
     }
     u->route.backends = refs;
-    u->route.backend_count = (uint32_t)in->n_backends;
+    u->route.backend_count = (uint32_t)in.backend_count;
     u->route.weight_total = (uint32_t)total;
-    return variants == in->n_backends ? 0 : compile_all_mirrors(c, r, traffic, route, listener, refs, u);
+    return variants == in.backend_count ? 0 : compile_all_mirrors(c, r, traffic, route, listener, refs, u);
 }
 
 static void put_variants(struct agw_compile *c, struct agw_route_unit *u)
@@ -175,6 +198,19 @@ static int refuse_route(struct agw_compile *c, struct agw_route_unit *u, const c
     return 0;
 }
 
+/* What is said of requests. */
+static int set_traffic(struct agw_compile *c, struct agw_resource *r, struct agw_specs *traffic,
+                       struct agw_route *route)
+{
+    int code = agw_compile_check_traffic(c, r, r->route->traffic_policies, r->route->n_traffic_policies);
+    const Pb__Timeout *timeout = traffic->v[AGW_POLICY_TIMEOUT].message;
+    if (timeout) {
+        route->request_timeout_ms = agw_proto_ms(timeout->request);
+        route->backend_timeout_ms = agw_proto_ms(timeout->backend_request);
+    }
+    return code ? code : agw_compile_set(c, traffic, &route->policies);
+}
+
 static int fill_route(struct agw_compile *c, struct agw_resource *r, const struct agw_listener_rec *l,
                       struct agw_route_unit *u)
 {
@@ -183,17 +219,11 @@ static int fill_route(struct agw_compile *c, struct agw_resource *r, const struc
     int code = agw_unit_hold(c, r);
     if (!code)
         code = name_route(c, r, u);
-    if (!code)
-        code = agw_compile_check_traffic(c, r, r->route->traffic_policies, r->route->n_traffic_policies);
     if (code)
         return code;
     merge_route(c, r, &traffic, &backend);
-    const Pb__Timeout *timeout = traffic.v[AGW_POLICY_TIMEOUT].message;
-    if (timeout) {
-        u->route.request_timeout_ms = agw_proto_ms(timeout->request);
-        u->route.backend_timeout_ms = agw_proto_ms(timeout->backend_request);
-    }
-    code = agw_compile_set(c, &traffic, &u->route.policies);
+    if (r->kind == AGW_RESOURCE_ROUTE)
+        code = set_traffic(c, r, &traffic, &u->route);
     if (!code)
         code = compile_refs(c, r, &traffic, &backend, &l->backend, u);
     if (!code && traffic.refuse)
@@ -250,12 +280,6 @@ static int take_live(struct agw_compile *c, struct agw_route_rec *rec)
     return code;
 }
 
-static bool servable(const struct agw_resource *r)
-{
-    const Pb__Route *in = r->route;
-    return !in->service_key && !(in->route_group_key && *in->route_group_key);
-}
-
 static struct agw_route_rec *rec_new(struct agw_compiler *c, struct agw_resource *r)
 {
     struct agw_route_rec *rec = calloc(1, sizeof(*rec));
@@ -264,9 +288,9 @@ static struct agw_route_rec *rec_new(struct agw_compiler *c, struct agw_resource
     agw_list_init(&rec->dirty);
     agw_list_init(&rec->settling);
     agw_list_init(&rec->node);
-    rec->key = r->key;
-    if (agw_listener_rec_get(c, agw_str_c(r->route->listener_key), &rec->listener) ||
-        agw_map_put(&c->routes, rec->key, rec, NULL)) {
+    rec->id = r->id;
+    if (agw_listener_rec_get(c, agw_str_c(agw_route_in(r).listener_key), &rec->listener) ||
+        agw_map_put(&c->routes, rec->id, rec, NULL)) {
         free(rec);
         return NULL;
     }
@@ -289,17 +313,17 @@ static int route_went(struct agw_compile *c, struct agw_route_rec *rec)
     struct agw_listener_rec *l = rec->listener;
     int code = take_live(c, rec);
     set_next(c, rec, NULL);
-    agw_map_take(&c->compiler->routes, rec->key);
+    agw_map_take(&c->compiler->routes, rec->id);
     rec_free(rec);
     agw_listener_rec_release(c->compiler, l);
     return code;
 }
 
-/* The record goes on with another resource: its key is that one's now. */
+/* The record goes on with another resource: its id is that one's now. */
 static int route_renew(struct agw_compile *c, struct agw_route_rec *rec, struct agw_resource *now)
 {
-    rec->key = now->key;
-    return agw_map_put(&c->compiler->routes, rec->key, rec, NULL); /* in the old one's place */
+    rec->id = now->id;
+    return agw_map_put(&c->compiler->routes, rec->id, rec, NULL); /* in the old one's place */
 }
 
 static int route_came(struct agw_compile *c, struct agw_route_rec *rec, struct agw_resource *now)
@@ -318,10 +342,10 @@ static int route_came(struct agw_compile *c, struct agw_route_rec *rec, struct a
 
 static int route_changed(struct agw_compile *c, struct agw_resource *was, struct agw_resource *now)
 {
-    struct agw_route_rec *rec = was ? agw_map_get(&c->compiler->routes, was->key) : NULL;
-    bool serve = now && servable(now);
+    struct agw_route_rec *rec = was ? agw_map_get(&c->compiler->routes, was->id) : NULL;
+    bool serve = now && !agw_route_in(now).elsewhere;
     int code = 0;
-    if (rec && (!serve || !agw_str_eq(rec->listener->key, agw_str_c(now->route->listener_key)))) {
+    if (rec && (!serve || !agw_str_eq(rec->listener->key, agw_str_c(agw_route_in(now).listener_key)))) {
         code = route_went(c, rec);
         rec = NULL;
     }
@@ -376,6 +400,19 @@ int agw_routes_restart(struct agw_compile *c, struct agw_listener_rec *l)
     return 0;
 }
 
+/* Requests go to listeners that read HTTP, connections to those that do not. *ret_ok: the listener is there
+ * and is one of the route's sort. */
+static int check_listener(struct agw_compile *c, const struct agw_route_rec *rec, bool *ret_ok)
+{
+    const struct agw_listener *l = rec->listener->base;
+    bool l4 = rec->resource->kind == AGW_RESOURCE_TCP_ROUTE;
+    *ret_ok = l && l->l4 == l4;
+    if (!l || *ret_ok)
+        return 0;
+    return agw_compile_warn(c, rec->resource, "the route's listener serves %s: the route has no effect",
+                            l4 ? "HTTP" : "connections, not requests");
+}
+
 int agw_compile_routes(struct agw_compile *c)
 {
     struct agw_list *node;
@@ -383,7 +420,11 @@ int agw_compile_routes(struct agw_compile *c)
     while (!code && (node = agw_list_pop(&c->compiler->dirty_routes))) {
         struct agw_route_rec *rec = agw_list_entry(node, struct agw_route_rec, dirty);
         struct agw_route_unit *u = NULL;
-        if (rec->listener->base)
+        bool ok;
+        code = check_listener(c, rec, &ok);
+        if (code)
+            return code;
+        if (ok)
             code = compile_route(c, rec->resource, rec->listener, &u);
         else
             code = take_live(c, rec);

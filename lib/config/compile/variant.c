@@ -100,6 +100,7 @@ static const char present; /* stands for a policy that the reference runs itself
 static struct agw_str identity_of(struct agw_compile *c, struct agw_str name, uint32_t port,
                                   const struct agw_backend_levels *levels)
 {
+    const char raw = (char)levels->raw;
     const struct agw_specs *all[AGW_LEVELS] = {levels->own, levels->route, levels->listener};
     struct {
         uint32_t level, kind;
@@ -123,6 +124,7 @@ static struct agw_str identity_of(struct agw_compile *c, struct agw_str name, ui
     struct agw_str parts[] = {name,
                               AGW_STR("\n"),
                               agw_str((const char *)&port, sizeof(port)),
+                              agw_str(&raw, 1),
                               agw_str((const char *)seen, n * sizeof(seen[0])),
                               AGW_STR("\n"),
                               refused[0],
@@ -298,6 +300,7 @@ static int variant_make(struct agw_compile *c, struct agw_str identity, struct a
     if (code)
         return code; /* the compiler starts anew and frees it */
     v->port = port;
+    v->raw = levels->raw;
     if (v->source)
         agw_list_push(&v->source->variants, &v->node);
     *ret_variant = v;

@@ -9,11 +9,12 @@
 extern const struct agw_field agw_fields_namespace[], agw_fields_service[], agw_fields_secret[],
     agw_fields_config_map[], agw_fields_endpoint_slice[], agw_fields_gateway_class[], agw_fields_gateway[],
     agw_fields_http_route[], agw_fields_grpc_route[], agw_fields_reference_grant[], agw_fields_backend[],
-    agw_fields_policy[], agw_fields_backend_tls_policy[];
+    agw_fields_policy[], agw_fields_backend_tls_policy[], agw_fields_tls_route[], agw_fields_tcp_route[];
 
 /* Parts used by more than one kind. */
 extern const struct agw_field agw_fields_metadata[], agw_fields_label_selector[], agw_fields_secret_ref[],
-    agw_fields_cors[], agw_fields_retry[], agw_fields_header_modifier[], agw_fields_frontend_validation[];
+    agw_fields_cors[], agw_fields_retry[], agw_fields_header_modifier[], agw_fields_frontend_validation[],
+    agw_fields_frontend[];
 
 bool agw_rules_service(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_secret(struct agw_report *r, const struct agw_object *o);
@@ -21,6 +22,8 @@ bool agw_rules_endpoint_slice(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_gateway(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_http_route(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_grpc_route(struct agw_report *r, const struct agw_object *o);
+bool agw_rules_l4_route(struct agw_report *r, const struct agw_object *o);
+bool agw_rules_frontend(struct agw_report *r, const struct agw_object *o); /* of a policy, if it has one */
 bool agw_rules_backend(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_policy(struct agw_report *r, const struct agw_object *o);
 /* The same for a part, given by its node (NULL: nothing to check). */

@@ -1,4 +1,4 @@
-/* GatewayClass, Gateway, ReferenceGrant. */
+/* GatewayClass, Gateway, ReferenceGrant; AgentgatewayPolicy as far as it is about a Gateway's front. */
 #include "gwapi/object/kinds.h"
 
 static const struct agw_field class_spec[] = {
@@ -113,34 +113,44 @@ const struct agw_field agw_fields_gateway[] = {
     AGW_END,
 };
 
+/* Protocols that begin alike: of these one listener is chosen by its hostname. */
+static struct agw_str protocol_group(const struct agw_node *l)
+{
+    return agw_field_is(l, "protocol", "HTTPS") ? AGW_STR("TLS") : agw_node_text(l, "protocol");
+}
+
 static bool same_place(const struct agw_node *a, const struct agw_node *b)
 {
     return agw_field_int(a, "port", 0) == agw_field_int(b, "port", 0) &&
-           agw_str_eq(agw_node_text(a, "protocol"), agw_node_text(b, "protocol")) &&
+           agw_str_eq(protocol_group(a), protocol_group(b)) &&
            agw_str_eq(agw_node_text(a, "hostname"), agw_node_text(b, "hostname"));
 }
 
-static bool check_listener_tls(struct agw_report *r, const struct agw_object *o, const struct agw_node *l)
+/* One member of a listener against its protocol. */
+static bool refuse(struct agw_report *r, const struct agw_object *o, const struct agw_node *l,
+                   const struct agw_node *at, const char *member, const char *what)
 {
-    const struct agw_node *tls = agw_field(l, "tls");
+    agw_report_error(r, o, at, member, "%s on a listener of protocol %.*s", what,
+                     AGW_STRF(agw_node_text(l, "protocol")));
+    return false;
+}
 
-    if (tls && (agw_field_is(l, "protocol", "HTTP") || agw_field_is(l, "protocol", "TCP"))) {
-        agw_report_error(r, o, tls, NULL, "must not be set on a listener of protocol %.*s",
-                         AGW_STRF(agw_node_text(l, "protocol")));
-        return false;
-    }
-    if (!agw_field_is(l, "protocol", "HTTPS"))
+static bool check_listener(struct agw_report *r, const struct agw_object *o, const struct agw_node *l)
+{
+    const struct agw_node *tls = agw_field(l, "tls"), *certificates = agw_field(tls, "certificateRefs");
+    bool https = agw_field_is(l, "protocol", "HTTPS"), is_tls = https || agw_field_is(l, "protocol", "TLS");
+    bool tcp = agw_field_is(l, "protocol", "TCP");
+
+    if (tcp && agw_field(l, "hostname"))
+        return refuse(r, o, l, agw_field(l, "hostname"), NULL, "must not be set");
+    if (tls && (tcp || agw_field_is(l, "protocol", "HTTP")))
+        return refuse(r, o, l, tls, NULL, "must not be set");
+    if (!is_tls)
         return true;
-    if (agw_field_is(tls, "mode", "Passthrough")) {
-        agw_report_error(r, o, agw_field(tls, "mode"), NULL,
-                         "must be Terminate on a listener of protocol HTTPS");
-        return false;
-    }
-    if (!agw_field(tls, "certificateRefs") || agw_field(tls, "certificateRefs")->count == 0) {
-        agw_report_error(r, o, tls ? tls : l, tls ? "certificateRefs" : "tls.certificateRefs",
-                         "is required on a listener of protocol HTTPS");
-        return false;
-    }
+    if (agw_field_is(tls, "mode", "Passthrough"))
+        return https ? refuse(r, o, l, agw_field(tls, "mode"), NULL, "must be Terminate") : true;
+    if (!certificates || certificates->count == 0)
+        return refuse(r, o, l, tls ? tls : l, tls ? "certificateRefs" : "tls.certificateRefs", "is required");
     return true;
 }
 
@@ -183,7 +193,7 @@ bool agw_rules_gateway(struct agw_report *r, const struct agw_object *o)
     bool ok = check_addresses(r, o) && check_frontend(r, o);
 
     agw_node_each (a, list) {
-        ok = check_listener_tls(r, o, a) && ok;
+        ok = check_listener(r, o, a) && ok;
         for (b = list->first; b != a; b = b->next) {
             if (!same_place(a, b))
                 continue;

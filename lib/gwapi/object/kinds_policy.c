@@ -34,22 +34,42 @@ static const char *const inheritances[] = {"Default", "Override", NULL};
 static const char *const phases[] = {"PostRouting", "PreRouting", NULL};
 static const char *const host_modes[] = {"Auto", "None", NULL};
 
-#define A_GROUP .max = 253, AGW_FORM(agw_is_group, "an API group")
-#define A_KIND .min = 1, .max = 63, AGW_FORM(agw_is_kind, "a kind")
 #define A_SECTION .min = 1, .max = 253, AGW_A_SUBDOMAIN
 
+static const char *const proxy_versions[] = {"V1", "V2", "All", NULL};
+static const char *const proxy_modes[] = {"Strict", "Optional", NULL};
+
+static const struct agw_field proxy_protocol[] = {
+    AGW_TEXT("version", .one_of = proxy_versions),
+    AGW_TEXT("mode", .one_of = proxy_modes),
+    AGW_END,
+};
+
+const struct agw_field agw_fields_frontend[] = {
+    AGW_MAP("proxyProtocol", proxy_protocol, .required = true),
+    AGW_UNSERVED("accessLog"),
+    AGW_UNSERVED("connect"),
+    AGW_UNSERVED("http"),
+    AGW_UNSERVED("metrics"),
+    AGW_UNSERVED("networkAuthorization"),
+    AGW_UNSERVED("tcp"),
+    AGW_UNSERVED("tls"),
+    AGW_UNSERVED("tracing"),
+    AGW_END,
+};
+
 static const struct agw_field target_ref[] = {
-    AGW_TEXT("group", A_GROUP, .required = true),
-    AGW_TEXT("kind", A_KIND, .required = true),
+    AGW_TEXT("group", AGW_A_GROUP, .required = true),
+    AGW_TEXT("kind", AGW_A_KIND, .required = true),
     AGW_TEXT("name", .min = 1, .max = 253, .required = true),
     AGW_TEXT("sectionName", A_SECTION),
-    AGW_UNSERVED("port"),
+    AGW_INT("port", AGW_A_PORT),
     AGW_END,
 };
 
 static const struct agw_field target_selector[] = {
-    AGW_TEXT("group", A_GROUP, .required = true),
-    AGW_TEXT("kind", A_KIND, .required = true),
+    AGW_TEXT("group", AGW_A_GROUP, .required = true),
+    AGW_TEXT("kind", AGW_A_KIND, .required = true),
     AGW_TEXT("sectionName", A_SECTION),
     {.name = "matchLabels", .type = AGW_FIELD_TEXTS, .required = true},
     AGW_UNSERVED("port"),
@@ -128,7 +148,7 @@ static const struct agw_field policy_spec[] = {
     AGW_MAP("strategy", strategy),
     AGW_MAP("traffic", traffic),
     AGW_UNSERVED("backend"),
-    AGW_UNSERVED("frontend"),
+    AGW_MAP("frontend", agw_fields_frontend),
     AGW_END,
 };
 
@@ -162,6 +182,31 @@ bool agw_rules_cors(struct agw_report *r, const struct agw_object *o, const stru
     return ok;
 }
 
+/* What is in front of a connection is decided before its listener is known. */
+bool agw_rules_frontend(struct agw_report *r, const struct agw_object *o)
+{
+    const struct agw_node *frontend = agw_field(o->spec, "frontend"), *ref;
+    bool ok = true;
+
+    if (frontend && !agw_field(o->spec, "targetRefs")) {
+        agw_report_error(r, o, frontend, NULL, "needs targetRefs");
+        return false;
+    }
+    agw_node_each (ref, frontend ? agw_field(o->spec, "targetRefs") : NULL) {
+        if (!agw_field_is(ref, "group", AGW_GROUP_GATEWAY) || !agw_field_is(ref, "kind", "Gateway")) {
+            agw_report_error(r, o, agw_field(ref, "kind"), NULL, "frontend can target a Gateway alone");
+            ok = false;
+        }
+        if (agw_field(ref, "sectionName")) {
+            agw_report_error(r, o, agw_field(ref, "sectionName"), NULL,
+                             "proxyProtocol can target a Gateway or a port: no listener is known before its "
+                             "header");
+            ok = false;
+        }
+    }
+    return ok;
+}
+
 /* Kinds that the API lets traffic policies aim at. */
 static bool check_target(struct agw_report *r, const struct agw_object *o, const struct agw_node *target)
 {
@@ -181,7 +226,7 @@ bool agw_rules_policy(struct agw_report *r, const struct agw_object *o)
     const struct agw_node *refs = agw_field(o->spec, "targetRefs"),
                           *selectors = agw_field(o->spec, "targetSelectors"), *n,
                           *traffic_node = agw_field(o->spec, "traffic");
-    bool ok = agw_rules_cors(r, o, agw_field(traffic_node, "cors"));
+    bool ok = agw_rules_cors(r, o, agw_field(traffic_node, "cors")) && agw_rules_frontend(r, o);
 
     if (!refs == !selectors) {
         agw_report_error(r, o, o->spec, NULL, "needs exactly one of targetRefs and targetSelectors");
@@ -191,8 +236,13 @@ bool agw_rules_policy(struct agw_report *r, const struct agw_object *o)
         agw_report_error(r, o, traffic_node, "phase", "PreRouting is not served by this version");
         ok = false;
     }
-    agw_node_each (n, refs)
+    agw_node_each (n, refs) {
         ok = check_target(r, o, n) && ok;
+        if (traffic_node && agw_field(n, "port")) {
+            agw_report_error(r, o, n, "port", "traffic policies of a port are not served");
+            ok = false;
+        }
+    }
     agw_node_each (n, selectors)
         ok = check_target(r, o, n) && ok;
     return ok;

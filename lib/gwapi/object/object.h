@@ -29,6 +29,10 @@
     X(HTTP_ROUTE, "HTTPRoute", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_http_route,                 \
       agw_rules_http_route)                                                                                  \
     X(GRPC_ROUTE, "GRPCRoute", AGW_GROUP_GATEWAY, "v1", true, agw_fields_grpc_route, agw_rules_grpc_route)   \
+    X(TLS_ROUTE, "TLSRoute", AGW_GROUP_GATEWAY, "v1 v1alpha3 v1alpha2", true, agw_fields_tls_route,          \
+      agw_rules_l4_route)                                                                                    \
+    X(TCP_ROUTE, "TCPRoute", AGW_GROUP_GATEWAY, "v1 v1alpha2", true, agw_fields_tcp_route,                   \
+      agw_rules_l4_route)                                                                                    \
     X(REFERENCE_GRANT, "ReferenceGrant", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_reference_grant,  \
       NULL)                                                                                                  \
     X(BACKEND_TLS_POLICY, "BackendTLSPolicy", AGW_GROUP_GATEWAY, "v1 v1alpha3", true,                        \

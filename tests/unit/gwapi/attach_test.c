@@ -130,8 +130,9 @@ static void namespaces(void **state)
     expect_findings(
         GW("  - {name: a, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: TCPRoute}]}}\n")
             HR("infra", PARENT),
-        "warning: m.yaml:7: Gateway infra/gw: spec.listeners[0].allowedRoutes.kinds: of the kinds only "
-        "HTTPRoute and GRPCRoute are served (InvalidRouteKinds)\n"
+        "warning: m.yaml:7: Gateway infra/gw: spec.listeners[0].allowedRoutes.kinds[0]: TCPRoute is none of "
+        "the "
+        "kinds that this listener takes: HTTPRoute GRPCRoute (InvalidRouteKinds)\n"
         "warning: m.yaml:14: HTTPRoute infra/r: spec.parentRefs[0]: no listener of the Gateway "
         "allows this route's namespace and kind (NotAllowedByListeners)\n");
 }

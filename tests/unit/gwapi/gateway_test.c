@@ -91,13 +91,14 @@ static void listeners(void **state)
                  "  - {name: g, port: 83, protocol: HTTP, allowedRoutes: {kinds: [{kind: TCPRoute}]}}\n"));
 
     assert_int_equal(t.rc, 0);
-    expect_lines(
-        t.resources, "bind/",
-        "bind/80/default/gw {key=80/default/gw port=80}\nbind/83/default/gw {key=83/default/gw port=83}\n");
+    expect_lines(t.resources, "bind/",
+                 "bind/80/default/gw {key=80/default/gw port=80}\n"
+                 "bind/81/default/gw {key=81/default/gw port=81 protocol=TCP}\n"
+                 "bind/83/default/gw {key=83/default/gw port=83}\n");
     expect_lines(t.conditions, "Gateway",
                  "Gateway default/gw.a Accepted=True Accepted\n"
                  "Gateway default/gw.b Accepted=True Accepted\n"
-                 "Gateway default/gw.t Accepted=False UnsupportedProtocol\n"
+                 "Gateway default/gw.t Accepted=True Accepted\n"
                  "Gateway default/gw.u Accepted=False UnsupportedProtocol\n"
                  "Gateway default/gw.x Conflicted=True ProtocolConflict\n"
                  "Gateway default/gw.y Conflicted=True ProtocolConflict\n"

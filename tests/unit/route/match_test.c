@@ -308,6 +308,50 @@ static void test_regex_must_match_all(void **state)
     fx_free(&f);
 }
 
+static void add_tls_route(struct fixture *f, const char *key, const char *host)
+{
+    Pb__TCPRoute *r = fx_new(f, &pb__tcproute__descriptor);
+    r->key = fx_text(f, key);
+    r->listener_key = fx_text(f, "t");
+    if (host) {
+        r->hostnames = agw_arena_alloc(&f->arena, sizeof(char *));
+        r->hostnames[r->n_hostnames++] = fx_text(f, host);
+    }
+    fx_add(f, AGW_RESOURCE_TCP_ROUTE, r, NULL);
+}
+
+static void test_connections_by_server_name(void **state)
+{
+    static const char *const cases[][2] = {
+        {"a.b.com", "1-exact"},  {"A.B.com", "1-exact"},    {"a.b.com.", "1-exact"},
+        {"x.b.com", "2-wild-b"}, {"x.y.b.com", "2-wild-b"}, {"b.com", "3-wild-com"},
+        {"com", "9-any-old"},    {"", "9-any-old"},         {".b.com", "9-any-old"},
+    };
+    struct fixture f;
+    fx_init(&f, NULL, 0);
+    Pb__Bind *b = fx_new(&f, &pb__bind__descriptor);
+    b->key = fx_text(&f, "tls");
+    b->port = 443;
+    b->protocol = PB__BIND__PROTOCOL__TLS;
+    fx_add(&f, AGW_RESOURCE_BIND, b, NULL);
+    Pb__Listener *l = fx_listener(&f, "tls", "t", "");
+    l->protocol = PB__PROTOCOL__TLS;
+    fx_add(&f, AGW_RESOURCE_LISTENER, l, NULL);
+    add_tls_route(&f, "1-exact", "a.b.com");
+    add_tls_route(&f, "2-wild-b", "*.b.com");
+    add_tls_route(&f, "3-wild-com", "*.com");
+    add_tls_route(&f, "9-any-young", NULL);
+    add_tls_route(&f, "9-any-old", NULL);
+    fx_compile(&f);
+    const struct agw_listener *t = fx_out_listener(&f, "tls", "t");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        const struct agw_route *r = agw_route_for_connection(t, agw_str_c(cases[i][0]));
+        assert_non_null(r);
+        assert_string_equal(r->key.p, cases[i][1]);
+    }
+    fx_free(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_hosts_from_exact_to_none),
         cmocka_unit_test(test_listeners_and_421),
         cmocka_unit_test(test_host_beside_the_tls_listener),
+        cmocka_unit_test(test_connections_by_server_name),
         cmocka_unit_test(test_regex_must_match_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

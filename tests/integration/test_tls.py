@@ -141,6 +141,18 @@ def test_session_resumption(site):
     assert handshake(session)[1]
 
 
+def test_the_end_is_said_by_close_notify(site):
+    """RFC 8446 section 6.1: a client that is told the end by FIN alone cannot tell it from a cut, nor resume later."""
+    context = ssl.create_default_context(cafile=site.ca)
+    with socket.create_connection(("127.0.0.1", site.port), timeout=20) as sock:
+        with context.wrap_socket(sock, server_hostname="one.test", suppress_ragged_eofs=False) as tls:
+            tls.sendall(b"GET /one HTTP/1.1\r\nHost: one.test\r\nConnection: close\r\n\r\n")
+            answer = b""
+            while data := tls.recv(65536):
+                answer += data
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 def test_bad_certificate_spoils_only_its_listener(authority, start_gateway, start_upstream):
     port, upstream = free_port(), start_upstream()
     certificate, key = authority.issue("good.test")

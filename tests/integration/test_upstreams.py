@@ -301,7 +301,7 @@ def test_what_is_too_much_for_an_endpoint_is_refused_at_once(limit, site, b, sta
     refused = client.ask(gw.port, path="/hold")
     assert (refused.status, refused.body) == (503, b"too many requests wait for the backend\n")
     assert time.monotonic() - before < 2
-    assert gw.gateway.metric("agentgateway_upstream_overflows_total") == 1
+    eventually(lambda: gw.gateway.metric("agentgateway_upstream_overflows_total") == 1)
     over.set()
     assert [c.response().status for c in first + second] == [200, 200]
     assert client.ask(gw.port).status == 200

@@ -49,7 +49,8 @@ static void shut(struct agw_h1_server *h, int code)
     agw_input_free(&h->in);
     agw_output_free(&h->out);
     if (!code && h->c->secure)
-        agw_conn_shutdown(&h->c->conn); /* RFC 8446 section 6.1: without close_notify the session is no good */
+        agw_conn_shutdown(
+            &h->c->conn); /* RFC 8446 section 6.1: without close_notify the session is no good */
     agw_conn_close(&h->c->conn, code != 0);
 }
 

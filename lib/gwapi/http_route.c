@@ -106,8 +106,11 @@ static int one_match(struct agw_translate *t, const struct agw_node *match, Pb__
     return 0;
 }
 
-int agw_gwapi_matches(struct agw_translate *t, const struct agw_node *rule, Pb__RouteMatch ***ret_matches,
-                      size_t *ret_count)
+typedef int one_match_fn(struct agw_translate *t, const struct agw_node *match, Pb__RouteMatch **ret_match);
+
+/* |one| of each; a rule without any has one that matches everything. */
+static int all_matches(struct agw_translate *t, const struct agw_node *rule, one_match_fn *one,
+                       Pb__RouteMatch ***ret_matches, size_t *ret_count)
 {
     const struct agw_node *list = agw_field(rule, "matches"), *n;
     size_t count = list && list->count ? list->count : 1, i = 0;
@@ -116,16 +119,22 @@ int agw_gwapi_matches(struct agw_translate *t, const struct agw_node *rule, Pb__
     if (!matches)
         return AGW_ENOMEM;
     if (!list || list->count == 0) {
-        if (one_match(t, NULL, &matches[0]))
+        if (one(t, NULL, &matches[0]))
             return AGW_ENOMEM;
     }
     agw_node_each (n, list) {
-        if (one_match(t, n, &matches[i++]))
+        if (one(t, n, &matches[i++]))
             return AGW_ENOMEM;
     }
     *ret_matches = matches;
     *ret_count = count;
     return 0;
+}
+
+int agw_gwapi_matches(struct agw_translate *t, const struct agw_node *rule, Pb__RouteMatch ***ret_matches,
+                      size_t *ret_count)
+{
+    return all_matches(t, rule, one_match, ret_matches, ret_count);
 }
 
 /* --- GRPCRoute: a method's name is the path of its requests, /service/method --- */
@@ -184,23 +193,7 @@ static int one_grpc_match(struct agw_translate *t, const struct agw_node *match,
 int agw_gwapi_grpc_matches(struct agw_translate *t, const struct agw_node *rule,
                            Pb__RouteMatch ***ret_matches, size_t *ret_count)
 {
-    const struct agw_node *list = agw_field(rule, "matches"), *n;
-    size_t count = list && list->count ? list->count : 1, i = 0;
-    Pb__RouteMatch **matches = agw_gwapi_pointers(t, count);
-
-    if (!matches)
-        return AGW_ENOMEM;
-    if (!list || list->count == 0) {
-        if (one_grpc_match(t, NULL, &matches[0]))
-            return AGW_ENOMEM;
-    }
-    agw_node_each (n, list) {
-        if (one_grpc_match(t, n, &matches[i++]))
-            return AGW_ENOMEM;
-    }
-    *ret_matches = matches;
-    *ret_count = count;
-    return 0;
+    return all_matches(t, rule, one_grpc_match, ret_matches, ret_count);
 }
 
 /* --- rules --- */

@@ -23,9 +23,9 @@ import xds_case
 # HAProxy wants two descriptors for each connection it may have: 10,000 do not fit a common limit of 20,000.
 CASE_PEERS = {"idle": ["agentgateway", "nginx", "nghttpx"], "grpc": ["agentgateway", "nginx"]}
 BARS = [  # case, figure, against, at most this ratio
-    ("h1", "cpu_us_per_request", "nginx", 1.1),
+    ("h1", "cpu_us_per_request", "nginx", 1.0),
     ("h1", "p99_us", "haproxy", 1.0),
-    ("h2", "cpu_us_per_request", "nghttpx", 1.2),
+    ("h2", "cpu_us_per_request", "nghttpx", 1.0),
     ("h2", "p99_us", "haproxy", 1.0),
     ("h1", "cpu_us_per_request", "envoy", 0.5),
     ("h2", "cpu_us_per_request", "envoy", 0.5),

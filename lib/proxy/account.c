@@ -1,4 +1,5 @@
 /* What is written down about an exchange when it is over: one metrics call and one access log record. */
+#include <stdio.h>
 #include "base/clock.h"
 #include "proxy/exchange_int.h"
 #include "proxy/gateway.h"
@@ -20,9 +21,22 @@ static struct agw_str error_text(const struct agw_exchange *x, int close_code)
     return close_code ? agw_str_c(agw_err_text(close_code)) : AGW_STR("");
 }
 
+#define CODE_TEXT 12 /* "-2147483648" */
+
+static void log_a2a(const struct agw_a2a_watch *watch, struct agw_access_record *r, char code[CODE_TEXT])
+{
+    struct agw_a2a_summary a = agw_a2a_watch_summary(watch);
+    r->a2a_method = a.method;
+    r->a2a_task = a.task;
+    r->a2a_context = a.context;
+    r->a2a_state = agw_a2a_state_text(a.state);
+    if (a.error)
+        r->a2a_error = agw_str(code, (size_t)snprintf(code, CODE_TEXT, "%d", (int)a.error));
+}
+
 static void log_exchange(const struct agw_exchange *x, int close_code, uint64_t duration_ns)
 {
-    char client[AGW_ADDR_TEXT], upstream[AGW_ADDR_TEXT];
+    char client[AGW_ADDR_TEXT], upstream[AGW_ADDR_TEXT], code[CODE_TEXT];
     const struct agw_policy_ctx *ctx = &x->ctx;
     struct agw_access_record r = {
         .wall_ns = x->start_wall_ns,
@@ -39,10 +53,11 @@ static void log_exchange(const struct agw_exchange *x, int close_code, uint64_t 
         .user_agent = agw_headers_value(&x->req->headers, AGW_HDR_USER_AGENT),
         .mcp_method = x->mcp_method,
         .mcp_target = x->mcp_target,
-        .a2a_method = x->a2a_method,
         .grpc_status = agw_grpc_status_text(x->grpc_status),
         .error = error_text(x, close_code),
     };
+    if (x->a2a)
+        log_a2a(x->a2a, &r, code);
     if (ctx->listener)
         r.listener = ctx->listener->label;
     if (ctx->route)
@@ -71,6 +86,18 @@ static int refused_status(int close_code)
     }
 }
 
+static void count_a2a(const struct agw_exchange *x, struct agw_str backend)
+{
+    struct agw_a2a_summary a = agw_a2a_watch_summary(x->a2a);
+    if (a.method.n == 0)
+        return;
+    agw_metrics_a2a(x->worker->metrics, backend, a.method);
+    if (a.state != AGW_A2A_STATE_NONE)
+        agw_metrics_a2a_state(x->worker->metrics, backend, agw_a2a_state_text(a.state));
+    if (a.error)
+        agw_metrics_a2a_error(x->worker->metrics, backend, agw_a2a_error_label(a.error));
+}
+
 void agw_exchange_account(struct agw_exchange *x, int close_code)
 {
     if (x->status == 0)
@@ -85,8 +112,8 @@ void agw_exchange_account(struct agw_exchange *x, int close_code)
     if (ctx->backend)
         m.backend = ctx->backend->name;
     agw_metrics_request(x->worker->metrics, &m);
-    if (x->a2a_method.n > 0)
-        agw_metrics_a2a(x->worker->metrics, m.backend, x->a2a_method);
+    if (x->a2a)
+        count_a2a(x, m.backend);
     if (x->grpc)
         agw_metrics_grpc(x->worker->metrics, m.route, m.backend, agw_grpc_status_text(x->grpc_status));
     if (x->worker->access_log)

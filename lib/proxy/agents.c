@@ -1,9 +1,8 @@
 /* What an exchange does for agents. A2A: cards are collected whole, their URLs pointed at the gateway, then
- * sent on; requests are named for the log. MCP: lib/mcp is the origin server behind the exchange, which
+ * sent on; calls are looked at for the log. MCP: lib/mcp is the origin server behind the exchange, which
  * routes and accounts. */
 #include <stdio.h>
 #include "a2a/card.h"
-#include "a2a/message.h"
 #include "base/log.h"
 #include "http/date.h"
 #include "proxy/exchange_int.h"
@@ -12,11 +11,13 @@
 /* Cards are a few kilobytes; one with hundreds of skills stays below this. */
 #define CARD_MAX (1024 * 1024)
 
-void agw_exchange_name_a2a(struct agw_exchange *x, const struct agw_chain *data)
+void agw_exchange_a2a(struct agw_exchange *x)
 {
-    const struct agw_slice *first = agw_chain_at(data, 0);
-    if (x->req->method == AGW_METHOD_POST)
-        x->a2a_method = agw_a2a_peek(agw_str((const char *)first->p, first->n)).method;
+    x->a2a = agw_arena_alloc(x->ctx.arena, sizeof(*x->a2a));
+    if (!x->a2a)
+        return;
+    agw_a2a_watch_init(x->a2a, x->req);
+    agw_a2a_watch_request(x->a2a, &x->held);
 }
 
 bool agw_exchange_wants_card(const struct agw_exchange *x)

@@ -2,6 +2,7 @@
 #ifndef AGW_PROXY_EXCHANGE_INT_H
 #define AGW_PROXY_EXCHANGE_INT_H
 
+#include "a2a/watch.h"
 #include "grpc/message.h"
 #include "proxy/exchange.h"
 
@@ -67,15 +68,16 @@ struct agw_exchange {
 
     struct agw_timer request_timer, backend_timer;
     uint64_t start_ns, start_wall_ns;
-    uint64_t bytes_in, bytes_out;                      /* bodies */
-    uint32_t tries, stale, retries;                    /* all; over stale connections; by policy */
-    struct agw_exchange_pause *pause;                  /* NULL: never paused */
-    uint32_t grpc_timeout_ms;                          /* the client's deadline; 0: none */
-    int broken;                                        /* the client's stream is to be reset with this code */
-    int8_t grpc_status;                                /* sent to the client, or AGW_GRPC_NONE */
-    int status;                                        /* sent to the client; 0: none yet */
-    const char *reason;                                /* of the gateway's own answer, static text */
-    struct agw_str mcp_method, mcp_target, a2a_method; /* for the log */
+    uint64_t bytes_in, bytes_out;          /* bodies */
+    uint32_t tries, stale, retries;        /* all; over stale connections; by policy */
+    struct agw_exchange_pause *pause;      /* NULL: never paused */
+    uint32_t grpc_timeout_ms;              /* the client's deadline; 0: none */
+    int broken;                            /* the client's stream is to be reset with this code */
+    int8_t grpc_status;                    /* sent to the client, or AGW_GRPC_NONE */
+    int status;                            /* sent to the client; 0: none yet */
+    const char *reason;                    /* of the gateway's own answer, static text */
+    struct agw_str mcp_method, mcp_target; /* for the log */
+    struct agw_a2a_watch *a2a;             /* NULL: the backend is no agent, or there was no memory to look */
 
     bool req_end;     /* the request is here to its end */
     bool req_sent;    /* and handed to the upstream to its end */
@@ -144,9 +146,9 @@ int agw_exchange_retry_begin(struct agw_exchange *x);
 enum agw_step_result agw_exchange_delay(struct agw_exchange *x);
 void agw_exchange_pause_cancel(struct agw_exchange *x);
 
-/* --- a2a.c: agent cards and method names --- */
-void agw_exchange_name_a2a(struct agw_exchange *x,
-                           const struct agw_chain *data); /* the first bytes of a request */
+/* --- agents.c: agent cards, what calls are about --- */
+/* The backend is an agent: its calls are looked at from now on. */
+void agw_exchange_a2a(struct agw_exchange *x);
 bool agw_exchange_wants_card(const struct agw_exchange *x);
 void agw_exchange_collect_card(struct agw_exchange *x, struct agw_chain *data);
 void agw_exchange_send_card(struct agw_exchange *x);
@@ -168,7 +170,6 @@ int agw_exchange_upgrade_begin(struct agw_exchange *x);
 /* The backend has answered a request with an upgrade. 0, or the status that the client gets instead. */
 int agw_exchange_upgrade_answer(struct agw_exchange *x, const char **ret_why);
 
-/* --- mcp.c --- */
 /* Hands the client's stream over. AGW_ENOMEM: it is ours still. */
 int agw_exchange_mcp(struct agw_exchange *x);
 

@@ -161,6 +161,8 @@ enum agw_step_result agw_step_backend_policy(struct agw_exchange *x)
         say_continue(x);
         return agw_exchange_mcp(x) ? agw_exchange_fail(x, 503, "out of memory") : AGW_STEP_DONE;
     }
+    if (b->is_a2a)
+        agw_exchange_a2a(x);
     x->is_card = agw_exchange_wants_card(x);
     if (x->is_card) /* it is to be read here */
         agw_headers_remove_id(&x->req->headers, AGW_HDR_ACCEPT_ENCODING);
@@ -242,6 +244,8 @@ enum agw_step_result agw_step_respond(struct agw_exchange *x)
 {
     x->ctx.resp = x->resp;
     const char *why = NULL;
+    if (x->a2a)
+        agw_a2a_watch_head(x->a2a, x->resp);
     int refused = x->upgrade_due ? agw_exchange_upgrade_answer(x, &why) : 0;
     if (refused)
         return agw_exchange_fail(x, refused, why);

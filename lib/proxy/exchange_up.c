@@ -49,6 +49,8 @@ static void on_body(struct agw_stream *s, struct agw_chain *data)
         return;
     }
     x->bytes_out += n;
+    if (x->a2a)
+        agw_a2a_watch_answer(x->a2a, data);
     if (agw_stream_write_body(x->down, data))
         return; /* the client's stream is broken and will say so */
     x->down_credit += n;

@@ -34,6 +34,10 @@
     X(mcp_target, 256) /* tool, prompt or resource */                                                        \
     X(grpc_status, 2)                                                                                        \
     X(a2a_method, 64)                                                                                        \
+    X(a2a_task, 128)                                                                                         \
+    X(a2a_context, 128)                                                                                      \
+    X(a2a_state, 32)                                                                                         \
+    X(a2a_error, 12)                                                                                         \
     X(error, 256) /* why the gateway answered itself, or what broke off */
 
 enum {

@@ -213,6 +213,18 @@ void agw_metrics_a2a(struct agw_metrics *m, struct agw_str backend, struct agw_s
     agw_metric_add(agw_metrics_get(m, AGW_METRIC_A2A_REQUESTS, labels), 1);
 }
 
+void agw_metrics_a2a_state(struct agw_metrics *m, struct agw_str backend, struct agw_str state)
+{
+    struct agw_str labels[] = {backend, state};
+    agw_metric_add(agw_metrics_get(m, AGW_METRIC_A2A_STATES, labels), 1);
+}
+
+void agw_metrics_a2a_error(struct agw_metrics *m, struct agw_str backend, struct agw_str code)
+{
+    struct agw_str labels[] = {backend, code};
+    agw_metric_add(agw_metrics_get(m, AGW_METRIC_A2A_ERRORS, labels), 1);
+}
+
 /* --- connections --- */
 
 void agw_metrics_grpc(struct agw_metrics *m, struct agw_str route, struct agw_str backend,

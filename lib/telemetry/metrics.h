@@ -62,8 +62,12 @@
       "Copies that were not sent, or not to their end.")                                                     \
     X(MCP_REQUESTS, COUNTER, "agentgateway_mcp_requests_total", "MCP messages by method and target.",        \
       "backend", "method", "target")                                                                         \
-    X(A2A_REQUESTS, COUNTER, "agentgateway_a2a_requests_total", "A2A JSON-RPC requests by method.",          \
-      "backend", "method")                                                                                   \
+    X(A2A_REQUESTS, COUNTER, "agentgateway_a2a_requests_total", "Calls to A2A agents by method.", "backend", \
+      "method")                                                                                              \
+    X(A2A_STATES, COUNTER, "agentgateway_a2a_task_states_total",                                             \
+      "Answers of A2A agents by the state of the task that they told last.", "backend", "state")             \
+    X(A2A_ERRORS, COUNTER, "agentgateway_a2a_errors_total", "JSON-RPC errors that A2A agents answered.",     \
+      "backend", "code")                                                                                     \
     X(GRPC_REQUESTS, COUNTER, "agentgateway_grpc_requests_total",                                            \
       "gRPC calls that have ended, by the status sent.", "route", "backend", "grpc_status")                  \
     X(CONFIG_VERSION, GAUGE, "agentgateway_config_version", "Generation of the config that is served.")      \
@@ -140,6 +144,8 @@ void agw_metrics_mcp(struct agw_metrics *m, struct agw_str backend, struct agw_s
 
 /* Counts an A2A request; |method| is one of the known ones. */
 void agw_metrics_a2a(struct agw_metrics *m, struct agw_str backend, struct agw_str method);
+void agw_metrics_a2a_state(struct agw_metrics *m, struct agw_str backend, struct agw_str state);
+void agw_metrics_a2a_error(struct agw_metrics *m, struct agw_str backend, struct agw_str code);
 
 /* Counts a gRPC call that has ended; |status| is its code as text, empty if none was sent. */
 void agw_metrics_grpc(struct agw_metrics *m, struct agw_str route, struct agw_str backend,

@@ -57,6 +57,26 @@ def test_sdk_follows_a_task_as_it_streams(seen):
     assert "TaskNotFound" in seen["missing"]
 
 
+def test_calls_are_counted_and_logged_whatever_the_binding(seen, site):
+    eventually(lambda: site.gateway.metric("agentgateway_a2a_requests_total", method="SendStreamingMessage") >= 1)
+    eventually(lambda: site.gateway.metric("agentgateway_a2a_task_states_total", state="completed") >= 1)
+    eventually(lambda: site.gateway.metric("agentgateway_a2a_requests_total", method="GetTask") >= 1)
+
+    def logged():
+        lines = [line for line in site.gateway.access_log.read_text().splitlines() if "SendStreamingMessage" in line]
+        return lines and all("a2a_task=" in line and "a2a_state=completed" in line for line in lines)
+
+    eventually(logged)
+
+
+def test_an_agents_errors_are_counted(site):
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": {"id": "never-was"}}
+    ask(site.port, "POST", "/agents/hello", {"Content-Type": "application/json"}, json.dumps(body).encode())
+    eventually(lambda: site.gateway.metric("agentgateway_a2a_errors_total", code="-32001") >= 1)
+    eventually(lambda: "a2a_task=never-was" in site.gateway.access_log.read_text())
+    eventually(lambda: "a2a_error=-32001" in site.gateway.access_log.read_text())
+
+
 def test_sdk_never_leaves_the_gateway(seen, site):
     assert seen["asked"] and all(url.startswith(site.base) for url in seen["asked"])
 

@@ -85,8 +85,10 @@ static void block_signals(sigset_t *ret_set)
 
 static int start(struct process *p, struct agw_error *err)
 {
-    struct agw_gateway_options g = {
-        .pin = p->options.pin, .max_conns = p->options.max_conns, .client = p->options.client};
+    struct agw_gateway_options g = {.pin = p->options.pin,
+                                    .max_conns = p->options.max_conns,
+                                    .client = p->options.client,
+                                    .trusted = p->options.trusted};
     g.workers = p->options.workers ? p->options.workers : agw_cpu_count();
     int rc = read_session_key(p->options.session_key, g.session_key, err);
     if (rc == 0)

@@ -13,6 +13,7 @@ enum {
     OPT_NO_PIN,
     OPT_MAX_CONNECTIONS,
     OPT_MEMORY_LIMIT,
+    OPT_TRUSTED_PROXIES,
     OPT_ACCESS_LOG,
     OPT_ACCESS_FORMAT,
     OPT_LOG_LEVEL,
@@ -28,6 +29,7 @@ static const struct option names[] = {
     {"no-pin", no_argument, NULL, OPT_NO_PIN},
     {"max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS},
     {"memory-limit", required_argument, NULL, OPT_MEMORY_LIMIT},
+    {"trusted-proxies", required_argument, NULL, OPT_TRUSTED_PROXIES},
     {"access-log", required_argument, NULL, OPT_ACCESS_LOG},
     {"access-log-format", required_argument, NULL, OPT_ACCESS_FORMAT},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
@@ -51,6 +53,8 @@ static const char usage[] =
     "      --no-pin               do not pin workers to CPUs\n"
     "      --max-connections N    of clients at once, a worker (default: 100000)\n"
     "      --memory-limit MIB     sheds load near it; off: never (default: that of the control group)\n"
+    "      --trusted-proxies L    whose X-Forwarded-* fields count: addresses, ranges, private, none\n"
+    "                             (default: private)\n"
     "      --access-log WHERE     off, stdout or a file (default: stdout)\n"
     "      --access-log-format F  text or json (default: text)\n"
     "      --log-level L          debug, info, warn or error (default: info)\n"
@@ -104,6 +108,14 @@ static int read_format(const char *what, const char *text, bool *ret_json)
     return 0;
 }
 
+static int read_trusted(const char *text, struct options *o)
+{
+    struct agw_error err = {0};
+    return agw_cidrs_parse(agw_str_c(text), &o->arena, &o->trusted, &err)
+               ? bad("--trusted-proxies", text, err.text)
+               : 0;
+}
+
 static int read_option(int opt, struct options *o)
 {
     switch (opt) {
@@ -122,6 +134,8 @@ static int read_option(int opt, struct options *o)
         return read_number("--max-connections", optarg, 10000000, &o->max_conns);
     case OPT_MEMORY_LIMIT:
         return read_memory_limit(optarg, &o->memory_limit);
+    case OPT_TRUSTED_PROXIES:
+        return read_trusted(optarg, o);
     case OPT_ACCESS_LOG:
         o->access_log = optarg;
         return 0;
@@ -219,6 +233,8 @@ enum options_result options_read(int argc, char **argv, struct options *ret_opti
         .pin = true, .access_log = "stdout", .log_level = AGW_LOG_INFO, .memory_limit = agw_memory_limit("")};
     int opt;
     agw_arena_init(&o.arena, 1024, 0);
+    if (read_trusted("private", &o))
+        return OPTIONS_EXIT_BAD;
     while ((opt = getopt_long(argc, argv, "f:h", names, NULL)) != -1) {
         if (opt == OPT_VERSION) {
             puts("agentgateway " AGW_VERSION);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "config/compile/compile.h"
 #include "net/addr.h"
+#include "net/cidr.h"
 #include "xds/client.h"
 
 struct options {
@@ -17,9 +18,10 @@ struct options {
     bool validate;
     unsigned workers; /* 0: one a CPU */
     bool pin;
-    unsigned max_conns;     /* a worker; 0: the default */
-    uint64_t memory_limit;  /* bytes; 0: none is known */
-    const char *access_log; /* "off", "stdout" or a file */
+    unsigned max_conns;       /* a worker; 0: the default */
+    uint64_t memory_limit;    /* bytes; 0: none is known */
+    struct agw_cidrs trusted; /* whose X-Forwarded fields count */
+    const char *access_log;   /* "off", "stdout" or a file */
     bool access_json;
     enum agw_log_level log_level;
     bool log_json;

@@ -6,9 +6,11 @@
 
 #define CARD_TOKENS_MAX 65536 /* 1 MiB of tokens: a card lists skills, hundreds at most */
 
-static const struct agw_str well_known[] = {
+static const struct agw_str ends[] = {
     {"/.well-known/agent-card.json", 28},
     {"/.well-known/agent.json", 23},
+    {"/extendedAgentCard", 18},
+    {"/v1/card", 8},
 };
 
 static struct agw_str without_query(struct agw_str path)
@@ -17,25 +19,40 @@ static struct agw_str without_query(struct agw_str path)
     return q < 0 ? path : agw_str(path.p, (size_t)q);
 }
 
-bool agw_a2a_is_card_path(struct agw_str path)
+static struct agw_str without_end(struct agw_str path, struct agw_str end)
 {
-    struct agw_str p = without_query(path);
-    return agw_str_ends(p, well_known[0]) || agw_str_ends(p, well_known[1]);
+    return agw_str_ends(path, end) ? agw_str(path.p, path.n - end.n) : path;
 }
 
-struct agw_str agw_a2a_card_base(struct agw_str path)
+bool agw_a2a_card_paths(struct agw_str path, struct agw_str backend_path, struct agw_a2a_base *ret_base)
 {
-    struct agw_str p = without_query(path);
-    for (size_t i = 0; i < AGW_ARRAY_LEN(well_known); i++)
-        if (agw_str_ends(p, well_known[i]))
-            return agw_str(p.p, p.n - well_known[i].n);
-    return p;
+    struct agw_str client = without_query(path), agent = without_query(backend_path);
+    for (size_t i = 0; i < AGW_ARRAY_LEN(ends); i++) {
+        if (!agw_str_ends(agent, ends[i]))
+            continue;
+        ret_base->path = without_end(client, ends[i]);
+        ret_base->backend_path = without_end(agent, ends[i]);
+        return true;
+    }
+    return false;
+}
+
+void agw_a2a_call_paths(struct agw_str path, struct agw_str backend_path, struct agw_a2a_base *ret_base)
+{
+    struct agw_str client = without_query(path), agent = without_query(backend_path);
+    size_t same = 0, whole = 0;
+    while (same < client.n && same < agent.n && client.p[client.n - 1 - same] == agent.p[agent.n - 1 - same])
+        if (client.p[client.n - 1 - same++] == '/')
+            whole = same;
+    ret_base->path = agw_str(client.p, client.n - whole);
+    ret_base->backend_path = agw_str(agent.p, agent.n - whole);
 }
 
 struct rewriter {
     struct agw_json_doc doc;
     struct agw_json_edits edits;
     const struct agw_a2a_base *base;
+    uint32_t card; /* token of the card */
     unsigned urls; /* found */
 };
 
@@ -97,7 +114,7 @@ static int member(struct rewriter *r, uint32_t object, struct agw_str name, uint
 static int rewrite_interfaces(struct rewriter *r, struct agw_str name, struct agw_error *err)
 {
     uint32_t list, url;
-    int rc = member(r, 0, name, &list, err);
+    int rc = member(r, r->card, name, &list, err);
     if (rc != 0 || list == 0)
         return rc;
     agw_json_each_item(&r->doc, list, item)
@@ -108,12 +125,12 @@ static int rewrite_interfaces(struct rewriter *r, struct agw_str name, struct ag
     return 0;
 }
 
-/* Cuts a member of the root out, with one of the commas around it. */
+/* Cuts a member of the card out, with one of the commas around it. */
 static int drop_member(struct rewriter *r, uint32_t value)
 {
     const struct agw_json_token *t = r->doc.tokens, *key = &t[value - 1];
     uint32_t from = key->offset, to = t[value].offset + t[value].length, next = t[value].next, before = 0;
-    agw_json_each_member(&r->doc, 0, k)
+    agw_json_each_member(&r->doc, r->card, k)
     {
         if (k + 1 == value)
             break;
@@ -121,25 +138,25 @@ static int drop_member(struct rewriter *r, uint32_t value)
     }
     if (before != 0)
         from = t[before].offset + t[before].length;
-    else if (next < t[0].next)
+    else if (next < t[r->card].next)
         to = t[next].offset;
     return agw_json_edits_add(&r->edits, from, to - from, AGW_STR(""));
 }
 
-static int rewrite_root(struct rewriter *r, struct agw_error *err)
+static int rewrite_members(struct rewriter *r, struct agw_error *err)
 {
     uint32_t url, signatures;
     int rc;
-    if (agw_json_type(&r->doc, 0) != AGW_JSON_OBJECT)
+    if (agw_json_type(&r->doc, r->card) != AGW_JSON_OBJECT)
         return agw_error_set(err, AGW_EINVAL, "the card is no object");
-    if ((rc = member(r, 0, AGW_STR("url"), &url, err)) != 0 ||
+    if ((rc = member(r, r->card, AGW_STR("url"), &url, err)) != 0 ||
         (url != 0 && (rc = rewrite_url(r, url, err)) != 0) ||
         (rc = rewrite_interfaces(r, AGW_STR("additionalInterfaces"), err)) != 0 ||
         (rc = rewrite_interfaces(r, AGW_STR("supportedInterfaces"), err)) != 0)
         return rc;
     if (r->urls == 0)
         return agw_error_set(err, AGW_EINVAL, "the card names no url");
-    if ((rc = member(r, 0, AGW_STR("signatures"), &signatures, err)) != 0)
+    if ((rc = member(r, r->card, AGW_STR("signatures"), &signatures, err)) != 0)
         return rc;
     if (signatures != 0 && drop_member(r, signatures) != 0)
         return agw_error_set(err, AGW_ENOMEM, "out of memory");
@@ -160,15 +177,17 @@ static int apply(struct rewriter *r, struct agw_str card, struct agw_arena *aren
     return rc;
 }
 
-int agw_a2a_rewrite_card(struct agw_str card, const struct agw_a2a_base *base, struct agw_arena *arena,
-                         struct agw_str *ret_card, struct agw_error *err)
+int agw_a2a_rewrite_card(struct agw_str card, bool jsonrpc, const struct agw_a2a_base *base,
+                         struct agw_arena *arena, struct agw_str *ret_card, struct agw_error *err)
 {
     struct rewriter r = {.base = base};
     agw_json_doc_init(&r.doc, CARD_TOKENS_MAX);
     agw_json_edits_init(&r.edits, arena);
     int rc = agw_json_parse(&r.doc, card, err);
-    if (rc == 0)
-        rc = rewrite_root(&r, err);
+    if (rc == 0 && jsonrpc)
+        rc = member(&r, 0, AGW_STR("result"), &r.card, err);
+    if (rc == 0 && (!jsonrpc || r.card != 0))
+        rc = rewrite_members(&r, err);
     if (rc == 0 && (rc = apply(&r, card, arena, ret_card)) != 0)
         agw_error_set(err, rc, "%s", agw_err_text(rc));
     agw_json_doc_free(&r.doc);

@@ -120,17 +120,28 @@ static void found_about(struct agw_a2a_scan *s, const uint8_t *at, size_t n, str
         keep(&f->context, text);
 }
 
+/* A member of a JSON-RPC request. */
+static void found_in_request(struct agw_a2a_scan *s, uint8_t name, struct agw_str text, bool string)
+{
+    if (name == N_METHOD && string)
+        keep(&s->found.method, text);
+    if (name != N_ID || s->rest)
+        return;
+    keep(&s->found.id, text);
+    s->found.id_string = string;
+}
+
 /* The value of the member at s->path is |text|. */
 static void found(struct agw_a2a_scan *s, struct agw_str text, bool string)
 {
     const uint8_t *at = s->path;
     size_t n = s->depth;
     bool inside = at[0] == (s->request ? N_PARAMS : N_RESULT);
-    if (string && s->request && n == 1 && at[0] == N_METHOD)
-        keep(&s->found.method, text);
-    else if (string && (inside || s->rest))
+    if (n == 1 && s->request)
+        found_in_request(s, at[0], text, string);
+    if (string && (inside || s->rest))
         found_about(s, at + inside, n - inside, text);
-    else if (!string && !s->request && n == 2 && at[0] == N_ERROR && at[1] == N_CODE)
+    else if (n == 2 && !string && !s->request && at[0] == N_ERROR && at[1] == N_CODE)
         found_code(s, text);
 }
 

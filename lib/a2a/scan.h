@@ -40,7 +40,8 @@ enum agw_a2a_state {
 };
 
 struct agw_a2a_found {
-    struct agw_a2a_text method; /* requests of JSON-RPC */
+    struct agw_a2a_text method, id; /* requests of JSON-RPC */
+    bool id_string;                 /* |id| stood in quotes */
     struct agw_a2a_text task, context;
     enum agw_a2a_state state;
     int32_t error; /* JSON-RPC error code; 0: none */

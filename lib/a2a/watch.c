@@ -38,6 +38,13 @@ static struct agw_str first_of(struct agw_str a, struct agw_str b)
     return a.n > 0 ? a : b;
 }
 
+bool agw_a2a_watch_asks_card(const struct agw_a2a_watch *w)
+{
+    bool old;
+    return w->call.binding == AGW_A2A_JSONRPC &&
+           agw_a2a_method_find(agw_a2a_text(&w->request.found.method), &old) == AGW_A2A_GET_EXTENDED_CARD;
+}
+
 struct agw_a2a_summary agw_a2a_watch_summary(const struct agw_a2a_watch *w)
 {
     const struct agw_a2a_found *asked = &w->request.found, *told = &w->answer.found;

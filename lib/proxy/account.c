@@ -56,8 +56,8 @@ static void log_exchange(const struct agw_exchange *x, int close_code, uint64_t 
         .grpc_status = agw_grpc_status_text(x->grpc_status),
         .error = error_text(x, close_code),
     };
-    if (x->a2a)
-        log_a2a(x->a2a, &r, code);
+    if (x->agent)
+        log_a2a(&x->agent->watch, &r, code);
     if (ctx->listener)
         r.listener = ctx->listener->label;
     if (ctx->route)
@@ -88,7 +88,7 @@ static int refused_status(int close_code)
 
 static void count_a2a(const struct agw_exchange *x, struct agw_str backend)
 {
-    struct agw_a2a_summary a = agw_a2a_watch_summary(x->a2a);
+    struct agw_a2a_summary a = agw_a2a_watch_summary(&x->agent->watch);
     if (a.method.n == 0)
         return;
     agw_metrics_a2a(x->worker->metrics, backend, a.method);
@@ -112,7 +112,7 @@ void agw_exchange_account(struct agw_exchange *x, int close_code)
     if (ctx->backend)
         m.backend = ctx->backend->name;
     agw_metrics_request(x->worker->metrics, &m);
-    if (x->a2a)
+    if (x->agent)
         count_a2a(x, m.backend);
     if (x->grpc)
         agw_metrics_grpc(x->worker->metrics, m.route, m.backend, agw_grpc_status_text(x->grpc_status));

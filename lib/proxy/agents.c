@@ -2,66 +2,148 @@
  * sent on; calls are looked at for the log. MCP: lib/mcp is the origin server behind the exchange, which
  * routes and accounts. */
 #include <stdio.h>
-#include "a2a/card.h"
+#include "a2a/error.h"
 #include "base/log.h"
+#include "crypto/digest.h"
 #include "http/date.h"
+#include "http/uri.h"
 #include "proxy/exchange_int.h"
 
 /* --- A2A --- */
 /* Cards are a few kilobytes; one with hundreds of skills stays below this. */
 #define CARD_MAX (1024 * 1024)
 
-void agw_exchange_a2a(struct agw_exchange *x)
+/* What a client may know of a card goes by our bytes of it. */
+static void ask_for_all(struct agw_exchange *x)
 {
-    x->a2a = agw_arena_alloc(x->ctx.arena, sizeof(*x->a2a));
-    if (!x->a2a)
-        return;
-    agw_a2a_watch_init(x->a2a, x->req);
-    agw_a2a_watch_request(x->a2a, &x->held);
+    struct agw_headers *h = &x->req->headers;
+    const struct agw_header *known = agw_headers_find(h, AGW_STR("if-none-match"));
+    x->agent->none_match = known ? known->value : AGW_STR("");
+    agw_headers_remove(h, AGW_STR("if-none-match"));
+    agw_headers_remove(h, AGW_STR("if-modified-since"));
+    agw_headers_remove(h, AGW_STR("if-range"));
+    agw_headers_remove(h, AGW_STR("range"));
 }
 
-bool agw_exchange_wants_card(const struct agw_exchange *x)
+int agw_exchange_agent_begin(struct agw_exchange *x)
 {
-    return x->ctx.backend->is_a2a && x->req->method == AGW_METHOD_GET && agw_a2a_is_card_path(x->req->path);
+    struct agw_exchange_agent *a = x->agent = agw_arena_zalloc(x->ctx.arena, sizeof(*a));
+    if (!a)
+        return AGW_ENOMEM;
+    agw_chain_init(&a->card);
+    agw_a2a_watch_init(&a->watch, x->req);
+    agw_a2a_watch_request(&a->watch, &x->held);
+    a->is_card =
+        x->req->method == AGW_METHOD_GET && agw_a2a_card_paths(x->ctx.original_path, x->req->path, &a->base);
+    if (a->is_card)
+        ask_for_all(x);
+    if (a->is_card || a->watch.call.binding != AGW_A2A_NONE) /* it is to be read here */
+        agw_headers_remove_id(&x->req->headers, AGW_HDR_ACCEPT_ENCODING);
+    return 0;
 }
 
-void agw_exchange_collect_card(struct agw_exchange *x, struct agw_chain *data)
+bool agw_exchange_agent_head(struct agw_exchange *x)
 {
+    struct agw_exchange_agent *a = x->agent;
+    agw_a2a_watch_head(&a->watch, x->resp);
+    if (!a->is_card && agw_a2a_watch_asks_card(&a->watch)) {
+        agw_a2a_call_paths(x->ctx.original_path, x->req->path, &a->base);
+        a->is_card = true;
+    }
+    a->is_card = a->is_card && x->status == 200 && !x->resp_end;
+    return a->is_card;
+}
+
+bool agw_exchange_agent_body(struct agw_exchange *x, struct agw_chain *data)
+{
+    struct agw_exchange_agent *a = x->agent;
     size_t n = data->bytes;
-    if (x->card.bytes + n > CARD_MAX) {
+    agw_a2a_watch_answer(&a->watch, data);
+    if (!a->is_card)
+        return false;
+    if (a->card.bytes + n > CARD_MAX)
         agw_exchange_fail(x, 502, "the agent card is too large");
-        agw_exchange_run(x);
-        return;
-    }
-    if (agw_chain_move(&x->card, data)) {
+    else if (agw_chain_move(&a->card, data))
         agw_exchange_fail(x, 503, "out of memory");
+    else
+        agw_stream_consume(x->up, n);
+    if (x->step != AGW_STEP_RELAY)
         agw_exchange_run(x);
-        return;
-    }
-    agw_stream_consume(x->up, n);
+    return true;
 }
 
-/* The scheme that the client used towards the outermost proxy. */
-static struct agw_str client_scheme(const struct agw_exchange *x)
+/* The first of the list that proxies before us wrote; the exchange has removed what others did. */
+static struct agw_str forwarded(const struct agw_exchange *x, enum agw_hdr field)
 {
-    struct agw_str forwarded = agw_headers_value(&x->req->headers, AGW_HDR_X_FORWARDED_PROTO);
-    bool https = x->ctx.tls || agw_str_ieq(forwarded, AGW_STR("https"));
-    return https ? AGW_STR("https") : AGW_STR("http");
+    struct agw_str rest = agw_headers_value(&x->req->headers, field), first = {NULL, 0};
+    agw_str_split(&rest, ',', &first);
+    return first;
 }
 
 static int rewrite(struct agw_exchange *x, struct agw_str *ret_card, struct agw_error *err)
 {
-    struct agw_a2a_base base = {
-        .scheme = client_scheme(x),
-        .authority = x->ctx.original_authority,
-        .path = agw_a2a_card_base(x->ctx.original_path),
-        .backend_path = agw_a2a_card_base(x->req->path),
-    };
-    char *flat = agw_arena_alloc(x->ctx.arena, x->card.bytes + 1);
+    struct agw_exchange_agent *a = x->agent;
+    struct agw_str host = forwarded(x, AGW_HDR_X_FORWARDED_HOST), name, port;
+    struct agw_str proto = forwarded(x, AGW_HDR_X_FORWARDED_PROTO);
+    bool https = x->ctx.tls || agw_str_ieq(proto, AGW_STR("https"));
+    char *flat = agw_arena_alloc(x->ctx.arena, a->card.bytes + 1);
+    a->base.scheme = https ? AGW_STR("https") : AGW_STR("http");
+    a->base.authority =
+        host.n > 0 && agw_authority_split(host, &name, &port) == 0 ? host : x->ctx.original_authority;
     if (!flat)
         return agw_error_set(err, AGW_ENOMEM, "out of memory");
-    size_t n = agw_chain_peek(&x->card, flat, x->card.bytes);
-    return agw_a2a_rewrite_card(agw_str(flat, n), &base, x->ctx.arena, ret_card, err);
+    size_t n = agw_chain_peek(&a->card, flat, a->card.bytes);
+    return agw_a2a_rewrite_card(agw_str(flat, n), agw_a2a_watch_asks_card(&a->watch), &a->base, x->ctx.arena,
+                                ret_card, err);
+}
+
+/* Strong, the same at every replica: the bytes are. p NULL: no memory. */
+static struct agw_str tag_of(struct agw_str card, struct agw_arena *arena)
+{
+    unsigned char digest[AGW_SHA256_SIZE];
+    uint64_t half;
+    if (agw_sha256(card, digest))
+        return (struct agw_str){NULL, 0};
+    memcpy(&half, digest, sizeof(half));
+    return agw_arena_printf(arena, "\"%016llx\"", (unsigned long long)half);
+}
+
+/* RFC 9110 section 13.1.2: weak comparison. */
+static bool known(struct agw_str none_match, struct agw_str tag)
+{
+    struct agw_str one;
+    while (agw_str_split(&none_match, ',', &one)) {
+        if (agw_str_starts(one, AGW_STR("W/")))
+            one = agw_str_from(one, 2);
+        if (agw_str_eq(one, AGW_STR("*")) || agw_str_eq(one, tag))
+            return true;
+    }
+    return false;
+}
+
+/* The head for our bytes of the card. A cache may keep what the agent lets it keep; of one that says nothing,
+ * and of extended cards, it has to ask again. AGW_ENOMEM. */
+static int card_head(struct agw_exchange *x, struct agw_str card)
+{
+    struct agw_headers *h = &x->resp->headers;
+    bool extended = x->agent->watch.call.binding != AGW_A2A_NONE;
+    struct agw_str tag = tag_of(card, x->ctx.arena);
+    if (!tag.p)
+        return AGW_ENOMEM;
+    agw_headers_remove(h, AGW_STR("etag"));
+    agw_headers_remove(h, AGW_STR("last-modified"));
+    agw_headers_remove(h, AGW_STR("content-digest"));
+    agw_headers_remove(h, AGW_STR("repr-digest"));
+    x->resp->length = (int64_t)card.n;
+    if (x->req->method != AGW_METHOD_GET)
+        return 0;
+    if (known(x->agent->none_match, tag))
+        x->resp->status = x->status = 304;
+    if (!agw_headers_get(h, AGW_HDR_CACHE_CONTROL) &&
+        agw_headers_add_id(h, AGW_HDR_CACHE_CONTROL,
+                           extended ? AGW_STR("private, no-cache") : AGW_STR("no-cache")))
+        return AGW_ENOMEM;
+    return agw_headers_set(h, AGW_STR("etag"), tag);
 }
 
 void agw_exchange_send_card(struct agw_exchange *x)
@@ -70,26 +152,36 @@ void agw_exchange_send_card(struct agw_exchange *x)
     struct agw_str card;
     struct agw_chain data;
     agw_chain_init(&data);
-    x->is_card = false;
+    x->agent->is_card = false;
     if (rewrite(x, &card, &err)) {
         agw_warn("a2a", "agent card of %.*s: %s", AGW_STRF(x->ctx.backend->name), err.text);
         agw_exchange_fail(x, 502, "the agent card is not valid");
         return;
     }
-    if (agw_chain_copy(&data, &x->worker->loop.blocks, card.p, card.n)) {
+    if (card_head(x, card) || agw_chain_copy(&data, &x->worker->loop.blocks, card.p, card.n)) {
         agw_exchange_fail(x, 503, "out of memory");
         return;
     }
-    /* They speak of the bytes that the agent sent. */
-    agw_headers_remove(&x->resp->headers, AGW_STR("etag"));
-    agw_headers_remove(&x->resp->headers, AGW_STR("content-digest"));
-    agw_headers_remove(&x->resp->headers, AGW_STR("repr-digest"));
-    x->resp->length = (int64_t)card.n;
-    x->bytes_out = card.n;
+    bool bare = x->status == 304;
+    x->bytes_out = bare ? 0 : card.n;
     x->resp_head = true;
-    if (agw_stream_write_head(x->down, x->resp, false) == 0 && agw_stream_write_body(x->down, &data) == 0)
+    if (agw_stream_write_head(x->down, x->resp, bare) == 0 && !bare &&
+        agw_stream_write_body(x->down, &data) == 0)
         agw_stream_write_end(x->down, NULL);
     agw_chain_clear(&data);
+}
+
+int agw_exchange_agent_reply(struct agw_exchange *x, struct agw_msg *m, struct agw_str *body)
+{
+    if (!x->agent || m->status < 400 || !x->reason)
+        return 0;
+    struct agw_str text = agw_a2a_error_body(&x->agent->watch, m->status, agw_str_c(x->reason), x->ctx.arena);
+    if (!text.p)
+        return AGW_ENOMEM;
+    if (text.n == 0)
+        return 0; /* gRPC's, or no call */
+    *body = text;
+    return agw_headers_set_id(&m->headers, AGW_HDR_CONTENT_TYPE, AGW_STR("application/json"));
 }
 
 /* --- MCP --- */

@@ -94,7 +94,8 @@ void agw_exchange_end(struct agw_exchange *x, int close_code)
     agw_exchange_account(x, close_code);
     agw_chain_clear(&x->held);
     agw_chain_clear(&x->replay);
-    agw_chain_clear(&x->card);
+    if (x->agent)
+        agw_chain_clear(&x->agent->card);
     agw_snapshot_unpin(x->snap, x->worker->loop.index);
     x->down = NULL;
     x->magic = 0;
@@ -144,7 +145,6 @@ void agw_exchange_start(struct agw_worker *w, struct agw_server_conn *c, struct 
     x->start_wall_ns = w->loop.wall_ns;
     agw_chain_init(&x->held);
     agw_chain_init(&x->replay);
-    agw_chain_init(&x->card);
     agw_timer_init(&x->request_timer, on_request_timeout);
     agw_timer_init(&x->backend_timer, on_backend_timeout);
     x->ctx.arena = s->arena;

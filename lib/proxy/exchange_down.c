@@ -79,8 +79,8 @@ void agw_exchange_mirror(struct agw_exchange *x)
 static void on_body(struct agw_stream *s, struct agw_chain *data)
 {
     struct agw_exchange *x = s->owner;
-    if (x->a2a)
-        agw_a2a_watch_request(x->a2a, data);
+    if (x->agent)
+        agw_a2a_watch_request(&x->agent->watch, data);
     x->bytes_in += data->bytes;
     if (x->mirrors)
         agw_mirrors_body(x->mirrors, data);

@@ -2,6 +2,7 @@
 #ifndef AGW_PROXY_EXCHANGE_INT_H
 #define AGW_PROXY_EXCHANGE_INT_H
 
+#include "a2a/card.h"
 #include "a2a/watch.h"
 #include "grpc/message.h"
 #include "proxy/exchange.h"
@@ -42,6 +43,15 @@ struct agw_exchange_pause {
     struct agw_stream *left; /* whose answer is not passed on; NULL: none */
 };
 
+/* Made when the backend is an A2A agent. */
+struct agw_exchange_agent {
+    struct agw_a2a_watch watch;
+    struct agw_a2a_base base;  /* of a card */
+    struct agw_str none_match; /* the client's If-None-Match: about our bytes of a card, not the agent's */
+    struct agw_chain card;     /* being collected */
+    bool is_card;              /* the answer is a card to rewrite */
+};
+
 struct agw_exchange {
     uint32_t magic;
     enum agw_step step;
@@ -63,8 +73,7 @@ struct agw_exchange {
     struct agw_chain replay; /* request body sent so far, while a second try is possible */
     struct agw_headers *req_trailers;
     size_t up_credit, down_credit; /* body bytes forwarded and not yet given back to their reader */
-    size_t credited;       /* bytes at the front of |held| that count in up_credit or were given back */
-    struct agw_chain card; /* an agent card being collected */
+    size_t credited; /* bytes at the front of |held| that count in up_credit or were given back */
 
     struct agw_timer request_timer, backend_timer;
     uint64_t start_ns, start_wall_ns;
@@ -77,7 +86,7 @@ struct agw_exchange {
     int status;                            /* sent to the client; 0: none yet */
     const char *reason;                    /* of the gateway's own answer, static text */
     struct agw_str mcp_method, mcp_target; /* for the log */
-    struct agw_a2a_watch *a2a;             /* NULL: the backend is no agent, or there was no memory to look */
+    struct agw_exchange_agent *agent;      /* NULL: the backend is no agent */
 
     bool req_end;     /* the request is here to its end */
     bool req_sent;    /* and handed to the upstream to its end */
@@ -88,7 +97,6 @@ struct agw_exchange {
     bool no_replay;   /* the body was too large to keep, or an answer came */
     bool idempotent;  /* may be sent again though it may have been received */
     bool grpc;        /* the client speaks gRPC */
-    bool is_card;     /* the answer is an agent card to rewrite */
     bool leaving;     /* the answer is complete and nobody waits for the rest of the request */
     bool running;     /* inside agw_exchange_run */
 };
@@ -147,11 +155,15 @@ enum agw_step_result agw_exchange_delay(struct agw_exchange *x);
 void agw_exchange_pause_cancel(struct agw_exchange *x);
 
 /* --- agents.c: agent cards, what calls are about --- */
-/* The backend is an agent: its calls are looked at from now on. */
-void agw_exchange_a2a(struct agw_exchange *x);
-bool agw_exchange_wants_card(const struct agw_exchange *x);
-void agw_exchange_collect_card(struct agw_exchange *x, struct agw_chain *data);
+/* The backend is an agent: its calls are looked at from now on. AGW_ENOMEM. */
+int agw_exchange_agent_begin(struct agw_exchange *x);
+/* The agent's final head is here. True: a card follows, which is collected; nothing goes out yet. */
+bool agw_exchange_agent_head(struct agw_exchange *x);
+/* Looks at a piece of the answer. True: it was a card's and is kept. */
+bool agw_exchange_agent_body(struct agw_exchange *x, struct agw_chain *data);
 void agw_exchange_send_card(struct agw_exchange *x);
+/* Makes the gateway's own error |m| one in the call's binding (A2A 1.0 sections 9.5 and 11.6). AGW_ENOMEM. */
+int agw_exchange_agent_reply(struct agw_exchange *x, struct agw_msg *m, struct agw_str *body);
 
 /* --- grpc.c: all do nothing, or answer 0 or false, for exchanges that are not gRPC's --- */
 void agw_exchange_grpc_begin(struct agw_exchange *x);

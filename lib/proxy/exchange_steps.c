@@ -2,6 +2,7 @@
 #include "http/date.h"
 #include "http/path.h"
 #include "proxy/exchange_int.h"
+#include "proxy/gateway.h"
 #include "route/match.h"
 
 static struct agw_timer_wheel *timers(struct agw_exchange *x)
@@ -21,11 +22,17 @@ static bool idempotent(enum agw_method m)
            m == AGW_METHOD_DELETE || m == AGW_METHOD_TRACE;
 }
 
-/* Appends the client to X-Forwarded-For and says which scheme it used, for backends and for agent cards. */
+/* Appends the client to X-Forwarded-For and says which scheme it used, for backends and for agent cards. What
+ * such fields say counts if a proxy of ours sent them; anybody else may not write them. */
 static int add_forwarded(struct agw_exchange *x)
 {
     char ip[AGW_ADDR_TEXT];
     struct agw_headers *h = &x->req->headers;
+    if (!agw_cidrs_have(&x->worker->gateway->options.trusted, x->ctx.client)) {
+        agw_headers_remove_id(h, AGW_HDR_X_FORWARDED_FOR);
+        agw_headers_remove_id(h, AGW_HDR_X_FORWARDED_HOST);
+        agw_headers_remove_id(h, AGW_HDR_X_FORWARDED_PROTO);
+    }
     struct agw_header *seen = agw_headers_get(h, AGW_HDR_X_FORWARDED_FOR);
     struct agw_str client = agw_str(ip, agw_addr_format_ip(x->ctx.client, ip));
     struct agw_str value =
@@ -161,11 +168,8 @@ enum agw_step_result agw_step_backend_policy(struct agw_exchange *x)
         say_continue(x);
         return agw_exchange_mcp(x) ? agw_exchange_fail(x, 503, "out of memory") : AGW_STEP_DONE;
     }
-    if (b->is_a2a)
-        agw_exchange_a2a(x);
-    x->is_card = agw_exchange_wants_card(x);
-    if (x->is_card) /* it is to be read here */
-        agw_headers_remove_id(&x->req->headers, AGW_HDR_ACCEPT_ENCODING);
+    if (b->is_a2a && agw_exchange_agent_begin(x))
+        return agw_exchange_fail(x, 503, "out of memory");
     return agw_exchange_next(x, AGW_STEP_CONNECT);
 }
 
@@ -244,8 +248,6 @@ enum agw_step_result agw_step_respond(struct agw_exchange *x)
 {
     x->ctx.resp = x->resp;
     const char *why = NULL;
-    if (x->a2a)
-        agw_a2a_watch_head(x->a2a, x->resp);
     int refused = x->upgrade_due ? agw_exchange_upgrade_answer(x, &why) : 0;
     if (refused)
         return agw_exchange_fail(x, refused, why);
@@ -253,9 +255,8 @@ enum agw_step_result agw_step_respond(struct agw_exchange *x)
     x->status = x->resp->status;
     if (x->grpc && x->resp_end)
         agw_exchange_grpc_note(x, &x->resp->headers);
-    if (x->is_card && x->status == 200 && !x->resp_end)
+    if (x->agent && agw_exchange_agent_head(x))
         return agw_exchange_next(x, AGW_STEP_RELAY);
-    x->is_card = false;
     x->resp_head = true;
     agw_stream_write_head(x->down, x->resp, x->resp_end && !x->upgraded);
     if (x->upgraded && x->resp_end)
@@ -296,7 +297,7 @@ enum agw_step_result agw_step_reply(struct agw_exchange *x)
     x->ctx.resp = m;
     if (m)
         agw_exchange_response(x); /* a route's header filters are for all its answers */
-    if (!m || agw_exchange_grpc_reply(x, m, &body) ||
+    if (!m || agw_exchange_agent_reply(x, m, &body) || agw_exchange_grpc_reply(x, m, &body) ||
         agw_chain_copy(&data, &x->worker->loop.blocks, body.p, body.n)) {
         agw_chain_clear(&data);
         x->broken = AGW_ENOMEM;

@@ -44,13 +44,9 @@ static void on_body(struct agw_stream *s, struct agw_chain *data)
 {
     struct agw_exchange *x = s->owner;
     size_t n = data->bytes;
-    if (x->is_card) {
-        agw_exchange_collect_card(x, data);
+    if (x->agent && agw_exchange_agent_body(x, data))
         return;
-    }
     x->bytes_out += n;
-    if (x->a2a)
-        agw_a2a_watch_answer(x->a2a, data);
     if (agw_stream_write_body(x->down, data))
         return; /* the client's stream is broken and will say so */
     x->down_credit += n;
@@ -69,7 +65,7 @@ static void on_end(struct agw_stream *s, struct agw_headers *trailers)
         agw_exchange_judge(x, agw_judge_trailers(trailers));
     if (x->grpc)
         agw_exchange_grpc_note(x, trailers);
-    if (x->is_card)
+    if (x->agent && x->agent->is_card)
         agw_exchange_send_card(x);
     else
         agw_stream_write_end(x->down, trailers);

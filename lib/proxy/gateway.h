@@ -9,6 +9,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include "event/memory.h"
+#include "net/cidr.h"
 #include "proxy/worker.h"
 
 /* What is above is closed at once, so that descriptors and memory last. */
@@ -21,6 +22,7 @@ struct agw_gateway_options {
     struct agw_metrics_registry *metrics;
     struct agw_access_log *access_log; /* NULL: off */
     unsigned char session_key[32];     /* seals MCP session ids */
+    struct agw_cidrs trusted;          /* peers whose X-Forwarded fields count; outlive the gateway */
     struct agw_client_limits
         client; /* of each worker, to each endpoint; without conns_max: the default ones */
 };

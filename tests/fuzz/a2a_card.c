@@ -26,10 +26,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct agw_arena arena;
     struct agw_error err;
     agw_arena_init(&arena, 4096, 0);
-    if (agw_a2a_rewrite_card(in, &base, &arena, &out, &err) == 0)
+    if (agw_a2a_rewrite_card(in, false, &base, &arena, &out, &err) == 0)
         check_card(out);
-    if (agw_a2a_is_card_path(in))
-        agw_check(agw_a2a_card_base(in).n + sizeof "/.well-known/agent.json" - 1 <= size);
+    struct agw_a2a_base paths;
+    if (agw_a2a_card_paths(in, in, &paths))
+        agw_check(paths.path.n + sizeof "/v1/card" - 1 <= size);
+    agw_a2a_call_paths(in, agw_str(in.p, size / 2), &paths);
+    agw_check(paths.path.n <= size && paths.backend_path.n <= size / 2);
+    if (agw_a2a_rewrite_card(in, true, &base, &arena, &out, &err) == 0)
+        agw_check(out.n > 0);
     agw_arena_free(&arena);
     return 0;
 }

@@ -138,7 +138,12 @@ def test_cards_of_a_scripted_agent(start_gateway, start_upstream, protocol, path
     ]
     assert found["documentationUrl"] == "https://docs.example/old" and found["name"] == "old"
     assert int(answer.get("content-length") or len(answer.body)) == len(answer.body)
-    assert answer.get("etag") is None
+    tag = answer.get("etag")
+    assert tag and tag != '"abc"' and answer.get("cache-control") == "no-cache"
+    again = ask(port, path="/agents/hello" + path, host="gw.example", headers={"If-None-Match": f'"abc", W/{tag}'})
+    assert (again.status, again.body, again.get("etag")) == (304, b"", tag)
+    other = ask(port, path="/agents/hello" + path, host="other.example", headers={"If-None-Match": tag})
+    assert other.status == 200 and other.json()["url"].startswith("http://other.example/") and other.get("etag") != tag
 
 
 def test_signed_card_does_not_keep_a_signature_that_no_longer_holds(start_gateway, start_upstream):
@@ -171,3 +176,71 @@ def test_agent_that_is_marked_later(start_gateway, start_upstream):
     assert ask(port, path="/agents/hello" + CARD).json()["url"] == url
     gateway.apply(agent_objects(port, upstream.port))
     eventually(lambda: "/agents/hello" in ask(port, path="/agents/hello" + CARD).json()["url"])
+
+
+def test_extended_cards(start_gateway, start_upstream):
+    """On their own and as the result of a call, in the spellings of both versions."""
+    upstream = start_upstream()
+    here = f"http://127.0.0.1:{upstream.port}"
+    card = {"name": "x", "supportedInterfaces": [{"url": f"{here}/rpc", "protocolBinding": "JSONRPC"}]}
+    body = [("Content-Type", "application/json")]
+
+    def call(request, stream):
+        asked = json.loads(request.body)
+        if asked["params"].get("none"):
+            stream.respond(200, json.dumps({"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32007, "message": here}}), body)
+        else:
+            stream.respond(200, json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": card}), body)
+
+    upstream.on("/rpc", call)
+    for path in ("/extendedAgentCard", "/v1/card"):
+        upstream.on(path, lambda request, stream: stream.respond(200, json.dumps(card), body))
+    port = free_port()
+    start_gateway(agent_objects(port, upstream.port))
+    url = "http://gw.example/agents/hello/rpc"
+    for path in ("/extendedAgentCard", "/v1/card"):
+        answer = ask(port, path="/agents/hello" + path, host="gw.example")
+        assert answer.json()["supportedInterfaces"][0]["url"] == url
+        assert answer.get("cache-control") == "private, no-cache"
+    for method in ("GetExtendedAgentCard", "agent/getAuthenticatedExtendedCard"):
+        for params in ({}, {"none": True}):
+            message = json.dumps({"jsonrpc": "2.0", "id": 7, "method": method, "params": params}).encode()
+            headers = {"Content-Type": "application/json"}
+            answer = ask(port, "POST", "/agents/hello/rpc", headers, message, host="gw.example").json()
+            assert answer["id"] == 7
+            assert params or answer["result"]["supportedInterfaces"][0]["url"] == url
+            assert not params or answer["error"]["message"] == here
+
+
+@pytest.mark.parametrize("trusted", ["private", "127.0.0.1", "10.0.0.0/8", "none"])
+def test_only_proxies_of_ours_say_where_the_client_came_to(start_gateway, start_upstream, trusted):
+    upstream = start_upstream()
+    upstream.on(CARD, lambda request, stream: stream.respond(200, json.dumps({"url": f"http://127.0.0.1:{upstream.port}/"})))
+    port = free_port()
+    start_gateway(*agent_objects(port, upstream.port), args=("--trusted-proxies", trusted))
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "door.example, inner", "X-Forwarded-For": "192.0.2.7"}
+    found = ask(port, path="/agents/hello" + CARD, headers=headers, host="gw.example").json()["url"]
+    ask(port, path="/agents/hello/x", headers=headers, host="gw.example")
+    seen = upstream.requests[-1].get
+    if trusted in ("private", "127.0.0.1"):
+        assert found == "https://door.example/agents/hello/"
+        assert seen("x-forwarded-for") == "192.0.2.7, 127.0.0.1"
+    else:
+        assert found == "http://gw.example/agents/hello/"
+        assert (seen("x-forwarded-for"), seen("x-forwarded-proto")) == ("127.0.0.1", "http")
+        assert seen("x-forwarded-host") is None
+
+
+def test_the_gateways_own_errors_are_the_bindings(start_gateway):
+    port = free_port()
+    gateway = start_gateway(agent_objects(port, free_port()))
+    message = json.dumps({"jsonrpc": "2.0", "id": "a-7", "method": "SendMessage", "params": {}}).encode()
+    answer = ask(port, "POST", "/agents/hello", {"Content-Type": "application/json"}, message)
+    assert answer.status == 503 and answer.get("content-type") == "application/json"
+    found = answer.json()
+    assert (found["id"], found["error"]["code"], found["jsonrpc"]) == ("a-7", -32603, "2.0")
+    assert found["error"]["message"] == "the backend refused the connection"
+    answer = ask(port, path="/agents/hello/tasks/7")
+    assert answer.status == 503
+    assert (answer.json()["error"]["code"], answer.json()["error"]["status"]) == (503, "UNAVAILABLE")
+    eventually(lambda: gateway.metric("agentgateway_a2a_requests_total", method="GetTask") == 1)

@@ -27,7 +27,7 @@ static void assert_rewritten(const struct agw_a2a_base *b, const char *card, con
 {
     struct agw_str got;
     struct agw_error err = {0};
-    int rc = agw_a2a_rewrite_card(agw_str_c(card), b, &arena, &got, &err);
+    int rc = agw_a2a_rewrite_card(agw_str_c(card), false, b, &arena, &got, &err);
     if (rc != 0)
         print_error("%s: %s\n", card, err.text);
     assert_int_equal(rc, 0);
@@ -37,17 +37,69 @@ static void assert_rewritten(const struct agw_a2a_base *b, const char *card, con
     assert_memory_equal(got.p, want, got.n);
 }
 
-static void paths(void **state)
+static void paths_of_cards(void **state)
 {
-    assert_true(agw_a2a_is_card_path(AGW_STR("/.well-known/agent-card.json")));
-    assert_true(agw_a2a_is_card_path(AGW_STR("/a/b/.well-known/agent.json?x=/y")));
-    assert_false(agw_a2a_is_card_path(AGW_STR("/.well-known/agent-card.json/")));
-    assert_false(agw_a2a_is_card_path(AGW_STR("/x.well-known/agent.json")));
-    assert_false(agw_a2a_is_card_path(AGW_STR("/?/.well-known/agent.json")));
-    assert_false(agw_a2a_is_card_path(AGW_STR("")));
-    assert_true(agw_str_eq(agw_a2a_card_base(AGW_STR("/a/b/.well-known/agent.json?x")), AGW_STR("/a/b")));
-    assert_true(agw_str_eq(agw_a2a_card_base(AGW_STR("/.well-known/agent-card.json")), AGW_STR("")));
-    assert_true(agw_str_eq(agw_a2a_card_base(AGW_STR("/other?q")), AGW_STR("/other")));
+    static const struct {
+        const char *path, *backend_path, *want, *backend_want; /* want NULL: no card */
+    } cases[] = {
+        {"/agents/a/.well-known/agent-card.json", "/.well-known/agent-card.json", "/agents/a", ""},
+        {"/a/.well-known/agent.json?x=/y", "/a/b/.well-known/agent.json?x=/y", "/a", "/a/b"},
+        {"/a/extendedAgentCard", "/tenant/extendedAgentCard", "/a", "/tenant"},
+        {"/a/v1/card", "/v1/card", "/a", ""},
+        {"/card-of-a", "/.well-known/agent-card.json", "/card-of-a", ""},
+        {"/.well-known/agent-card.json/", "/.well-known/agent-card.json/", NULL, NULL},
+        {"/x", "/x.well-known/agent.json", NULL, NULL},
+        {"/?/.well-known/agent.json", "/?/.well-known/agent.json", NULL, NULL},
+        {"", "", NULL, NULL},
+    };
+    for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {
+        struct agw_a2a_base b = {0};
+        bool card = agw_a2a_card_paths(agw_str_c(cases[i].path), agw_str_c(cases[i].backend_path), &b);
+        assert_int_equal(card, cases[i].want != NULL);
+        assert_true(agw_str_eq(b.path, agw_str_c(cases[i].want)));
+        assert_true(agw_str_eq(b.backend_path, agw_str_c(cases[i].backend_want)));
+    }
+}
+
+static void paths_of_calls(void **state)
+{
+    static const struct {
+        const char *path, *backend_path, *want, *backend_want;
+    } cases[] = {
+        {"/agents/a", "/", "/agents/a", "/"},
+        {"/agents/a/rpc?q", "/rpc?q", "/agents/a", ""},
+        {"/agents/a/v2/rpc", "/svc/v2/rpc", "/agents/a", "/svc"},
+        {"/same/rpc", "/same/rpc", "", ""},
+        {"/x/arpc", "/y/brpc", "/x/arpc", "/y/brpc"},
+        {"", "", "", ""},
+    };
+    for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {
+        struct agw_a2a_base b;
+        agw_a2a_call_paths(agw_str_c(cases[i].path), agw_str_c(cases[i].backend_path), &b);
+        if (!agw_str_eq(b.path, agw_str_c(cases[i].want)) ||
+            !agw_str_eq(b.backend_path, agw_str_c(cases[i].backend_want)))
+            fail_msg("%s: %.*s, %.*s", cases[i].path, AGW_STRF(b.path), AGW_STRF(b.backend_path));
+    }
+}
+
+static void cards_in_jsonrpc(void **state)
+{
+    static const struct {
+        const char *message, *want;
+    } cases[] = {
+        {"{\"id\":1,\"result\":{\"signatures\":[],\"url\":\"http://a/rpc\"},\"url\":\"http://a/\"}",
+         "{\"id\":1,\"result\":{\"url\":\"https://gw.example:8443/agents/hello/rpc\"},\"url\":\"http://a/"
+         "\"}"},
+        {"{\"id\":1,\"error\":{\"code\":-32007}}", "{\"id\":1,\"error\":{\"code\":-32007}}"},
+    };
+    struct agw_str got;
+    for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {
+        assert_int_equal(agw_a2a_rewrite_card(agw_str_c(cases[i].message), true, &base, &arena, &got, NULL),
+                         0);
+        assert_true(agw_str_eq(got, agw_str_c(cases[i].want)));
+    }
+    assert_int_equal(agw_a2a_rewrite_card(AGW_STR("{\"result\":7}"), true, &base, &arena, &got, NULL),
+                     AGW_EINVAL);
 }
 
 static void cards_of_0_3(void **state)
@@ -131,7 +183,7 @@ static void bad_cards(void **state)
     for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {
         struct agw_str got = AGW_STR("kept");
         struct agw_error err = {0};
-        int rc = agw_a2a_rewrite_card(agw_str_c(cases[i]), &base, &arena, &got, &err);
+        int rc = agw_a2a_rewrite_card(agw_str_c(cases[i]), false, &base, &arena, &got, &err);
         if (rc != AGW_EINVAL)
             print_error("%s\n", cases[i]);
         assert_int_equal(rc, AGW_EINVAL);
@@ -149,7 +201,7 @@ static void out_of_memory(void **state)
         struct agw_str got;
         agw_arena_init(&a, 256, 0);
         failmalloc_at(n);
-        int rc = agw_a2a_rewrite_card(card, &base, &a, &got, NULL);
+        int rc = agw_a2a_rewrite_card(card, false, &base, &a, &got, NULL);
         bool reached = failmalloc_count() >= n;
         failmalloc_at(0);
         assert_int_equal(rc, reached ? AGW_ENOMEM : 0);
@@ -162,7 +214,9 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths),
+        cmocka_unit_test(paths_of_cards),
+        cmocka_unit_test(paths_of_calls),
+        cmocka_unit_test_setup_teardown(cards_in_jsonrpc, setup, teardown),
         cmocka_unit_test(cards_of_0_3),
         cmocka_unit_test(cards_of_1_0),
         cmocka_unit_test(interface_paths_are_relative_to_the_backend),

@@ -71,7 +71,7 @@ static const char usage[] =
     "  XDS_AUTH_TOKEN, XDS_ROOT_CA   files: bearer token, roots (SYSTEM: the system's)\n"
     "  CLUSTER_ID, XDS_HEADER_name   sent with each stream\n"
     "  XDS_STATE_FILE   keeps the last accepted configuration for a start without control plane\n"
-    "  SESSION_KEY      64 hex digits that seal MCP session ids; give all replicas the same\n"
+    "  SESSION_KEY      64 hex digits that seal MCP session ids and task ids; give all replicas the same\n"
     "\n"
     "Signals: SIGHUP reads the manifests again and reopens the access log; SIGTERM and SIGINT drain and "
     "end.\n";

@@ -49,7 +49,8 @@ static void write_jsonrpc(struct agw_json_writer *w, const struct agw_a2a_found 
     write_id(w, f);
     agw_json_key(w, AGW_STR("error"));
     agw_json_begin_object(w);
-    agw_json_put_int(w, "code", status < 500 ? -32600 : -32603); /* invalid request, internal error */
+    /* task not found, invalid request, internal error */
+    agw_json_put_int(w, "code", status == 404 ? -32001 : status < 500 ? -32600 : -32603);
     agw_json_put_string(w, "message", message);
     agw_json_end_object(w);
 }

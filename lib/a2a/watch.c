@@ -38,19 +38,23 @@ static struct agw_str first_of(struct agw_str a, struct agw_str b)
     return a.n > 0 ? a : b;
 }
 
+struct agw_a2a_call agw_a2a_watch_call(const struct agw_a2a_watch *w)
+{
+    struct agw_a2a_call call = w->call;
+    if (call.binding == AGW_A2A_JSONRPC)
+        call.method = agw_a2a_method_find(agw_a2a_text(&w->request.found.method), &call.old);
+    return call;
+}
+
 bool agw_a2a_watch_asks_card(const struct agw_a2a_watch *w)
 {
-    bool old;
-    return w->call.binding == AGW_A2A_JSONRPC &&
-           agw_a2a_method_find(agw_a2a_text(&w->request.found.method), &old) == AGW_A2A_GET_EXTENDED_CARD;
+    return w->call.binding == AGW_A2A_JSONRPC && agw_a2a_watch_call(w).method == AGW_A2A_GET_EXTENDED_CARD;
 }
 
 struct agw_a2a_summary agw_a2a_watch_summary(const struct agw_a2a_watch *w)
 {
     const struct agw_a2a_found *asked = &w->request.found, *told = &w->answer.found;
-    struct agw_a2a_call call = w->call;
-    if (call.binding == AGW_A2A_JSONRPC)
-        call.method = agw_a2a_method_find(agw_a2a_text(&asked->method), &call.old);
+    struct agw_a2a_call call = agw_a2a_watch_call(w);
     return (struct agw_a2a_summary){
         .method = agw_a2a_method_name(&call),
         .task = first_of(call.task, first_of(agw_a2a_text(&told->task), agw_a2a_text(&asked->task))),

@@ -25,6 +25,8 @@ void agw_a2a_watch_request(struct agw_a2a_watch *w, const struct agw_chain *data
 /* The agent's final head: its body follows. */
 void agw_a2a_watch_head(struct agw_a2a_watch *w, const struct agw_msg *resp);
 void agw_a2a_watch_answer(struct agw_a2a_watch *w, const struct agw_chain *data);
+/* The call with its method, as far as it is known by now. */
+struct agw_a2a_call agw_a2a_watch_call(const struct agw_a2a_watch *w);
 /* True if the call is JSON-RPC's for the extended card: the result is a card. */
 bool agw_a2a_watch_asks_card(const struct agw_a2a_watch *w);
 struct agw_a2a_summary agw_a2a_watch_summary(const struct agw_a2a_watch *w);

@@ -236,3 +236,26 @@ struct agw_str agw_percent_decode(struct agw_str s, bool form, struct agw_arena 
     }
     return agw_str(out, n);
 }
+
+static bool is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+struct agw_str agw_percent_encode(struct agw_str s, struct agw_arena *arena)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char *out = agw_arena_alloc(arena, 3 * s.n);
+    size_t n = 0;
+    for (size_t i = 0; out && i < s.n; i++) {
+        if (is_unreserved(s.p[i])) {
+            out[n++] = s.p[i];
+            continue;
+        }
+        out[n++] = '%';
+        out[n++] = digits[(unsigned char)s.p[i] >> 4];
+        out[n++] = digits[(unsigned char)s.p[i] & 15];
+    }
+    return agw_str(out, n);
+}

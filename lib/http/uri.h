@@ -29,5 +29,7 @@ bool agw_query_get(struct agw_str query, struct agw_str name, struct agw_arena *
 /* Percent-decodes (and '+' to space with |form|). p is NULL for bad escapes or no memory; |s| itself if
  * there is nothing to decode. */
 struct agw_str agw_percent_decode(struct agw_str s, bool form, struct agw_arena *arena);
+/* Percent-encodes all but unreserved characters (section 2.3): one path segment. p is NULL: no memory. */
+struct agw_str agw_percent_encode(struct agw_str s, struct agw_arena *arena);
 
 #endif

@@ -8,6 +8,7 @@
 #include "http/date.h"
 #include "http/uri.h"
 #include "proxy/exchange_int.h"
+#include "proxy/gateway.h"
 
 /* --- A2A --- */
 /* Cards are a few kilobytes; one with hundreds of skills stays below this. */
@@ -25,50 +26,189 @@ static void ask_for_all(struct agw_exchange *x)
     agw_headers_remove(h, AGW_STR("range"));
 }
 
+static struct agw_exchange_agent *agent_of(struct agw_exchange *x)
+{
+    if (x->agent)
+        return x->agent;
+    x->agent = agw_arena_zalloc(x->ctx.arena, sizeof(*x->agent));
+    if (!x->agent)
+        return NULL;
+    agw_chain_init(&x->agent->body);
+    agw_a2a_watch_init(&x->agent->watch, x->req);
+    agw_a2a_watch_request(&x->agent->watch, &x->held);
+    return x->agent;
+}
+
+void agw_exchange_agent_free(struct agw_exchange *x)
+{
+    if (!x->agent)
+        return;
+    agw_chain_clear(&x->agent->body);
+    if (x->agent->relay)
+        agw_a2a_relay_free(x->agent->relay);
+}
+
 int agw_exchange_agent_begin(struct agw_exchange *x)
 {
-    struct agw_exchange_agent *a = x->agent = agw_arena_zalloc(x->ctx.arena, sizeof(*a));
+    struct agw_exchange_agent *a = agent_of(x);
     if (!a)
         return AGW_ENOMEM;
-    agw_chain_init(&a->card);
-    agw_a2a_watch_init(&a->watch, x->req);
-    agw_a2a_watch_request(&a->watch, &x->held);
-    a->is_card =
+    bool card =
         x->req->method == AGW_METHOD_GET && agw_a2a_card_paths(x->ctx.original_path, x->req->path, &a->base);
-    if (a->is_card)
+    a->answer = card ? AGW_AGENT_CARD : AGW_AGENT_PASS;
+    if (card)
         ask_for_all(x);
-    if (a->is_card || a->watch.call.binding != AGW_A2A_NONE) /* it is to be read here */
+    if (card || a->watch.call.binding != AGW_A2A_NONE) /* it is to be read here */
         agw_headers_remove_id(&x->req->headers, AGW_HDR_ACCEPT_ENCODING);
     return 0;
+}
+
+/* --- several agents, or replicas of one --- */
+
+/* True if a later call could go to another agent or replica than this one. A service may get replicas at any
+ * time. */
+static bool shared(const struct agw_exchange *x)
+{
+    const struct agw_route *r = x->ctx.route;
+    for (uint32_t i = 0; i < r->backend_count; i++) {
+        const struct agw_backend *b = agw_snapshot_backend(x->snap, r->backends[i].backend);
+        if (b->is_a2a && (r->backend_count > 1 || b->endpoint_count > 1 || b->kind == AGW_BACKEND_SERVICE))
+            return true;
+    }
+    return false;
+}
+
+/* The reference to the agent that |owner| is; NULL: it is none of this route's. */
+static const struct agw_backend_ref *find_owner(const struct agw_exchange *x,
+                                                const struct agw_a2a_owner *owner)
+{
+    const struct agw_route *r = x->ctx.route;
+    for (uint32_t i = 0; i < r->backend_count; i++) {
+        const struct agw_backend *b = agw_snapshot_backend(x->snap, r->backends[i].backend);
+        if (b->is_a2a && agw_a2a_agent_hash(b->key) == owner->agent)
+            return &r->backends[i];
+    }
+    return NULL;
+}
+
+bool agw_exchange_agent_holds(struct agw_exchange *x)
+{
+    if (x->agent && x->agent->collecting)
+        return true;
+    struct agw_exchange_agent *a = shared(x) ? agent_of(x) : NULL;
+    if (!a || (a->watch.call.binding != AGW_A2A_JSONRPC && a->watch.call.binding != AGW_A2A_REST))
+        return false;
+    a->relay = agw_arena_alloc(x->ctx.arena, sizeof(*a->relay));
+    if (!a->relay)
+        return false; /* it goes anywhere, or has no memory there, either */
+    agw_a2a_relay_init(a->relay, x->worker->gateway->task_ids, &x->worker->loop.blocks);
+    a->collecting = true;
+    agw_exchange_say_continue(x);
+    return true;
+}
+
+int agw_exchange_agent_find(struct agw_exchange *x, const char **ret_why)
+{
+    struct agw_exchange_agent *a = x->agent;
+    struct agw_a2a_call call = agw_a2a_watch_call(&a->watch);
+    struct agw_a2a_claim claim = {.by = AGW_A2A_CLAIM_NONE};
+    a->collecting = false;
+    *ret_why = "out of memory";
+    if (agw_a2a_relay_request(a->relay, &call, &x->held, &claim) ||
+        agw_a2a_path_up(a->relay->key, &call, x->req->path, x->ctx.arena, &claim, &x->req->path))
+        return 503;
+    x->credited = x->held.bytes; /* the client was given credit for all that it sent */
+    if (x->req->length != 0)
+        x->req->length = (int64_t)x->held.bytes;
+    if (claim.by == AGW_A2A_CLAIM_NONE)
+        return 0;
+    a->ref = find_owner(x, &claim.owner);
+    a->replica = claim.owner.replica;
+    *ret_why = "the task's agent is not served here";
+    return a->ref ? 0 : 404;
+}
+
+void agw_exchange_agent_collect(struct agw_exchange *x, struct agw_chain *data)
+{
+    size_t n = data->bytes;
+    if (x->held.bytes + n > AGW_A2A_REQUEST_MAX)
+        agw_exchange_fail(x, 413, "the message is too large to be routed");
+    else if (agw_chain_move(&x->held, data))
+        agw_exchange_fail(x, 503, "out of memory");
+    else {
+        agw_stream_consume(x->down, n);
+        return;
+    }
+    x->agent->collecting = false;
+    agw_exchange_run(x);
+}
+
+/* --- answers --- */
+
+static void map_answer(struct agw_exchange *x)
+{
+    struct agw_exchange_agent *a = x->agent;
+    struct agw_str type = agw_headers_value(&x->resp->headers, AGW_HDR_CONTENT_TYPE);
+    struct agw_a2a_owner owner = {agw_a2a_agent_hash(x->ctx.backend->key), agw_balance_token(x->endpoint)};
+    agw_a2a_relay_answer(a->relay, &owner, a->watch.call.binding == AGW_A2A_JSONRPC);
+    if (agw_str_starts(type, AGW_STR("text/event-stream")))
+        a->answer = AGW_AGENT_EVENTS;
+    else if (agw_str_starts(type, AGW_STR("application/json")) ||
+             agw_str_starts(type, AGW_STR("application/a2a+json")))
+        a->answer = AGW_AGENT_JSON;
+    else
+        return;
+    x->resp->length = AGW_LENGTH_UNKNOWN;
 }
 
 bool agw_exchange_agent_head(struct agw_exchange *x)
 {
     struct agw_exchange_agent *a = x->agent;
     agw_a2a_watch_head(&a->watch, x->resp);
-    if (!a->is_card && agw_a2a_watch_asks_card(&a->watch)) {
+    if (x->resp_end)
+        a->answer = AGW_AGENT_PASS;
+    else if (a->answer == AGW_AGENT_CARD && x->status != 200)
+        a->answer = AGW_AGENT_PASS;
+    else if (a->answer == AGW_AGENT_PASS && x->status == 200 && agw_a2a_watch_asks_card(&a->watch)) {
         agw_a2a_call_paths(x->ctx.original_path, x->req->path, &a->base);
-        a->is_card = true;
+        a->answer = AGW_AGENT_CARD;
+    } else if (a->answer == AGW_AGENT_PASS && a->relay)
+        map_answer(x);
+    return a->answer == AGW_AGENT_CARD || a->answer == AGW_AGENT_JSON;
+}
+
+/* False: x has failed. */
+static bool collect(struct agw_exchange *x, struct agw_chain *data)
+{
+    struct agw_exchange_agent *a = x->agent;
+    size_t n = data->bytes, max = a->answer == AGW_AGENT_CARD ? CARD_MAX : AGW_A2A_ANSWER_MAX;
+    if (a->body.bytes + n > max) {
+        agw_exchange_fail(
+            x, 502, a->answer == AGW_AGENT_CARD ? "the agent card is too large" : "the answer is too large");
+        return false;
     }
-    a->is_card = a->is_card && x->status == 200 && !x->resp_end;
-    return a->is_card;
+    if (agw_chain_move(&a->body, data)) {
+        agw_exchange_fail(x, 503, "out of memory");
+        return false;
+    }
+    agw_stream_consume(x->up, n);
+    return true;
 }
 
 bool agw_exchange_agent_body(struct agw_exchange *x, struct agw_chain *data)
 {
     struct agw_exchange_agent *a = x->agent;
-    size_t n = data->bytes;
     agw_a2a_watch_answer(&a->watch, data);
-    if (!a->is_card)
+    if (a->answer == AGW_AGENT_PASS)
         return false;
-    if (a->card.bytes + n > CARD_MAX)
-        agw_exchange_fail(x, 502, "the agent card is too large");
-    else if (agw_chain_move(&a->card, data))
-        agw_exchange_fail(x, 503, "out of memory");
-    else
-        agw_stream_consume(x->up, n);
-    if (x->step != AGW_STEP_RELAY)
-        agw_exchange_run(x);
+    if (a->answer == AGW_AGENT_EVENTS) {
+        if (agw_a2a_relay_events(a->relay, data) == 0)
+            return false;
+        agw_exchange_fail(x, 502, "the agent's events cannot be read");
+    } else if (collect(x, data)) {
+        return true;
+    }
+    agw_exchange_run(x);
     return true;
 }
 
@@ -86,13 +226,13 @@ static int rewrite(struct agw_exchange *x, struct agw_str *ret_card, struct agw_
     struct agw_str host = forwarded(x, AGW_HDR_X_FORWARDED_HOST), name, port;
     struct agw_str proto = forwarded(x, AGW_HDR_X_FORWARDED_PROTO);
     bool https = x->ctx.tls || agw_str_ieq(proto, AGW_STR("https"));
-    char *flat = agw_arena_alloc(x->ctx.arena, a->card.bytes + 1);
+    char *flat = agw_arena_alloc(x->ctx.arena, a->body.bytes + 1);
     a->base.scheme = https ? AGW_STR("https") : AGW_STR("http");
     a->base.authority =
         host.n > 0 && agw_authority_split(host, &name, &port) == 0 ? host : x->ctx.original_authority;
     if (!flat)
         return agw_error_set(err, AGW_ENOMEM, "out of memory");
-    size_t n = agw_chain_peek(&a->card, flat, a->card.bytes);
+    size_t n = agw_chain_peek(&a->body, flat, a->body.bytes);
     return agw_a2a_rewrite_card(agw_str(flat, n), agw_a2a_watch_asks_card(&a->watch), &a->base, x->ctx.arena,
                                 ret_card, err);
 }
@@ -146,29 +286,54 @@ static int card_head(struct agw_exchange *x, struct agw_str card)
     return agw_headers_set(h, AGW_STR("etag"), tag);
 }
 
-void agw_exchange_send_card(struct agw_exchange *x)
+/* The head with |data|, all of the body, and the end. */
+static void send_all(struct agw_exchange *x, struct agw_chain *data)
+{
+    bool bare = x->status == 304 || data->bytes == 0;
+    x->bytes_out = bare ? 0 : data->bytes;
+    x->resp_head = true;
+    if (agw_stream_write_head(x->down, x->resp, bare) == 0 && !bare &&
+        agw_stream_write_body(x->down, data) == 0)
+        agw_stream_write_end(x->down, NULL);
+}
+
+static void send_card(struct agw_exchange *x)
 {
     struct agw_error err = {0};
     struct agw_str card;
     struct agw_chain data;
     agw_chain_init(&data);
-    x->agent->is_card = false;
     if (rewrite(x, &card, &err)) {
         agw_warn("a2a", "agent card of %.*s: %s", AGW_STRF(x->ctx.backend->name), err.text);
         agw_exchange_fail(x, 502, "the agent card is not valid");
-        return;
+    } else if (card_head(x, card) || agw_chain_copy(&data, &x->worker->loop.blocks, card.p, card.n)) {
+        agw_exchange_fail(x, 503, "out of memory");
+    } else {
+        send_all(x, &data);
     }
-    if (card_head(x, card) || agw_chain_copy(&data, &x->worker->loop.blocks, card.p, card.n)) {
+    agw_chain_clear(&data);
+}
+
+static void send_json(struct agw_exchange *x)
+{
+    struct agw_exchange_agent *a = x->agent;
+    if (agw_a2a_relay_json(a->relay, &a->body)) {
         agw_exchange_fail(x, 503, "out of memory");
         return;
     }
-    bool bare = x->status == 304;
-    x->bytes_out = bare ? 0 : card.n;
-    x->resp_head = true;
-    if (agw_stream_write_head(x->down, x->resp, bare) == 0 && !bare &&
-        agw_stream_write_body(x->down, &data) == 0)
-        agw_stream_write_end(x->down, NULL);
-    agw_chain_clear(&data);
+    x->resp->length = (int64_t)a->body.bytes;
+    send_all(x, &a->body);
+}
+
+bool agw_exchange_agent_end(struct agw_exchange *x)
+{
+    int answer = x->agent->answer;
+    x->agent->answer = AGW_AGENT_PASS;
+    if (answer == AGW_AGENT_CARD)
+        send_card(x);
+    else if (answer == AGW_AGENT_JSON)
+        send_json(x);
+    return answer == AGW_AGENT_CARD || answer == AGW_AGENT_JSON;
 }
 
 int agw_exchange_agent_reply(struct agw_exchange *x, struct agw_msg *m, struct agw_str *body)

@@ -94,8 +94,7 @@ void agw_exchange_end(struct agw_exchange *x, int close_code)
     agw_exchange_account(x, close_code);
     agw_chain_clear(&x->held);
     agw_chain_clear(&x->replay);
-    if (x->agent)
-        agw_chain_clear(&x->agent->card);
+    agw_exchange_agent_free(x);
     agw_snapshot_unpin(x->snap, x->worker->loop.index);
     x->down = NULL;
     x->magic = 0;

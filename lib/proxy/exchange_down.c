@@ -79,9 +79,13 @@ void agw_exchange_mirror(struct agw_exchange *x)
 static void on_body(struct agw_stream *s, struct agw_chain *data)
 {
     struct agw_exchange *x = s->owner;
+    x->bytes_in += data->bytes;
     if (x->agent)
         agw_a2a_watch_request(&x->agent->watch, data);
-    x->bytes_in += data->bytes;
+    if (x->agent && x->agent->collecting) {
+        agw_exchange_agent_collect(x, data);
+        return;
+    }
     if (x->mirrors)
         agw_mirrors_body(x->mirrors, data);
     if (x->up && x->held.bytes == 0 && !x->upgrade_due) {
@@ -99,7 +103,9 @@ static void on_end(struct agw_stream *s, struct agw_headers *trailers)
     x->req_trailers = trailers;
     if (x->mirrors)
         agw_mirrors_end(x->mirrors);
-    if (x->up)
+    if (x->agent && x->agent->collecting)
+        agw_exchange_run(x);
+    else if (x->up)
         agw_exchange_push_request(x);
 }
 

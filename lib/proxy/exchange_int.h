@@ -3,6 +3,7 @@
 #define AGW_PROXY_EXCHANGE_INT_H
 
 #include "a2a/card.h"
+#include "a2a/relay.h"
 #include "a2a/watch.h"
 #include "grpc/message.h"
 #include "proxy/exchange.h"
@@ -14,6 +15,7 @@
     X(LISTENER, listener) /* by Host or SNI; 421 */                                                          \
     X(ROUTE, route)       /* 404 */                                                                          \
     X(ROUTE_POLICY, route_policy)                                                                            \
+    X(AGENT, agent)     /* of several agents, the one that owns a call's task */                             \
     X(BACKEND, backend) /* weighted choice; protocol-aware backends take over here */                        \
     X(BACKEND_POLICY, backend_policy)                                                                        \
     X(CONNECT, connect) /* pick an endpoint, open the stream, send the head */                               \
@@ -48,8 +50,13 @@ struct agw_exchange_agent {
     struct agw_a2a_watch watch;
     struct agw_a2a_base base;  /* of a card */
     struct agw_str none_match; /* the client's If-None-Match: about our bytes of a card, not the agent's */
-    struct agw_chain card;     /* being collected */
-    bool is_card;              /* the answer is a card to rewrite */
+    struct agw_chain body;     /* of the answer, being collected */
+    enum { AGW_AGENT_PASS, AGW_AGENT_CARD, AGW_AGENT_JSON, AGW_AGENT_EVENTS } answer; /* what becomes of it */
+    /* Where ids carry their owner (a2a/owner.h); relay NULL: not here. */
+    struct agw_a2a_relay *relay;
+    const struct agw_backend_ref *ref; /* the owner's; NULL: any */
+    uint64_t replica;                  /* 0: any */
+    bool collecting;                   /* the request is being held until it is whole */
 };
 
 struct agw_exchange {
@@ -127,6 +134,8 @@ AGW_STEP_LIST(X)
 
 /* --- exchange_down.c: the client's side --- */
 extern const struct agw_stream_events agw_exchange_down_events;
+/* Tells a client that waits for it to send its body. */
+void agw_exchange_say_continue(struct agw_exchange *x);
 int agw_exchange_send_body(struct agw_exchange *x, struct agw_chain *data); /* to the upstream */
 /* Sends copies of the request as it stands to the mirrors of the route and of x->ref. */
 void agw_exchange_mirror(struct agw_exchange *x);
@@ -157,11 +166,20 @@ void agw_exchange_pause_cancel(struct agw_exchange *x);
 /* --- agents.c: agent cards, what calls are about --- */
 /* The backend is an agent: its calls are looked at from now on. AGW_ENOMEM. */
 int agw_exchange_agent_begin(struct agw_exchange *x);
-/* The agent's final head is here. True: a card follows, which is collected; nothing goes out yet. */
+/* True if the request is a call whose task may belong to one of several agents: it is held until it is whole.
+ */
+bool agw_exchange_agent_holds(struct agw_exchange *x);
+/* Held to its end: finds the owner, gives the message the ids that it knows. 0, or the status to answer. */
+int agw_exchange_agent_find(struct agw_exchange *x, const char **ret_why);
+/* A piece of a request that is held. */
+void agw_exchange_agent_collect(struct agw_exchange *x, struct agw_chain *data);
+/* The agent's final head is here. True: what follows is collected; nothing goes out yet. */
 bool agw_exchange_agent_head(struct agw_exchange *x);
-/* Looks at a piece of the answer. True: it was a card's and is kept. */
+/* Looks at a piece of the answer, and maps it. True: it is kept, or x has failed. */
 bool agw_exchange_agent_body(struct agw_exchange *x, struct agw_chain *data);
-void agw_exchange_send_card(struct agw_exchange *x);
+/* The answer's end is here. True: what was collected is sent, with its end. */
+bool agw_exchange_agent_end(struct agw_exchange *x);
+void agw_exchange_agent_free(struct agw_exchange *x);
 /* Makes the gateway's own error |m| one in the call's binding (A2A 1.0 sections 9.5 and 11.6). AGW_ENOMEM. */
 int agw_exchange_agent_reply(struct agw_exchange *x, struct agw_msg *m, struct agw_str *body);
 

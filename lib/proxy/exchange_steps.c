@@ -104,12 +104,12 @@ enum agw_step_result agw_step_route(struct agw_exchange *x)
     return agw_exchange_next(x, AGW_STEP_ROUTE_POLICY);
 }
 
-/* The body is read here, whoever else may answer: the client is to send it. */
-static void say_continue(struct agw_exchange *x)
+void agw_exchange_say_continue(struct agw_exchange *x)
 {
     struct agw_msg m;
     if (!x->req->expect_continue || x->req_end || x->held.bytes > 0)
         return;
+    x->req->expect_continue = false; /* answered */
     agw_msg_init(&m, x->ctx.arena);
     m.status = 100;
     agw_stream_write_head(x->down, &m, false); /* a stream that is broken will say so */
@@ -138,13 +138,26 @@ enum agw_step_result agw_step_route_policy(struct agw_exchange *x)
     case AGW_WAIT:
         return agw_exchange_delay(x);
     default:
-        return agw_exchange_next(x, AGW_STEP_BACKEND);
+        return agw_exchange_next(x, AGW_STEP_AGENT);
     }
+}
+
+enum agw_step_result agw_step_agent(struct agw_exchange *x)
+{
+    const char *why = NULL;
+    int status = 0;
+    if (agw_exchange_agent_holds(x)) {
+        if (!x->req_end)
+            return AGW_STEP_WAIT;
+        status = agw_exchange_agent_find(x, &why);
+    }
+    return status ? agw_exchange_fail(x, status, why) : agw_exchange_next(x, AGW_STEP_BACKEND);
 }
 
 enum agw_step_result agw_step_backend(struct agw_exchange *x)
 {
-    x->ref = agw_balance_backend(x->ctx.route, &x->worker->loop.rng);
+    x->ref =
+        x->agent && x->agent->ref ? x->agent->ref : agw_balance_backend(x->ctx.route, &x->worker->loop.rng);
     if (!x->ref)
         return agw_exchange_fail(x, 500, "the route has no backend");
     const struct agw_backend *b = agw_snapshot_backend(x->snap, x->ref->backend);
@@ -165,7 +178,7 @@ enum agw_step_result agw_step_backend_policy(struct agw_exchange *x)
         return policy_reply(x);
     if (b->kind == AGW_BACKEND_MCP) {
         /* An origin server inside the gateway owns the stream from here on. */
-        say_continue(x);
+        agw_exchange_say_continue(x);
         return agw_exchange_mcp(x) ? agw_exchange_fail(x, 503, "out of memory") : AGW_STEP_DONE;
     }
     if (b->is_a2a && agw_exchange_agent_begin(x))
@@ -177,7 +190,7 @@ enum agw_step_result agw_step_backend_policy(struct agw_exchange *x)
 static bool pick_endpoint(struct agw_exchange *x)
 {
     struct agw_worker *w = x->worker;
-    struct agw_pick_hint hint = {.avoid = x->endpoint};
+    struct agw_pick_hint hint = {.avoid = x->endpoint, .prefer = x->agent ? x->agent->replica : 0};
     agw_balance_pick(w->balancer, x->ctx.backend, &hint, &x->pick);
     x->endpoint = x->pick.endpoint;
     x->judged = false;

@@ -46,8 +46,8 @@ static void on_body(struct agw_stream *s, struct agw_chain *data)
     size_t n = data->bytes;
     if (x->agent && agw_exchange_agent_body(x, data))
         return;
-    x->bytes_out += n;
-    if (agw_stream_write_body(x->down, data))
+    x->bytes_out += data->bytes;
+    if (data->bytes > 0 && agw_stream_write_body(x->down, data))
         return; /* the client's stream is broken and will say so */
     x->down_credit += n;
     if (agw_stream_pending(x->down) <= AGW_STREAM_HIGH) {
@@ -65,9 +65,7 @@ static void on_end(struct agw_stream *s, struct agw_headers *trailers)
         agw_exchange_judge(x, agw_judge_trailers(trailers));
     if (x->grpc)
         agw_exchange_grpc_note(x, trailers);
-    if (x->agent && x->agent->is_card)
-        agw_exchange_send_card(x);
-    else
+    if (!x->agent || !agw_exchange_agent_end(x))
         agw_stream_write_end(x->down, trailers);
     agw_exchange_run(x);
 }

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
+#include "a2a/owner.h"
 #include "base/log.h"
 #include "event/cpu.h"
 #include "proxy/gateway.h"
@@ -50,7 +51,10 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
     g->count = count;
     agw_snapshot_workers(count);
     sem_init(&g->synced, 0, 0);
-    if (start_workers(g, err)) {
+    g->task_ids = agw_siv_new(options->session_key, AGW_STR(AGW_A2A_PURPOSE));
+    if (!g->task_ids)
+        agw_error_set(err, AGW_ENOMEM, "out of memory");
+    if (!g->task_ids || start_workers(g, err)) {
         agw_gateway_free(g);
         return NULL;
     }
@@ -107,6 +111,7 @@ void agw_gateway_free(struct agw_gateway *g)
         agw_worker_free(g->workers[i]);
         free(g->workers[i]);
     }
+    agw_siv_free(g->task_ids);
     sem_destroy(&g->synced);
     free(g->workers);
     free(g);

@@ -29,6 +29,7 @@ struct agw_gateway_options {
 
 struct agw_gateway {
     struct agw_gateway_options options;
+    struct agw_siv *task_ids; /* seals the ids of agents' tasks */
     struct agw_worker **workers;
     unsigned count;
     sem_t synced;                  /* posted by each worker that has taken a snapshot's listeners */

@@ -1,0 +1,169 @@
+#include "a2a/ids.h"
+
+#include "base/check.h"
+#include "http/uri.h"
+#include "json/pointer.h"
+
+struct walk {
+    const struct agw_siv *key;
+    const struct agw_json_doc *doc;
+    struct agw_json_edits *edits;
+    struct agw_a2a_claim *claim;       /* up */
+    const struct agw_a2a_owner *owner; /* down */
+};
+
+static void claim(struct agw_a2a_claim *c, const struct agw_a2a_owner *owner, int by)
+{
+    if (by <= (int)c->by)
+        return;
+    c->owner = *owner;
+    c->by = by;
+}
+
+/* One id at |token|. */
+static int map_id(struct walk *w, uint32_t token, int by)
+{
+    struct agw_arena *arena = w->edits->arena;
+    struct agw_a2a_owner owner;
+    struct agw_str text, mapped;
+    if (agw_json_type(w->doc, token) != AGW_JSON_STRING)
+        return 0; /* the agent will say what is wrong */
+    int rc = agw_json_unescape(w->doc, token, arena, &text);
+    if (rc || text.n == 0)
+        return rc == AGW_EINVAL ? 0 : rc;
+    if (w->owner) {
+        mapped = agw_a2a_id_seal(w->key, w->owner, text, arena);
+        return mapped.p ? agw_json_edits_string(w->edits, w->doc, token, mapped) : AGW_ENOMEM;
+    }
+    rc = agw_a2a_id_open(w->key, text, arena, &owner, &mapped);
+    if (rc)
+        return rc == AGW_ENOTFOUND ? 0 : rc;
+    claim(w->claim, &owner, by);
+    return agw_json_edits_string(w->edits, w->doc, token, mapped);
+}
+
+/* What people and agents wrote: nothing in there is an id of the protocol. */
+static bool is_content(const struct agw_json_doc *doc, uint32_t name)
+{
+    static const struct agw_str names[] = {
+        {"parts", 5}, {"artifact", 8}, {"artifacts", 9},   {"metadata", 8},
+        {"data", 4},  {"error", 5},    {"extensions", 10},
+    };
+    for (size_t i = 0; i < AGW_ARRAY_LEN(names); i++)
+        if (agw_json_is(doc, name, names[i]))
+            return true;
+    return false;
+}
+
+/* A task is what has an id and a status. */
+static bool is_task(const struct agw_json_doc *doc, uint32_t object)
+{
+    uint32_t status = agw_json_get(doc, object, AGW_STR("status"));
+    return status != 0 && agw_json_type(doc, status) == AGW_JSON_OBJECT;
+}
+
+static int map_value(struct walk *w, uint32_t value);
+
+static int map_all(struct walk *w, uint32_t list, int by)
+{
+    int rc = 0;
+    agw_json_each_item(w->doc, list, item)
+    {
+        if (rc == 0)
+            rc = map_id(w, item, by);
+    }
+    return rc;
+}
+
+static int map_member(struct walk *w, uint32_t name, bool task)
+{
+    uint32_t value = name + 1;
+    if (agw_json_is(w->doc, name, AGW_STR("taskId")) || (task && agw_json_is(w->doc, name, AGW_STR("id"))))
+        return map_id(w, value, AGW_A2A_CLAIM_TASK);
+    if (agw_json_is(w->doc, name, AGW_STR("contextId")))
+        return map_id(w, value, AGW_A2A_CLAIM_CONTEXT);
+    if (agw_json_is(w->doc, name, AGW_STR("referenceTaskIds")))
+        return map_all(w, value, AGW_A2A_CLAIM_REFERENCE);
+    return is_content(w->doc, name) ? 0 : map_value(w, value);
+}
+
+static int map_object(struct walk *w, uint32_t object, bool task)
+{
+    int rc = 0;
+    agw_json_each_member(w->doc, object, name)
+    {
+        if (rc == 0)
+            rc = map_member(w, name, task);
+    }
+    return rc;
+}
+
+/* As deep as the parser lets a document be (AGW_JSON_DEPTH). */
+static int map_value(struct walk *w, uint32_t value)
+{
+    int rc = 0;
+    if (agw_json_type(w->doc, value) == AGW_JSON_OBJECT)
+        return map_object(w, value, is_task(w->doc, value));
+    agw_json_each_item(w->doc, value, item)
+    {
+        if (rc == 0)
+            rc = map_value(w, item);
+    }
+    return rc;
+}
+
+/* Calls whose "id" names a task; in 1.0 that of a push configuration is its own. */
+static bool id_is_tasks(const struct agw_a2a_call *call)
+{
+    switch (call->method) {
+    case AGW_A2A_GET_TASK:
+    case AGW_A2A_CANCEL_TASK:
+    case AGW_A2A_SUBSCRIBE_TO_TASK:
+        return true;
+    case AGW_A2A_GET_PUSH:
+    case AGW_A2A_LIST_PUSH:
+    case AGW_A2A_DELETE_PUSH:
+        return call->old;
+    default:
+        return false;
+    }
+}
+
+int agw_a2a_ids_up(const struct agw_siv *key, const struct agw_a2a_call *call, const struct agw_json_doc *doc,
+                   struct agw_json_edits *edits, struct agw_a2a_claim *ret_claim)
+{
+    struct walk w = {.key = key, .doc = doc, .edits = edits, .claim = ret_claim};
+    bool jsonrpc = call->binding == AGW_A2A_JSONRPC;
+    uint32_t at = jsonrpc ? agw_json_get(doc, 0, AGW_STR("params")) : 0;
+    if ((jsonrpc && at == 0) || agw_json_type(doc, at) != AGW_JSON_OBJECT)
+        return 0;
+    return map_object(&w, at, jsonrpc && id_is_tasks(call));
+}
+
+int agw_a2a_path_up(const struct agw_siv *key, const struct agw_a2a_call *call, struct agw_str path,
+                    struct agw_arena *arena, struct agw_a2a_claim *ret_claim, struct agw_str *ret_path)
+{
+    struct agw_a2a_owner owner;
+    struct agw_str id;
+    *ret_path = path;
+    if (call->task.n == 0)
+        return 0;
+    struct agw_str text = agw_percent_decode(call->task, false, arena);
+    int rc = text.p ? agw_a2a_id_open(key, text, arena, &owner, &id) : AGW_ENOTFOUND;
+    if (rc)
+        return rc == AGW_ENOTFOUND ? 0 : rc;
+    claim(ret_claim, &owner, AGW_A2A_CLAIM_TASK);
+    size_t before = (size_t)(call->task.p - path.p);
+    struct agw_str parts[] = {agw_str(path.p, before), agw_percent_encode(id, arena),
+                              agw_str_from(path, before + call->task.n)};
+    *ret_path = parts[1].p ? agw_arena_join(arena, parts, AGW_ARRAY_LEN(parts)) : parts[1];
+    return ret_path->p ? 0 : AGW_ENOMEM;
+}
+
+int agw_a2a_ids_down(const struct agw_siv *key, const struct agw_a2a_owner *owner, bool jsonrpc,
+                     const struct agw_json_doc *doc, struct agw_json_edits *edits)
+{
+    struct walk w = {.key = key, .doc = doc, .edits = edits, .owner = owner};
+    uint32_t at = jsonrpc ? agw_json_get(doc, 0, AGW_STR("result")) : 0;
+    return jsonrpc && at == 0 ? 0 : map_value(&w, at);
+}

@@ -1,0 +1,136 @@
+#include "a2a/relay.h"
+
+#define TOKENS_MAX (1u << 18) /* 4 MiB of tokens: a task's history has thousands of members */
+
+void agw_a2a_relay_init(struct agw_a2a_relay *r, const struct agw_siv *key, struct agw_block_pool *pool)
+{
+    *r = (struct agw_a2a_relay){.key = key, .pool = pool};
+    agw_arena_init(&r->scratch, 4096, 0);
+    agw_json_doc_init(&r->doc, TOKENS_MAX);
+    agw_sse_init(&r->events, NULL);
+}
+
+void agw_a2a_relay_free(struct agw_a2a_relay *r)
+{
+    agw_arena_free(&r->scratch);
+    agw_json_doc_free(&r->doc);
+    agw_sse_free(&r->events);
+}
+
+/* All bytes of |chain| in one block, which is the caller's. NULL: no memory. */
+static struct agw_block *flatten(const struct agw_chain *chain)
+{
+    struct agw_block *b = agw_block_new(chain->bytes ? chain->bytes : 1);
+    if (b)
+        b->len = (uint32_t)agw_chain_peek(chain, b->data, chain->bytes);
+    return b;
+}
+
+/* Maps all of |body|: |up| with a call, or an answer. */
+static int map_body(struct agw_a2a_relay *r, const struct agw_a2a_call *call, struct agw_chain *body,
+                    struct agw_a2a_claim *claim)
+{
+    struct agw_json_edits edits;
+    struct agw_chain out;
+    struct agw_block *b = flatten(body);
+    if (!b)
+        return AGW_ENOMEM;
+    struct agw_str text = agw_str((const char *)b->data, b->len);
+    agw_chain_init(&out);
+    agw_json_edits_init(&edits, &r->scratch);
+    int rc = agw_json_parse(&r->doc, text, NULL);
+    if (rc == AGW_EINVAL || rc == AGW_ELIMIT)
+        goto out; /* the peer will say what it is */
+    if (rc == 0)
+        rc = call ? agw_a2a_ids_up(r->key, call, &r->doc, &edits, claim)
+                  : agw_a2a_ids_down(r->key, &r->owner, r->jsonrpc, &r->doc, &edits);
+    if (rc == 0 && edits.count > 0)
+        rc = agw_json_edits_apply(&edits, text, b, &out);
+    if (rc == 0 && edits.count > 0) {
+        agw_chain_clear(body);
+        rc = agw_chain_move(body, &out);
+    }
+out:
+    agw_chain_clear(&out);
+    agw_block_unref(b);
+    agw_arena_reset(&r->scratch);
+    return rc == AGW_ENOMEM ? rc : 0;
+}
+
+int agw_a2a_relay_request(struct agw_a2a_relay *r, const struct agw_a2a_call *call, struct agw_chain *body,
+                          struct agw_a2a_claim *claim)
+{
+    return body->bytes == 0 ? 0 : map_body(r, call, body, claim);
+}
+
+void agw_a2a_relay_answer(struct agw_a2a_relay *r, const struct agw_a2a_owner *owner, bool jsonrpc)
+{
+    r->owner = *owner;
+    r->jsonrpc = jsonrpc;
+}
+
+int agw_a2a_relay_json(struct agw_a2a_relay *r, struct agw_chain *body)
+{
+    return map_body(r, NULL, body, NULL);
+}
+
+static int write_event(struct agw_a2a_relay *r, struct agw_sse_event *e, struct agw_chain *out)
+{
+    struct agw_json_edits edits;
+    struct agw_json_writer w;
+    agw_json_edits_init(&edits, &r->scratch);
+    agw_json_writer_init(&w);
+    int rc = agw_json_parse(&r->doc, e->data, NULL);
+    if (rc == 0)
+        rc = agw_a2a_ids_down(r->key, &r->owner, r->jsonrpc, &r->doc, &edits);
+    if (rc == 0 && edits.count > 0) {
+        rc = agw_json_edits_write(&edits, e->data, 0, (uint32_t)e->data.n, &w);
+        if (rc == 0)
+            rc = agw_json_writer_end(&w);
+        e->data = agw_json_writer_text(&w);
+    }
+    if (rc != AGW_ENOMEM)
+        rc = agw_sse_write(out, r->pool, e);
+    agw_json_writer_free(&w);
+    agw_arena_reset(&r->scratch);
+    return rc;
+}
+
+static int read_piece(struct agw_a2a_relay *r, const unsigned char *p, size_t n, struct agw_chain *out)
+{
+    while (n > 0) {
+        struct agw_sse_event e;
+        size_t used;
+        int rc = agw_sse_next(&r->events, p, n, &used, &e);
+        if (rc < 0)
+            return rc;
+        if (rc == AGW_SSE_EVENT && (rc = write_event(r, &e, out)) < 0)
+            return rc;
+        p += used;
+        n -= used;
+    }
+    return 0;
+}
+
+int agw_a2a_relay_events(struct agw_a2a_relay *r, struct agw_chain *data)
+{
+    struct agw_chain out;
+    int rc = 0;
+    if (data->bytes == 0)
+        return 0;
+    const struct agw_slice *last = agw_chain_at(data, data->count - 1);
+    bool comment = !r->in_line && agw_chain_at(data, 0)->p[0] == ':';
+    r->in_line = last->p[last->n - 1] != '\n' && last->p[last->n - 1] != '\r';
+    agw_chain_init(&out);
+    for (uint32_t i = 0; rc == 0 && i < data->count; i++) {
+        const struct agw_slice *s = agw_chain_at(data, i);
+        rc = read_piece(r, s->p, s->n, &out);
+    }
+    if (rc == 0 && comment && out.bytes == 0)
+        rc = agw_sse_write_comment(&out, r->pool, AGW_STR(""));
+    agw_chain_clear(data);
+    if (rc == 0)
+        rc = agw_chain_move(data, &out);
+    agw_chain_clear(&out);
+    return rc;
+}

@@ -8,38 +8,8 @@
 #define AGW_GWAPI_GWAPI_H
 
 #include "config/resource.h"
+#include "gwapi/base/report.h"
 #include "gwapi/object/object.h"
-
-#define AGW_CONTROLLER_NAME "agentgateway.dev/agentgateway"
-#define AGW_CLASS_NAME "agentgateway"
-
-/* One condition as status reports it (Accepted, ResolvedRefs, Programmed, Conflicted). */
-struct agw_gwapi_condition {
-    struct agw_gwapi_condition *next;
-    struct agw_str kind, ns, name; /* of the object */
-    struct agw_str part;           /* a Gateway's listener, else empty */
-    int parent;                    /* a route's parentRef by index, else -1 */
-    const char *type;
-    bool status;
-    const char *reason;     /* Gateway API's word */
-    struct agw_str message; /* empty when all is well */
-};
-
-/* Routes attached to a Gateway's listener. */
-struct agw_gwapi_attached {
-    struct agw_gwapi_attached *next;
-    struct agw_str ns, gateway, listener;
-    uint32_t routes;
-};
-
-struct agw_gwapi_report {
-    struct agw_report texts; /* for people; also the arena of all that follows */
-    struct agw_gwapi_condition *first_condition, *last_condition;
-    struct agw_gwapi_attached *attached;
-};
-
-void agw_gwapi_report_init(struct agw_gwapi_report *report);
-void agw_gwapi_report_free(struct agw_gwapi_report *report);
 
 /* Reads and translates |path| (a file or a directory, see gwapi/object/read.h). On success *out is a new set
  * for the caller to free, and |report| has warnings and notes. Otherwise *out is untouched: AGW_EINVAL

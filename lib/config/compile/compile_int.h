@@ -11,6 +11,21 @@
 #include "config/snapshot_build.h"
 #include "config/tls/cache.h"
 
+/* Where |wanted| is, or belongs, among |n| items in the order of their keys; |key_of| is the key of item
+ * |at|. */
+#define agw_place_of(n, wanted, at, key_of)                                                                  \
+    ({                                                                                                       \
+        uint32_t low_ = 0, high_ = (n);                                                                      \
+        while (low_ < high_) {                                                                               \
+            uint32_t at = low_ + (high_ - low_) / 2;                                                         \
+            if (agw_str_cmp(key_of, wanted) < 0)                                                             \
+                low_ = at + 1;                                                                               \
+            else                                                                                             \
+                high_ = at;                                                                                  \
+        }                                                                                                    \
+        low_;                                                                                                \
+    })
+
 struct agw_listener_rec;
 struct agw_unit;
 
@@ -323,7 +338,7 @@ int agw_compile_routes(struct agw_compile *c);
 /* Serves what can be served or has waited long enough. */
 int agw_compile_settle(struct agw_compile *c);
 /* Takes all that is served of |l|'s routes away and marks them. */
-int agw_routes_restart(struct agw_compile *c, struct agw_listener_rec *l);
+void agw_routes_restart(struct agw_compile *c, struct agw_listener_rec *l);
 void agw_compile_routes_free(struct agw_compiler *c);
 /* Compiles the matches of |u|, leaving out those that can never be true. */
 int agw_compile_matches(struct agw_compile *c, const struct agw_resource *r, struct agw_route_unit *u);

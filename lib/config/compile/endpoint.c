@@ -47,15 +47,7 @@ void agw_compile_members_free(struct agw_compiler *c)
 /* Where a workload of this key is, or belongs. */
 static uint32_t member_at(const struct members *m, struct agw_str key)
 {
-    uint32_t low = 0, high = m->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (agw_str_cmp(m->v[middle].workload->key, key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return agw_place_of(m->count, key, i, m->v[i].workload->key);
 }
 
 static int add_member(struct agw_compile *c, struct agw_resource *workload,

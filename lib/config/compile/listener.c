@@ -254,15 +254,7 @@ void agw_compile_listeners_free(struct agw_compiler *c)
 /* Where a listener of this key is among the bind's, or belongs. */
 static uint32_t place_of(const struct agw_bind_rec *b, struct agw_str key)
 {
-    uint32_t low = 0, high = b->listener_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (agw_str_cmp(b->listeners[middle]->key, key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return agw_place_of(b->listener_count, key, i, b->listeners[i]->key);
 }
 
 static void leave(struct agw_listener_rec *l)
@@ -296,14 +288,14 @@ static int join(struct agw_listener_rec *l, struct agw_bind_rec *b)
 }
 
 /* It does not listen (any more): its routes have no place. */
-static int listener_off(struct agw_compile *c, struct agw_listener_rec *l)
+static void listener_off(struct agw_compile *c, struct agw_listener_rec *l)
 {
-    int code = l->base ? agw_routes_restart(c, l) : 0;
+    if (l->base)
+        agw_routes_restart(c, l);
     leave(l);
     agw_shared_unref(l->base);
     agw_shared_unref(l->out);
     l->base = l->out = NULL;
-    return code;
 }
 
 static int make(struct agw_compile *c, struct agw_listener_rec *l)
@@ -314,8 +306,12 @@ static int make(struct agw_compile *c, struct agw_listener_rec *l)
     l->exists = r != NULL;
     struct agw_specs traffic = {0}, backend = {0};
     int code = b ? compile_listener(c, r, b->bind, &traffic, &backend, &base) : 0;
-    if (code || !base)
-        return code ? code : listener_off(c, l);
+    if (code)
+        return code;
+    if (!base) {
+        listener_off(c, l);
+        return 0;
+    }
     bool same = l->base && l->base->l4 == base->l4 && agw_specs_equal(&traffic, &l->traffic) &&
                 agw_specs_equal(&backend, &l->backend);
     l->traffic = traffic;
@@ -323,8 +319,9 @@ static int make(struct agw_compile *c, struct agw_listener_rec *l)
     agw_shared_unref(l->base);
     l->base = base;
     l->changed = true;
-    code = join(l, b);
-    return code || same ? code : agw_routes_restart(c, l);
+    if (!same)
+        agw_routes_restart(c, l);
+    return join(l, b);
 }
 
 /* Bind records are new when any bind changed: all listeners are to find theirs again. */

@@ -391,13 +391,12 @@ void agw_routes_touch_policies(struct agw_compile *c)
     }
 }
 
-int agw_routes_restart(struct agw_compile *c, struct agw_listener_rec *l)
+void agw_routes_restart(struct agw_compile *c, struct agw_listener_rec *l)
 {
     struct agw_list *node, *tmp;
     agw_list_each (node, tmp, &l->routes)
         agw_compile_mark(&c->compiler->dirty_routes,
                          &agw_list_entry(node, struct agw_route_rec, node)->dirty);
-    return 0;
 }
 
 /* Requests go to listeners that read HTTP, connections to those that do not. *ret_ok: the listener is there

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include "base/check.h"
 #include "base/clock.h"
-#include "gwapi/object/kinds.h"
+#include "gwapi/kind/kind.h"
 
 struct kind_info {
     const char *name, *group, *versions;

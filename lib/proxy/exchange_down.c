@@ -79,6 +79,10 @@ void agw_exchange_mirror(struct agw_exchange *x)
 static void on_body(struct agw_stream *s, struct agw_chain *data)
 {
     struct agw_exchange *x = s->owner;
+    if (x->req_sent) { /* behind an upgrade that was refused: for nobody */
+        agw_stream_consume(s, data->bytes);
+        return;
+    }
     if (x->bytes_in == 0 && x->ctx.backend && x->ctx.backend->is_a2a)
         agw_exchange_name_a2a(x, data);
     x->bytes_in += data->bytes;

@@ -232,7 +232,8 @@ static int finish_site(struct agw_tls_server *s, struct site *site, const struct
 static int set_protocols(struct agw_tls_server *s, const struct agw_tls_server_conf *conf,
                          struct agw_error *err)
 {
-    static const struct agw_str usual[] = {{"h2", 2}, {"http/1.1", 8}};
+    /* the last for clients that speak HTTP/1.0 and offer nothing else, as curl does when it is told to */
+    static const struct agw_str usual[] = {{"h2", 2}, {"http/1.1", 8}, {"http/1.0", 8}};
     const struct agw_str *list = conf->alpn_count ? conf->alpn : usual;
     size_t count = conf->alpn_count ? conf->alpn_count : AGW_ARRAY_LEN(usual), n = 0;
 

@@ -51,7 +51,7 @@ struct agw_tls_server_conf {
     struct agw_tls_params params;
     enum agw_tls_client_auth client_auth;
     struct agw_str client_ca_pem; /* may be empty with AGW_TLS_CLIENT_ASKED: nobody is verified then */
-    const struct agw_str *alpn;   /* in order of preference; none: "h2", "http/1.1" */
+    const struct agw_str *alpn;   /* in order of preference; none: "h2", "http/1.1", "http/1.0" */
     size_t alpn_count;
     bool no_alpn; /* the protocol is nobody's here: what a client offers is left unanswered */
 };

@@ -19,9 +19,11 @@ def h1(peer, seconds):
 
 
 def h1_512(peer, seconds):
-    """HTTP/1.1, 512 busy connections; memory while they are."""
+    """HTTP/1.1, 512 busy connections; memory while they are, and its part for each pair of a client's connection and an upstream
+    one."""
     figures = with_cpu(peer, lambda: load.wrk(f"http://127.0.0.1:{peer.h1}/", seconds, connections=512))
     figures["memory_anon_bytes"] = peer.process.memory("Anonymous")
+    figures["kib_per_pair"] = figures["memory_anon_bytes"] / 1024 / 512
     return figures
 
 
@@ -52,6 +54,12 @@ def tls_resume(peer, seconds):
 def tls_large(peer, seconds):
     """HTTP/1.1 over TLS, answers of 1 MiB, 16 connections; CPU per request is CPU per MiB."""
     return with_cpu(peer, lambda: load.wrk(f"https://127.0.0.1:{peer.tls}/large", seconds, connections=16))
+
+
+def websocket(peer, seconds):
+    """Messages of 32 bytes that come back, one under way on each of 256 WebSocket connections; CPU per request is CPU per
+    message there and back, and latencies are the round trip's."""
+    return with_cpu(peer, lambda: load.websocket(peer.h1, seconds))
 
 
 def connect(peer, seconds):
@@ -100,6 +108,6 @@ def idle(peer, _seconds):
     return {"requests": IDLE, "bytes_per_idle_connection": (full - base) / IDLE, "rest_rss_bytes": base_rss, "errors": 0}
 
 
-TRAFFIC = {"h1": h1, "h2": h2, "grpc": grpc, "tls": tls, "tls-resume": tls_resume, "tls-large": tls_large, "connect": connect,
+TRAFFIC = {"h1": h1, "h2": h2, "grpc": grpc, "tls": tls, "tls-resume": tls_resume, "tls-large": tls_large, "websocket": websocket, "connect": connect,
            "h1-512": h1_512, "large": large, "idle": idle}
 ONCE = {"idle"}  # not a matter of rounds

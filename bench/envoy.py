@@ -17,7 +17,7 @@ def address(port):
 def listener(name, port, tls=None):
     manager = {
         "@type": HCM, "stat_prefix": name, "codec_type": "AUTO", "generate_request_id": False,
-        "http2_protocol_options": {"max_concurrent_streams": 256},
+        "http2_protocol_options": {"max_concurrent_streams": 256}, "upgrade_configs": [{"upgrade_type": "websocket"}],
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"],
                                             "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "b", "timeout": "0s"}}]}]},
         "http_filters": [{"name": "router", "typed_config": {"@type": ROUTER}}],

@@ -2,7 +2,7 @@
 import re
 import subprocess
 
-from peers import LOAD_CPU
+from peers import LOAD_CPU, WS_PEER
 
 UNITS = {"us": 1, "ms": 1e3, "s": 1e6, "m": 60e6}
 
@@ -49,6 +49,13 @@ def h2load(url, seconds, clients=16, streams=32, more=()):
         "p99_us": times[len(times) * 99 // 100] if times else 0,
         "errors": int(status.group(3)),
     }
+
+
+def websocket(port, seconds, connections=256):
+    """bench/micro/ws_peer.c: a message under way on each connection, all the time."""
+    out = run([str(WS_PEER), "load", str(port), str(connections), str(seconds)])
+    figures = {name: float(value) for name, value in (line.split() for line in out.splitlines())}
+    return {"requests": int(figures.pop("messages")), **figures}
 
 
 S_TIMES = 4  # at once, for each has one connection at a time

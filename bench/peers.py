@@ -14,6 +14,7 @@ PROXY_CPU, LOAD_CPU = 0, 1
 TICK = os.sysconf("SC_CLK_TCK")
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin") or "nginx"
 HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin") or "haproxy"
+WS_PEER = Path(__file__).parent.parent / "build/release/bench/micro/ws_peer"
 NGHTTPX = shutil.which("nghttpx", path=os.environ["PATH"] + ":/usr/sbin") or "nghttpx"
 
 
@@ -119,6 +120,18 @@ http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
     return p
 
 
+def websocket_backend(work):
+    """Sends every message back, on the CPU of the load generator."""
+    port = free_port()
+    p = Process([str(WS_PEER), "echo", str(port)], work / "echo.log", LOAD_CPU)
+    wait_port(port)
+    p.port = port
+    return p
+
+
+BACKENDS = {"grpc": grpc_backend, "websocket": websocket_backend}
+
+
 def nginx(work, upstream):
     plain, tls = free_port(), free_port()
     cert, key, _ = certificate(work)
@@ -129,7 +142,9 @@ events {{ worker_connections 19000; }}
 http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
   upstream b {{ server 127.0.0.1:{upstream}; keepalive 1024; keepalive_requests 1000000000; }}
   server {{ listen 127.0.0.1:{plain} backlog=4096; location / {{ proxy_pass http://b; proxy_http_version 1.1;
-    proxy_set_header Connection ""; }} }}
+    proxy_set_header Connection ""; }}
+    location /ws {{ proxy_pass http://b; proxy_http_version 1.1; proxy_read_timeout 600s;
+      proxy_set_header Upgrade websocket; proxy_set_header Connection upgrade; }} }}
   server {{ listen 127.0.0.1:{tls} ssl http2 backlog=4096; ssl_certificate {cert}; ssl_certificate_key {key};
     ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:s:1m;
     location / {{ proxy_pass http://b; proxy_http_version 1.1; proxy_set_header Connection ""; }} }} }}
@@ -156,6 +171,7 @@ defaults
   mode http
   timeout client 600s
   timeout server 600s
+  timeout tunnel 600s
   timeout connect 5s
   timeout http-keep-alive 600s
   http-reuse always

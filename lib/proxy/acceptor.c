@@ -153,13 +153,10 @@ static void on_peeked(struct downstream *d, struct agw_str sni)
         return;
     }
     struct agw_filter *f = agw_tls_server_filter(select_cert, d->c.user);
-    if (!f) {
+    if (f)
+        agw_conn_stack(&d->c.conn, f);
+    else
         abandon(d);
-        return;
-    }
-    if (l && l->l4)
-        agw_tls_leave_alpn(f);
-    agw_conn_stack(&d->c.conn, f);
 }
 
 static void on_secured(struct downstream *d, const struct agw_filter *tls)

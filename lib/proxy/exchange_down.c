@@ -79,6 +79,10 @@ void agw_exchange_mirror(struct agw_exchange *x)
 static void on_body(struct agw_stream *s, struct agw_chain *data)
 {
     struct agw_exchange *x = s->owner;
+    if (x->req_sent) { /* behind an upgrade that was refused: for nobody */
+        agw_stream_consume(s, data->bytes);
+        return;
+    }
     x->bytes_in += data->bytes;
     if (x->agent)
         agw_a2a_watch_request(&x->agent->watch, data);

@@ -22,6 +22,24 @@ static bool idempotent(enum agw_method m)
            m == AGW_METHOD_DELETE || m == AGW_METHOD_TRACE;
 }
 
+/* Every line of X-Forwarded-For, and |client| behind them, in one: the last line must not be a client's own
+ * word. p is NULL when memory is out. */
+static struct agw_str forwarded_for(const struct agw_headers *h, struct agw_str client)
+{
+    size_t n = client.n;
+    for (uint32_t i = 0; i < h->n; i++)
+        if (h->v[i].id == AGW_HDR_X_FORWARDED_FOR)
+            n += h->v[i].value.n + 2;
+    char *text = agw_arena_alloc(h->arena, n), *at = text;
+    for (uint32_t i = 0; text && i < h->n; i++) {
+        struct agw_str value = h->v[i].value;
+        if (h->v[i].id != AGW_HDR_X_FORWARDED_FOR || value.n == 0)
+            continue;
+        at = mempcpy(mempcpy(at, value.p, value.n), ", ", 2);
+    }
+    return text ? agw_str(text, (size_t)((char *)mempcpy(at, client.p, client.n) - text)) : agw_str(NULL, 0);
+}
+
 /* Appends the client to X-Forwarded-For and says which scheme it used, for backends and for agent cards. What
  * such fields say counts if a proxy of ours sent them; anybody else may not write them. */
 static int add_forwarded(struct agw_exchange *x)
@@ -33,18 +51,10 @@ static int add_forwarded(struct agw_exchange *x)
         agw_headers_remove_id(h, AGW_HDR_X_FORWARDED_HOST);
         agw_headers_remove_id(h, AGW_HDR_X_FORWARDED_PROTO);
     }
-    struct agw_header *seen = agw_headers_get(h, AGW_HDR_X_FORWARDED_FOR);
-    struct agw_str client = agw_str(ip, agw_addr_format_ip(x->ctx.client, ip));
-    struct agw_str value =
-        seen ? agw_arena_printf(h->arena, "%.*s, %.*s", AGW_STRF(seen->value), AGW_STRF(client))
-             : agw_arena_str(h->arena, client);
+    struct agw_str value = forwarded_for(h, agw_str(ip, agw_addr_format_ip(x->ctx.client, ip)));
     if (!value.p)
         return AGW_ENOMEM;
-    int rc = 0;
-    if (seen)
-        seen->value = value;
-    else
-        rc = agw_headers_add_id(h, AGW_HDR_X_FORWARDED_FOR, value);
+    int rc = agw_headers_set_id(h, AGW_HDR_X_FORWARDED_FOR, value);
     if (rc == 0 && !agw_headers_get(h, AGW_HDR_X_FORWARDED_PROTO))
         rc = agw_headers_add_id(h, AGW_HDR_X_FORWARDED_PROTO, x->req->scheme);
     return rc;

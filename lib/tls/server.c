@@ -42,11 +42,8 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n
                        unsigned in_n, void *arg)
 {
     const struct agw_tls_server *s = arg;
-    const struct agw_tls *t = SSL_get_app_data(ssl);
     unsigned char *chosen;
 
-    if (t && t->no_alpn)
-        return SSL_TLSEXT_ERR_NOACK;
     if (SSL_select_next_proto(&chosen, out_n, s->alpn, s->alpn_n, in, in_n) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol, RFC 7301 section 3.2 */
     *out = chosen;
@@ -235,7 +232,8 @@ static int finish_site(struct agw_tls_server *s, struct site *site, const struct
 static int set_protocols(struct agw_tls_server *s, const struct agw_tls_server_conf *conf,
                          struct agw_error *err)
 {
-    static const struct agw_str usual[] = {{"h2", 2}, {"http/1.1", 8}};
+    /* the last for clients that speak HTTP/1.0 and offer nothing else, as curl does when it is told to */
+    static const struct agw_str usual[] = {{"h2", 2}, {"http/1.1", 8}, {"http/1.0", 8}};
     const struct agw_str *list = conf->alpn_count ? conf->alpn : usual;
     size_t count = conf->alpn_count ? conf->alpn_count : AGW_ARRAY_LEN(usual), n = 0;
 
@@ -408,11 +406,6 @@ static void make_base(void)
     }
     SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
     base = ctx;
-}
-
-void agw_tls_leave_alpn(struct agw_filter *f)
-{
-    ((struct agw_tls *)f)->no_alpn = true;
 }
 
 struct agw_filter *agw_tls_server_filter(struct agw_tls_server *(*select)(void *ctx, struct agw_str sni,

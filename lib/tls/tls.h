@@ -51,9 +51,9 @@ struct agw_tls_server_conf {
     struct agw_tls_params params;
     enum agw_tls_client_auth client_auth;
     struct agw_str client_ca_pem; /* may be empty with AGW_TLS_CLIENT_ASKED: nobody is verified then */
-    const struct agw_str *alpn;   /* in order of preference; none: "h2", "http/1.1" */
+    const struct agw_str *alpn;   /* in order of preference; none: "h2", "http/1.1", "http/1.0" */
     size_t alpn_count;
-    bool no_alpn; /* what a client offers is not answered */
+    bool no_alpn; /* the protocol is nobody's here: what a client offers is left unanswered */
 };
 
 struct agw_tls_server;
@@ -73,10 +73,6 @@ void agw_tls_server_unref(struct agw_tls_server *s);
 struct agw_filter *agw_tls_server_filter(struct agw_tls_server *(*select)(void *ctx, struct agw_str sni,
                                                                           void **ret_choice),
                                          void *ctx);
-
-/* The connection's protocol is nobody's here: what the client offers by ALPN is left unanswered. Before the
- * handshake. */
-void agw_tls_leave_alpn(struct agw_filter *f);
 
 /* --- client --- */
 struct agw_tls_client_conf {

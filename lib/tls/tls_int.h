@@ -16,7 +16,6 @@ struct agw_tls {
     int broken;   /* what reads and writes give after a fatal error */
     bool drained; /* the last read wanted more from below */
     bool refused; /* |select| knows no certificate for |name| */
-    bool no_alpn; /* server: ALPN is not answered */
     char *name;   /* server: the SNI received; client: the name verified; NULL when there is none */
     struct agw_tls_server *server;     /* NULL: a client's, or not chosen yet */
     struct agw_tls_client *client;     /* NULL: a server's */

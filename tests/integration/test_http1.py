@@ -8,6 +8,7 @@ import pytest
 
 import manifests as m
 from client import Closed, Connection, ask
+from curl import curl
 from ports import free_port
 
 
@@ -199,6 +200,20 @@ def test_hop_by_hop_headers_stay_on_their_hop(site):
     request = site.upstream.requests[-1]
     assert request.get("x-mine") is None and request.get("keep-alive") is None and request.get("te") is None
     assert answer.get("x-private") is None and answer.get("keep-alive") is None
+
+
+@pytest.mark.parametrize("front", ["h1", "h2"])
+@pytest.mark.parametrize("lines, wanted", [
+    ([], "127.0.0.1"),
+    (["10.0.0.1"], "10.0.0.1, 127.0.0.1"),
+    (["10.0.0.1", "10.0.0.2, 10.0.0.3"], "10.0.0.1, 10.0.0.2, 10.0.0.3, 127.0.0.1"),
+    (["", "10.0.0.2"], "10.0.0.2, 127.0.0.1"),
+])
+def test_no_line_of_x_forwarded_for_stands_behind_the_gateways(site, front, lines, wanted):
+    """A backend that trusts the last line, or the last address of all lines, gets what the gateway saw."""
+    fields = [x for line in lines for x in ("-H", f"X-Forwarded-For: {line}" if line else "X-Forwarded-For;")]
+    assert curl(front, f"http://127.0.0.1:{site.port}/forwarded", *fields).statuses == [200]
+    assert site.upstream.requests[-1].all("x-forwarded-for") == [wanted]
 
 
 def test_websocket_upgrade_becomes_a_tunnel(site):

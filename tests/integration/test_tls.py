@@ -75,7 +75,9 @@ def test_request_for_another_listener_is_misdirected(site):
         assert connection.ask(path="/other", host="one.test").status == 404
 
 
-@pytest.mark.parametrize("offer, chosen", [(["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1"), (["h2"], "h2")])
+@pytest.mark.parametrize("offer, chosen", [
+    (["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1"), (["h2"], "h2"), (["http/1.0"], "http/1.0"), (["http/1.0", "http/1.1"], "http/1.1"),
+])
 def test_alpn(site, offer, chosen):
     with connect(site, "one.test", alpn=offer) as connection:
         assert connection.socket.selected_alpn_protocol() == chosen
@@ -86,6 +88,14 @@ def curl(site, name, path, *args):
     result = subprocess.run(["curl", "-sS", "--max-time", "30", *args, *target], capture_output=True, stdin=subprocess.DEVNULL)
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+@pytest.mark.parametrize("option, version", [("--http1.0", "1.0"), ("--http1.1", "1.1"), ("--http2", "2"), ("--no-alpn", "1.1")])
+def test_every_version_that_curl_asks_for_over_tls(site, option, version):
+    """curl offers http/1.0 alone by ALPN where it is told to speak HTTP/1.0. The answer's version is the gateway's."""
+    out = curl(site, "one.test", "/one", option, "-w", "\n%{http_version}").decode()
+    body, _, spoken = out.rpartition("\n")
+    assert json.loads(body)["path"] == "/one" and spoken == version.replace("1.0", "1.1")
 
 
 def test_http2_over_tls(site, tmp_path):

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import ssl
 import subprocess
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import manifests as m
 from certificates import Authority
 from client import Connection
 from gateway import eventually
+from l4_peers import tls_connect
 from ports import free_port
 from xds_build import backend_ref
 
@@ -302,6 +304,23 @@ def test_frontend_policy(b, fed_https, plane):
     plane.ask(frontend(b, min_version="TLS_V1_3"))
     assert not served(s_client(made.port, OLD))
     assert served(s_client(made.port, NEW))
+
+
+def test_frontend_policy_names_the_protocols_of_relayed_connections(b, authority, fed):
+    """No HTTP is spoken there: any protocol may be agreed on, and none is unless a policy says so."""
+    port, (certificate, key) = free_port(), (part.encode() for part in authority.issue("a.test"))
+    listener = b.listener(port, "tls", host="a.test", protocol="TLS", tls={"cert": certificate, "private_key": key})
+    site = fed(b.bind(port, protocol="TLS"), listener, b.tcp_route("t", backend_ref("v1"), hosts=["a.test"], listener="tls"))
+
+    def agreed(*offer):
+        with tls_connect(authority, port, "a.test", alpn=offer) as sock:
+            return sock.selected_alpn_protocol()
+
+    assert agreed("mqtt", "h2") is None
+    site.plane.ask(frontend(b, alpn={"protocols": ["mqtt", "h2"]}))
+    assert agreed("h2", "mqtt") == "mqtt" and agreed("h2") == "h2"
+    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        agreed("smtp")
 
 
 def test_of_frontend_policies_the_most_specific_counts(b, fed_https, plane):

@@ -266,6 +266,27 @@ def test_bytes_before_a_refusal_go_nowhere(site):
     assert not site.upstream.errors
 
 
+@pytest.mark.parametrize("way", ["h2-h1", "h2-h2-h1"])
+def test_bytes_after_a_refusal_do_not_cut_its_answer(site, way):
+    more = threading.Event()
+
+    def handler(request, stream):
+        stream.send("HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nno")
+        assert more.wait(10)
+        stream.send("pe")
+
+    site.upstream.clear()
+    site.upstream.on("/raw/late", handler)
+    with Tunnel(site.one if way == "h2-h1" else site.two, "/raw/late") as tunnel:
+        assert tunnel.status() == "404" and tunnel.read_bytes(2) == b"no"
+        tunnel.write(b"GET /raw/smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.3)
+        more.set()
+        assert tunnel.read_bytes(2) == b"pe"
+    assert [request.path for request in site.upstream.requests] == ["/raw/late"]
+    assert not site.upstream.errors
+
+
 def test_wrong_accept_is_the_backends_fault(site):
     def handler(request, stream):
         grant(request, stream, accept=accept_of("other"))

@@ -163,10 +163,44 @@ static int keep(struct agw_tls_cache *cache, struct entry *e)
     return code;
 }
 
+/* The entry with |c| as its key, which is freed: the kept one, or a new one that |make| has filled. */
+static int obtain(struct agw_tls_cache *cache, struct content *c,
+                  bool (*make)(struct entry *e, const void *conf, struct agw_error *err), const void *conf,
+                  struct entry **ret_entry, struct agw_error *err)
+{
+    struct entry *e = entry_new(c), *kept = e ? take_kept(cache, e) : NULL;
+    if (!e)
+        return AGW_ENOMEM;
+    if (!kept) {
+        if (!make(e, conf, err)) {
+            agw_shared_unref(e);
+            return err->code ? err->code : AGW_ETLS;
+        }
+        if (keep(cache, e))
+            return AGW_ENOMEM;
+        kept = e;
+    }
+    *ret_entry = kept;
+    return 0;
+}
+
+static bool make_server(struct entry *e, const void *conf, struct agw_error *err)
+{
+    e->server = agw_tls_server_new(conf, err);
+    return e->server;
+}
+
+static bool make_client(struct entry *e, const void *conf, struct agw_error *err)
+{
+    e->client = agw_tls_client_new(conf, err);
+    return e->client;
+}
+
 int agw_tls_cache_server(struct agw_tls_cache *cache, const struct agw_tls_server_conf *conf,
                          struct agw_tls_server **ret_server, void **ret_hold, struct agw_error *err)
 {
     struct content c = {0};
+    struct entry *e;
     add(&c, AGW_STR("server"));
     add_number(&c, conf->cert_count);
     for (size_t i = 0; i < conf->cert_count; i++) {
@@ -178,22 +212,11 @@ int agw_tls_cache_server(struct agw_tls_cache *cache, const struct agw_tls_serve
     add(&c, conf->client_ca_pem);
     add_strs(&c, conf->alpn, conf->alpn_count);
     add_number(&c, conf->no_alpn);
-    struct entry *e = entry_new(&c), *kept;
-    if (!e)
-        return AGW_ENOMEM;
-    kept = take_kept(cache, e);
-    if (!kept) {
-        e->server = agw_tls_server_new(conf, err);
-        if (!e->server) {
-            agw_shared_unref(e);
-            return err->code ? err->code : AGW_ETLS;
-        }
-        if (keep(cache, e))
-            return AGW_ENOMEM;
-        kept = e;
-    }
-    *ret_server = kept->server;
-    *ret_hold = kept;
+    int code = obtain(cache, &c, make_server, conf, &e, err);
+    if (code)
+        return code;
+    *ret_server = e->server;
+    *ret_hold = e;
     return 0;
 }
 
@@ -210,25 +233,15 @@ int agw_tls_cache_client(struct agw_tls_cache *cache, const struct agw_tls_clien
                               conf->verify_host,
                               agw_str(flags, sizeof(flags))};
     struct content c = {0};
+    struct entry *e;
     add_strs(&c, parts, AGW_ARRAY_LEN(parts));
     add_strs(&c, conf->subject_names, conf->subject_name_count);
     add_params(&c, &conf->params);
-    struct entry *e = entry_new(&c), *kept;
-    if (!e)
-        return AGW_ENOMEM;
-    kept = take_kept(cache, e);
-    if (!kept) {
-        e->client = agw_tls_client_new(conf, err);
-        if (!e->client) {
-            agw_shared_unref(e);
-            return err->code ? err->code : AGW_ETLS;
-        }
-        if (keep(cache, e))
-            return AGW_ENOMEM;
-        kept = e;
-    }
-    *ret_client = kept->client;
-    *ret_hold = kept;
-    *ret_id = kept->id;
+    int code = obtain(cache, &c, make_client, conf, &e, err);
+    if (code)
+        return code;
+    *ret_client = e->client;
+    *ret_hold = e;
+    *ret_id = e->id;
     return 0;
 }

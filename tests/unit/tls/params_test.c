@@ -4,6 +4,7 @@
 #include <cmocka.h>
 #include <string.h>
 #include "helper.h"
+#include "tls/tls_int.h"
 
 static struct cert *ca, *leaf;
 static struct agw_tls_cert_pem pem;
@@ -80,6 +81,19 @@ static struct agw_tls_params group(const char *const *names, size_t count)
     return (struct agw_tls_params){.groups = names, .group_count = count};
 }
 
+/* What is offered first, and so agreed on, when nobody names groups: the best that this library has. */
+static void test_default_group(void **state)
+{
+    bool has = agw_tls_has_group("X25519MLKEM768");
+    assert_int_equal(has, agw_tls_has_group("X25519_MLKEM768")); /* two spellings of one name */
+    assert_string_equal(agree(any, any), "TLSv1.3");
+    SSL *ssl = ((struct agw_tls *)agw_tls_find(&server.conn))->ssl;
+    const char *agreed = SSL_group_to_name(ssl, (int)SSL_get_negotiated_group(ssl));
+    assert_non_null(agreed);
+    if (strcasecmp(agreed, has ? "X25519MLKEM768" : "x25519") != 0)
+        fail_msg("agreed on %s", agreed);
+}
+
 static void test_groups(void **state)
 {
     static const char *const p256[] = {"P-256"}, *const p384[] = {"P384"},
@@ -141,7 +155,8 @@ static void test_too_many(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_versions), TEST(test_suites), TEST(test_groups),
-                                       TEST(test_bad), cmocka_unit_test(test_too_many)};
+    const struct CMUnitTest tests[] = {TEST(test_versions),      TEST(test_suites),
+                                       TEST(test_default_group), TEST(test_groups),
+                                       TEST(test_bad),           cmocka_unit_test(test_too_many)};
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -280,11 +280,10 @@ static void test_alpn(void **state)
 {
     static const struct {
         const char *offer, *chosen;
-    } cases[] = {{"\x02h2\x08http/1.1", "h2"},
-                 {"\x08http/1.1\x02h2", "h2"},
-                 {"\x08http/1.1", "http/1.1"},
-                 {"\x02h3\x02h2", "h2"}};
-    for (size_t i = 0; i < 4; i++) {
+    } cases[] = {{"\x02h2\x08http/1.1", "h2"}, {"\x08http/1.1\x02h2", "h2"},
+                 {"\x08http/1.1", "http/1.1"}, {"\x08http/1.0\x08http/1.1", "http/1.1"},
+                 {"\x08http/1.0", "http/1.0"}, {"\x02h3\x02h2", "h2"}};
+    for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {
         struct raw r = {.alpn = (const unsigned char *)cases[i].offer,
                         .alpn_n = (unsigned)strlen(cases[i].offer)};
         assert_int_equal(run_raw(&r), 1);

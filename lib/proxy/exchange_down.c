@@ -76,9 +76,21 @@ void agw_exchange_mirror(struct agw_exchange *x)
 
 /* --- events --- */
 
+/* A body without a length turned out too large. */
+static bool too_large(const struct agw_exchange *x, size_t more)
+{
+    uint64_t most = x->conn->limits->body_max;
+    return agw_unlikely(most > 0) && x->bytes_in + more > most && !x->upgraded && !x->upgrade_due;
+}
+
 static void on_body(struct agw_stream *s, struct agw_chain *data)
 {
     struct agw_exchange *x = s->owner;
+    if (too_large(x, data->bytes)) {
+        agw_exchange_fail(x, 413, "the request body is too large");
+        agw_exchange_run(x);
+        return;
+    }
     if (x->bytes_in == 0 && x->ctx.backend && x->ctx.backend->is_a2a)
         agw_exchange_name_a2a(x, data);
     x->bytes_in += data->bytes;

@@ -21,6 +21,8 @@ struct agw_gateway_options {
     struct agw_metrics_registry *metrics;
     struct agw_access_log *access_log; /* NULL: off */
     unsigned char session_key[32];     /* seals MCP session ids */
+    const struct agw_server_limits
+        *server; /* of clients' connections; outlives the gateway; NULL: the defaults */
     struct agw_client_limits
         client; /* of each worker, to each endpoint; without conns_max: the default ones */
 };

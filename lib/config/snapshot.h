@@ -13,6 +13,7 @@
 #include "base/pmap.h"
 #include "client/client.h"
 #include "config/policy.h"
+#include "http/front.h"
 #include "http/msg.h"
 #include "net/addr.h"
 #include "regex/regex.h"
@@ -172,9 +173,10 @@ struct agw_listener {
     bool l4;          /* TCP or TLS: connections are relayed to a backend, whatever they carry */
     bool passthrough; /* TLS that the backend ends; else |tls| says whether it is ended here */
     struct agw_tls_server
-        *tls_server;       /* HTTPS, TLS; NULL when its certificate is bad: handshakes are refused */
-    uint32_t handshake_ms; /* 0: no policy says */
-    struct agw_pmap hosts; /* exact and ".suffix" keys, "" for any, by agw_hash -> struct agw_host_bucket */
+        *tls_server;        /* HTTPS, TLS; NULL when its certificate is bad: handshakes are refused */
+    uint32_t handshake_ms;  /* 0: no policy says */
+    struct agw_front front; /* TLS; else the listener is not known when a connection begins */
+    struct agw_pmap hosts;  /* exact and ".suffix" keys, "" for any, by agw_hash -> struct agw_host_bucket */
     const struct agw_host_bucket *any; /* routes without hostname, or NULL */
     bool names, wildcards;             /* |hosts| has other keys than "", and suffixes */
     uint16_t port;
@@ -194,6 +196,8 @@ struct agw_bind {
     uint32_t addr_count;
     uint16_t port;
     struct agw_proxy_use proxy;
+    struct agw_front front; /* of connections without TLS */
+    struct agw_keepalive keepalive;
     bool peek; /* TLS: the ClientHello decides whether a connection is HTTP, and whether TLS ends here */
     const struct agw_listener **listeners;
     uint32_t listener_count;

@@ -27,6 +27,7 @@ struct agw_h2_limits {
     uint32_t headers;       /* number of fields */
     uint32_t stream_window; /* receive window of a stream, bytes */
     uint32_t conn_window;   /* receive window of the connection, bytes */
+    uint32_t frame;         /* bytes of a frame's payload that the peer may send */
     uint32_t resets_burst, resets_rate;   /* resets a peer causes: burst and refill a second */
     uint32_t control_burst, control_rate; /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA: the same */
 };
@@ -85,6 +86,19 @@ unsigned agw_h2_room(const struct agw_h2 *h);
  * the last call, and returns AGW_ETIMEOUT if a field section has been incomplete since then: the connection
  * is to be closed. */
 int agw_h2_sweep(struct agw_h2 *h);
+/* Server: call at a steady interval, |elapsed_ms| after the last time. Resets streams
+ * (on_close(AGW_ETIMEOUT)) whose request's body is late by |most_ms| in all: each byte makes up for 1 /
+ * |rate| of a second (0: any byte for all). Not those that are answered, nor while it is us who takes no
+ * more. */
+void agw_h2_pace(struct agw_h2 *h, uint32_t elapsed_ms, uint32_t rate, uint32_t most_ms);
+/* The stream's body may be late, or not any more. */
+void agw_h2_unpaced(struct agw_h2_stream *st, bool unpaced);
+/* How long ago, at |now_ms|, the field section began that is still coming in; 0: there is none. */
+uint64_t agw_h2_section_age(const struct agw_h2 *h, uint64_t now_ms);
+/* When bytes came last, by the clock of agw_h2_input. */
+uint64_t agw_h2_heard_ms(const struct agw_h2 *h);
+/* Asks the peer for life. */
+void agw_h2_ping(struct agw_h2 *h);
 /* Gives spare stream memory back: for a connection that became idle. */
 void agw_h2_trim(struct agw_h2 *h);
 

@@ -48,7 +48,8 @@ struct agw_h2_stream {
     struct agw_block *small; /* gathers small runs while others are unconsumed */
     size_t unconsumed;       /* body bytes given out and not given back */
     uint32_t list_bytes, fields, cookies;
-    int16_t fault; /* status for a request that will not reach the user; 0: none */
+    uint32_t came, body_left_ms; /* agw_h2_pace: body bytes since the last call; 0: not begun */
+    int16_t fault;               /* status for a request that will not reach the user; 0: none */
     const char *fault_reason;
     bool head_done; /* the (final) head was delivered */
     bool remote_end;
@@ -63,7 +64,8 @@ struct agw_h2_stream {
     bool reset;        /* RST_STREAM was submitted */
     bool peer_reset;   /* RST_STREAM came */
     bool to_head;      /* client: the request was HEAD */
-    bool extended;     /* extended CONNECT (RFC 8441) */
+    bool unpaced;
+    bool extended; /* extended CONNECT (RFC 8441) */
 };
 
 struct agw_h2 {
@@ -81,7 +83,7 @@ struct agw_h2 {
     struct agw_h2_stream *section; /* whose field section is coming in */
     unsigned count, spare_count;
     int error; /* why the connection must end; 0 while it lives */
-    uint64_t now_ms;
+    uint64_t now_ms, section_ms;
     struct agw_h2_bucket resets, control;
     struct agw_h2_order order; /* server */
     bool settings_in;          /* the peer's first SETTINGS came */

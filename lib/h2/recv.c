@@ -77,6 +77,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     h->section = st;
     if (st) {
         st->moved = true;
+        h->section_ms = h->now_ms;
         agw_h2_section_begin(st);
     }
     return 0;
@@ -251,6 +252,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     }
     bool small = n < SMALL_RUN && st->unconsumed > 0;
     st->unconsumed += n;
+    st->came += (uint32_t)n;
     if (small) {
         p = gather(st, p, n);
         block = st->small;

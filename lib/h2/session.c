@@ -129,10 +129,12 @@ void agw_h2_consume(struct agw_h2_stream *st, size_t n)
 
 static int set_up(struct agw_h2 *h)
 {
-    nghttp2_settings_entry s[5];
+    nghttp2_settings_entry s[6];
     size_t n = 0;
     s[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, h->limits->stream_window};
     s[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->limits->header_list};
+    if (h->limits->frame > agw_h2_default_limits.frame)
+        s[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_FRAME_SIZE, h->limits->frame};
     if (h->server) {
         s[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, h->limits->streams};
         s[n++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1};
@@ -367,7 +369,18 @@ int agw_h2_sweep(struct agw_h2 *h)
     return 0;
 }
 
+void agw_h2_ping(struct agw_h2 *h)
+{
+    if (!h->error && !h->mem.failed && nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL))
+        agw_h2_fail(h, AGW_ENOMEM);
+}
+
 /* --- looking --- */
+
+uint64_t agw_h2_heard_ms(const struct agw_h2 *h)
+{
+    return h->now_ms;
+}
 
 void *agw_h2_user(const struct agw_h2 *h)
 {

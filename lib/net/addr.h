@@ -28,6 +28,12 @@ struct agw_keepalive {
 };
 #define AGW_KEEPALIVE_MAX_S 32767 /* what Linux takes (MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL) */
 #define AGW_KEEPALIVE_MAX_PROBES 127
+/* Whole seconds for |ms|, as the system takes them. */
+static inline uint32_t agw_keepalive_seconds(uint32_t ms)
+{
+    uint32_t s = ms / 1000 + (ms % 1000 > 0);
+    return s > AGW_KEEPALIVE_MAX_S ? AGW_KEEPALIVE_MAX_S : s;
+}
 
 #define AGW_ADDR_TEXT 128 /* room for any text form with NUL; unix paths are cut */
 

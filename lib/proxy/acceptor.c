@@ -16,17 +16,12 @@
 #define HANDSHAKE_MS 15000
 /* An address that is taken, or not there yet, is tried again this often. */
 #define REBIND_MS 1000
-static const struct agw_server_limits limits = {
-    .idle_ms =
-        75000, /* longer than common clients and proxies in front keep theirs (60 s), so they close first */
-    .head_ms = 15000,  /* a slow phone sends its head in this; a slow-loris gives up its slot */
-    .stall_ms = 60000, /* a reader that takes nothing for a minute is gone */
-};
 
 /* A connection and the bytes looked at before its protocol was known. */
 struct downstream {
     struct agw_server_conn c;
     struct agw_input in;
+    struct agw_server_limits *own; /* NULL: no policy says anything about it */
     bool tcp;
 };
 
@@ -51,6 +46,7 @@ static void downstream_free(struct downstream *d)
     w->conn_count--;
     a->conns--;
     agw_metrics_conn_closed(w->metrics, &a->series);
+    free(d->own);
     free(d);
     acceptor_put(a);
     agw_worker_conn_gone(w);
@@ -89,14 +85,43 @@ static const struct agw_server_handler handler = {
 
 /* --- before the protocol is known --- */
 
-static void start(struct downstream *d, bool h2)
+/* |front|: NULL when the bind is just going. */
+static int set_limits(struct downstream *d, const struct agw_front *front, bool h2)
+{
+    static const struct agw_front none;
+    struct agw_server_conn *c = &d->c;
+    if (front && memcmp(front, &none, sizeof(none))) {
+        c->limits = d->own = agw_server_limits_new(c->limits, front, h2);
+        if (!c->limits)
+            return AGW_ENOMEM;
+    }
+    if (c->limits->duration_ms)
+        c->expires_ms = c->conn.loop->now_ms + c->limits->duration_ms;
+    return 0;
+}
+
+static void start(struct downstream *d, const struct agw_front *front, bool h2)
 {
     const struct agw_acceptor *a = d->c.user;
-    int rc = h2 ? agw_h2_server_start(&d->c, &d->in) : agw_h1_server_start(&d->c, &d->in);
+    int rc = set_limits(d, front, h2);
+    if (!rc)
+        rc = h2 ? agw_h2_server_start(&d->c, &d->in) : agw_h1_server_start(&d->c, &d->in);
     if (rc)
         abandon(d);
     else if (!a->open || a->worker->draining)
         agw_server_conn_drain(&d->c);
+}
+
+static const struct agw_bind *bind_now(struct agw_acceptor *a)
+{
+    const struct agw_snapshot *snap = agw_snapshot_current();
+    return snap ? agw_acceptor_bind(a, snap) : NULL;
+}
+
+static void start_plain(struct downstream *d, bool h2)
+{
+    const struct agw_bind *bind = bind_now(d->c.user);
+    start(d, bind ? &bind->front : NULL, h2);
 }
 
 static void on_first_bytes(struct agw_conn *conn)
@@ -109,7 +134,7 @@ static void on_first_bytes(struct agw_conn *conn)
     if ((rc == 0 || rc == AGW_EAGAIN) && same && n < want)
         rc = agw_input_park(&d->in, conn->loop); /* more must come */
     else if (rc == 0)
-        start(d, same);
+        start_plain(d, same);
     if (rc)
         abandon(d);
 }
@@ -117,8 +142,7 @@ static void on_first_bytes(struct agw_conn *conn)
 /* The listener that a server name means now; NULL: none. */
 static const struct agw_listener *listener_for(struct agw_acceptor *a, struct agw_str sni)
 {
-    const struct agw_snapshot *snap = agw_snapshot_current();
-    const struct agw_bind *bind = snap ? agw_acceptor_bind(a, snap) : NULL;
+    const struct agw_bind *bind = bind_now(a);
     if (bind && bind->protocol == AGW_BIND_TCP)
         return bind->listener_count ? bind->listeners[0] : NULL;
     return bind ? agw_listener_for_sni(bind, sni) : NULL;
@@ -165,7 +189,7 @@ static void on_secured(struct downstream *d, const struct agw_filter *tls)
     if (l && l->l4)
         start_l4(d, l->passthrough ? NULL : l, agw_tls_sni(tls));
     else
-        start(d, agw_str_eq(agw_tls_alpn(tls), AGW_STR("h2")));
+        start(d, l ? &l->front : NULL, agw_str_eq(agw_tls_alpn(tls), AGW_STR("h2")));
 }
 
 static void on_ready(struct agw_conn *conn)
@@ -230,8 +254,7 @@ static int push_filters(struct agw_conn *conn, struct agw_acceptor *a, const str
 static int begin(struct downstream *d, struct agw_acceptor *a, int fd, const struct agw_addr *peer)
 {
     struct agw_worker *w = a->worker;
-    const struct agw_snapshot *snap = agw_snapshot_current();
-    const struct agw_bind *bind = snap ? agw_acceptor_bind(a, snap) : NULL;
+    const struct agw_bind *bind = bind_now(a);
     int rc = agw_conn_accept(&d->c.conn, &w->loop, fd, peer, &sniff_events);
     if (rc)
         return rc;
@@ -239,6 +262,8 @@ static int begin(struct downstream *d, struct agw_acceptor *a, int fd, const str
     d->c.conn.user = &d->c;
     d->c.secure = protocol == AGW_BIND_TLS;
     d->tcp = protocol == AGW_BIND_TCP;
+    if (bind && bind->keepalive.on)
+        agw_conn_keepalive(&d->c.conn, &bind->keepalive);
     rc = push_filters(&d->c.conn, a, bind);
     if (rc)
         agw_conn_close(&d->c.conn, false);
@@ -247,8 +272,7 @@ static int begin(struct downstream *d, struct agw_acceptor *a, int fd, const str
 
 static uint32_t handshake_ms(struct agw_acceptor *a)
 {
-    const struct agw_snapshot *snap = agw_snapshot_current();
-    const struct agw_bind *bind = snap ? agw_acceptor_bind(a, snap) : NULL;
+    const struct agw_bind *bind = bind_now(a);
     return bind && bind->handshake_ms ? bind->handshake_ms : HANDSHAKE_MS;
 }
 
@@ -267,7 +291,7 @@ static void on_accept(struct agw_listen *listen, int fd, const struct agw_addr *
         return;
     }
     d->c.handler = &handler;
-    d->c.limits = &limits;
+    d->c.limits = w->gateway->options.server ? w->gateway->options.server : &agw_server_default_limits;
     d->c.ctx = w;
     d->c.user = a;
     agw_input_init(&d->in);

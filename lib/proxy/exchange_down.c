@@ -76,6 +76,13 @@ void agw_exchange_mirror(struct agw_exchange *x)
 
 /* --- events --- */
 
+/* A body without a length turned out too large. */
+static bool too_large(const struct agw_exchange *x, size_t more)
+{
+    uint64_t most = x->conn->limits->body_max;
+    return agw_unlikely(most > 0) && x->bytes_in + more > most && !x->upgraded && !x->upgrade_due;
+}
+
 static void on_body(struct agw_stream *s, struct agw_chain *data)
 {
     struct agw_exchange *x = s->owner;
@@ -83,10 +90,15 @@ static void on_body(struct agw_stream *s, struct agw_chain *data)
         agw_stream_consume(s, data->bytes);
         return;
     }
+    if (too_large(x, data->bytes)) {
+        agw_exchange_fail(x, 413, "the request body is too large");
+        agw_exchange_run(x);
+        return;
+    }
     x->bytes_in += data->bytes;
     if (x->agent)
         agw_a2a_watch_request(&x->agent->watch, data);
-    if (x->agent && x->agent->collecting) {
+    if (x->step == AGW_STEP_AGENT) {
         agw_exchange_agent_collect(x, data);
         return;
     }
@@ -107,7 +119,7 @@ static void on_end(struct agw_stream *s, struct agw_headers *trailers)
     x->req_trailers = trailers;
     if (x->mirrors)
         agw_mirrors_end(x->mirrors);
-    if (x->agent && x->agent->collecting)
+    if (x->step == AGW_STEP_AGENT)
         agw_exchange_run(x);
     else if (x->up)
         agw_exchange_push_request(x);

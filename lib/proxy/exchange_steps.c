@@ -66,6 +66,9 @@ enum agw_step_result agw_step_begin(struct agw_exchange *x)
     agw_exchange_grpc_begin(x);
     if (agw_unlikely(agw_worker_memory(x->worker) != AGW_MEMORY_FINE))
         return agw_exchange_fail(x, 503, "memory is short");
+    if (agw_unlikely(x->conn->limits->body_max > 0) && req->length > 0 &&
+        (uint64_t)req->length > x->conn->limits->body_max)
+        return agw_exchange_fail(x, 413, "the request body is too large");
     if (req->method == AGW_METHOD_CONNECT)
         return agw_exchange_fail(x, 405, "CONNECT is not served");
     if (req->authority.n == 0 && req->version != AGW_HTTP_10)

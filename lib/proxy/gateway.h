@@ -23,6 +23,8 @@ struct agw_gateway_options {
     struct agw_access_log *access_log; /* NULL: off */
     unsigned char session_key[32];     /* seals MCP session ids */
     struct agw_cidrs trusted;          /* peers whose X-Forwarded fields count; outlive the gateway */
+    const struct agw_server_limits
+        *server; /* of clients' connections; outlives the gateway; NULL: the defaults */
     struct agw_client_limits
         client; /* of each worker, to each endpoint; without conns_max: the default ones */
 };

@@ -112,22 +112,13 @@ static int proxy_use(struct agw_compile *c, const struct agw_resource *owner,
     return 0;
 }
 
-/* Before a byte is read no listener is known: only the port and the gateway can say. */
 int agw_compile_proxy(struct agw_compile *c, const struct agw_bind_rec *b, struct agw_proxy_use *ret_use)
 {
-    const unsigned kind = PB__FRONTEND_POLICY_SPEC__KIND_PROXY_PROTOCOL;
+    struct agw_resource *owner;
+    const Pb__FrontendPolicySpec *p =
+        agw_compile_frontend_of_bind(c, PB__FRONTEND_POLICY_SPEC__KIND_PROXY_PROTOCOL, b, &owner);
     *ret_use = b->bind->proxy;
-    for (uint32_t i = 0; i < b->listener_count; i++) {
-        struct agw_str gateway = b->listeners[i]->base->gateway;
-        struct agw_resource *owner;
-        const Pb__FrontendPolicySpec *spec = agw_compile_frontend_at(c, kind, &owner, "gateway/%.*s/port/%u",
-                                                                     AGW_STRF(gateway), b->bind->port);
-        if (!spec)
-            spec = agw_compile_frontend_at(c, kind, &owner, "gateway/%.*s", AGW_STRF(gateway));
-        if (spec)
-            return proxy_use(c, owner, spec->proxy_protocol, ret_use);
-    }
-    return 0;
+    return p ? proxy_use(c, owner, p->proxy_protocol, ret_use) : 0;
 }
 
 /* *ret_bind stays NULL when it cannot be served. */

@@ -269,7 +269,8 @@ static int finish_bind(struct agw_compile *c, struct agw_bind_rec *b)
     agw_shared_unref(b->out);
     b->out = &o->bind;
     b->changed = false;
-    return agw_compile_proxy(c, b, &o->bind.proxy);
+    int code = agw_compile_proxy(c, b, &o->bind.proxy);
+    return code ? code : agw_compile_bind_front(c, b, &o->bind);
 }
 
 static int assemble(struct agw_compile *c, struct agw_snapshot *s)

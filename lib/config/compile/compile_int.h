@@ -291,6 +291,22 @@ void agw_compile_binds_free(struct agw_compiler *c);
 struct agw_bind_rec *agw_compile_bind_of(struct agw_compiler *c, struct agw_str key);
 /* What the bind's gateway wants in front of a connection: its own word, unless a policy says more. */
 int agw_compile_proxy(struct agw_compile *c, const struct agw_bind_rec *b, struct agw_proxy_use *ret_use);
+
+/* --- front.c --- */
+/* The frontend policy of |kind| for a listener, most specific first; NULL: none. */
+const Pb__FrontendPolicySpec *agw_compile_frontend_of(struct agw_compile *c, unsigned kind,
+                                                      const Pb__ListenerName *n, uint16_t port,
+                                                      struct agw_resource **ret_owner);
+/* The same before the listener is known: only the port and the gateway can say. */
+const Pb__FrontendPolicySpec *agw_compile_frontend_of_bind(struct agw_compile *c, unsigned kind,
+                                                           const struct agw_bind_rec *b,
+                                                           struct agw_resource **ret_owner);
+int agw_compile_front(struct agw_compile *c, const struct agw_resource *owner,
+                      const Pb__FrontendPolicySpec__HTTP *in, struct agw_front *ret_front);
+/* What policies say of all connections of a bind. */
+int agw_compile_bind_front(struct agw_compile *c, const struct agw_bind_rec *b, struct agw_bind *bind);
+
+/* --- listener.c --- */
 int agw_compile_listeners(struct agw_compile *c);
 /* The record for |key|, made if need be. */
 int agw_listener_rec_get(struct agw_compiler *c, struct agw_str key, struct agw_listener_rec **ret_rec);

@@ -11,43 +11,17 @@ static int parse_host(struct agw_compile *c, const char *text, struct agw_str *r
 }
 
 /* --- TLS --- */
-/* The frontend policy that counts, most specific first. */
-static const Pb__FrontendPolicySpec__TLS *frontend_tls(struct agw_compile *c, const struct agw_resource *r,
-                                                       uint16_t port, struct agw_resource **ret_owner)
-{
-    const unsigned kind = PB__FRONTEND_POLICY_SPEC__KIND_TLS;
-    const Pb__ListenerName *n = r->listener->name;
-    const Pb__ResourceName *set = n ? n->listener_set : NULL;
-    const Pb__FrontendPolicySpec *p = NULL;
-    if (!n)
-        return NULL;
-    if (set) {
-        p = agw_compile_frontend_at(c, kind, ret_owner, "listener_set/%s/%s/%s", set->namespace_, set->name,
-                                    n->listener_name);
-        if (!p)
-            p = agw_compile_frontend_at(c, kind, ret_owner, "listener_set/%s/%s", set->namespace_, set->name);
-    } else {
-        p = agw_compile_frontend_at(c, kind, ret_owner, "gateway/%s/%s/listener/%s", n->gateway_namespace,
-                                    n->gateway_name, n->listener_name);
-    }
-    if (!p)
-        p = agw_compile_frontend_at(c, kind, ret_owner, "gateway/%s/%s/port/%u", n->gateway_namespace,
-                                    n->gateway_name, port);
-    if (!p)
-        p = agw_compile_frontend_at(c, kind, ret_owner, "gateway/%s/%s", n->gateway_namespace,
-                                    n->gateway_name);
-    return p ? p->tls : NULL;
-}
-
 static int apply_frontend(struct agw_compile *c, const struct agw_resource *r, struct agw_listener *l,
                           struct agw_tls_server_conf *conf, bool *ret_ok)
 {
     struct agw_error err = {0};
     struct agw_resource *owner;
-    const Pb__FrontendPolicySpec__TLS *in = frontend_tls(c, r, l->port, &owner);
+    const Pb__FrontendPolicySpec *p =
+        agw_compile_frontend_of(c, PB__FRONTEND_POLICY_SPEC__KIND_TLS, r->listener->name, l->port, &owner);
     *ret_ok = true;
-    if (!in)
+    if (!p)
         return 0;
+    const Pb__FrontendPolicySpec__TLS *in = p->tls;
     const Google__Protobuf__Duration *d = in->handshake_timeout;
     if (d && d->seconds >= 0 && d->nanos >= 0) /* a day is as good as for ever */
         l->handshake_ms = d->seconds > 86400 ? 86400000 : (uint32_t)(d->seconds * 1000 + d->nanos / 1000000);
@@ -57,6 +31,14 @@ static int apply_frontend(struct agw_compile *c, const struct agw_resource *r, s
     *ret_ok = false;
     return agw_compile_error(c, owner, "tls: %s: handshakes of listener %.*s are refused", err.text,
                              AGW_STRF(l->key));
+}
+
+static int compile_front(struct agw_compile *c, const struct agw_resource *r, struct agw_listener *l)
+{
+    struct agw_resource *owner;
+    const Pb__FrontendPolicySpec *p =
+        agw_compile_frontend_of(c, PB__FRONTEND_POLICY_SPEC__KIND_HTTP, r->listener->name, l->port, &owner);
+    return p ? agw_compile_front(c, owner, p->http, &l->front) : 0;
 }
 
 /* What is wrong leaves the listener without a context: it refuses handshakes. */
@@ -194,6 +176,8 @@ static int compile_listener(struct agw_compile *c, struct agw_resource *r, const
         code = parse_host(c, r->listener->hostname, &l->hostname);
     if (!code && l->tls)
         code = compile_tls(c, r, l);
+    if (!code && l->tls)
+        code = compile_front(c, r, l);
     merge_gateway(c, r, l->port, traffic, backend); /* its texts live in the unit */
     agw_unit_end(c, &build);
     if (code)

@@ -312,11 +312,19 @@ static struct view frontend_view(const Pb__FrontendPolicySpec *f)
 {
     struct view v = view_of(&pb__frontend_policy_spec__descriptor, NULL, 0, f->kind_case, f->tcp);
     static const struct kind_info guard = {.guard = true}, ours = {.ours = true};
-    if (f->kind_case == PB__FRONTEND_POLICY_SPEC__KIND_NETWORK_AUTHORIZATION)
+    switch (f->kind_case) {
+    case PB__FRONTEND_POLICY_SPEC__KIND_NETWORK_AUTHORIZATION:
         v.info = &guard;
-    else if (f->kind_case == PB__FRONTEND_POLICY_SPEC__KIND_TLS ||
-             f->kind_case == PB__FRONTEND_POLICY_SPEC__KIND_PROXY_PROTOCOL)
+        break;
+    case PB__FRONTEND_POLICY_SPEC__KIND_TCP:
+    case PB__FRONTEND_POLICY_SPEC__KIND_TLS:
+    case PB__FRONTEND_POLICY_SPEC__KIND_HTTP:
+    case PB__FRONTEND_POLICY_SPEC__KIND_PROXY_PROTOCOL:
         v.info = &ours;
+        break;
+    default:
+        break;
+    }
     return v;
 }
 

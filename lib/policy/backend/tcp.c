@@ -4,12 +4,6 @@
 
 /* The socket to a backend: how long a connect may take, and probes on connections that say nothing. */
 
-static uint32_t seconds(const struct Google__Protobuf__Duration *d)
-{
-    uint64_t s = ((uint64_t)agw_proto_ms(d) + 999) / 1000;
-    return s > AGW_KEEPALIVE_MAX_S ? AGW_KEEPALIVE_MAX_S : (uint32_t)s;
-}
-
 static int transport(const void *spec, struct agw_arena *arena, struct agw_transport *t,
                      struct agw_error *err)
 {
@@ -23,8 +17,8 @@ static int transport(const void *spec, struct agw_arena *arena, struct agw_trans
         return agw_error_set(err, AGW_EINVAL, "tcp: keepalive.retries %u is more than %d", keep->retries,
                              AGW_KEEPALIVE_MAX_PROBES);
     t->keepalive = (struct agw_keepalive){.on = true,
-                                          .idle_s = seconds(keep->time),
-                                          .interval_s = seconds(keep->interval),
+                                          .idle_s = agw_keepalive_seconds(agw_proto_ms(keep->time)),
+                                          .interval_s = agw_keepalive_seconds(agw_proto_ms(keep->interval)),
                                           .probes = keep->_retries_case ? keep->retries : 0};
     return 0;
 }

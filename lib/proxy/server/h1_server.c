@@ -64,12 +64,50 @@ static void set_deadline(struct agw_h1_server *h, uint32_t ms)
         agw_timer_set(&loop_of(h)->timers, t, h->deadline_ms);
 }
 
+/* True while nothing but the client holds the exchange up. */
+static bool awaits_body(const struct agw_h1_server *h)
+{
+    const struct agw_h1_server_stream *st = h->stream;
+    return st && !st->req_done && !st->head_sent && !st->upgrading && !st->asks && !h->paused &&
+           h->out.chain.bytes == 0;
+}
+
+/* Counts what came of the body, and the time that it took. */
+static void pace(struct agw_h1_server *h)
+{
+    struct agw_h1_server_stream *st = h->stream;
+    const struct agw_server_limits *l = h->c->limits;
+    uint64_t now = loop_of(h)->now_ms, spent = st->paced_ms ? now - st->paced_ms : 0,
+             left = st->body_left_ms > spent ? st->body_left_ms - spent : 0;
+    if (st->came > 0)
+        left = l->body_rate ? left + (uint64_t)st->came * 1000 / l->body_rate : l->body_ms;
+    st->body_left_ms = left < l->body_ms ? (uint32_t)left : l->body_ms;
+    st->came = 0;
+    st->paced_ms = 0;
+}
+
+/* The body's time runs, or it stops. */
+static void watch_body(struct agw_h1_server *h)
+{
+    struct agw_h1_server_stream *st = h->stream;
+    if (h->c->limits->body_ms == 0)
+        return;
+    if (st->paced_ms || st->came > 0)
+        pace(h);
+    if (!awaits_body(h))
+        return;
+    st->paced_ms = loop_of(h)->now_ms;
+    set_deadline(h, st->body_left_ms);
+}
+
 /* A stall is told by bytes that wait while none go out. */
 static void watch_stall(struct agw_h1_server *h)
 {
     if (h->out.chain.bytes == 0) {
-        if (h->stream && !h->lingering)
+        if (h->stream && !h->lingering) {
             h->deadline_ms = 0;
+            watch_body(h);
+        }
     } else if (h->out.sent != h->sent_mark || h->deadline_ms == 0) {
         h->sent_mark = h->out.sent;
         set_deadline(h, h->c->limits->stall_ms);
@@ -155,17 +193,18 @@ static void refuse_body(struct agw_h1_server *h, int code, int status, const cha
     answer(h, status, reason);
 }
 
-/* True while nothing but the client holds the exchange up. */
-static bool awaits_body(const struct agw_h1_server *h)
+static void refuse_slow_head(struct agw_h1_server *h)
 {
-    const struct agw_h1_server_stream *st = h->stream;
-    return st && !st->req_done && !st->head_sent && !st->upgrading && !h->paused && h->out.chain.bytes == 0;
+    h->in_head = false;
+    refuse(h, 408, "the request head comes too slowly");
 }
 
 static void on_deadline(struct agw_h1_server *h)
 {
     if (awaits_body(h))
-        refuse_body(h, AGW_ETIMEOUT, 408, "the request body does not come");
+        refuse_body(h, AGW_ETIMEOUT, 408, "the request body comes too slowly");
+    else if (h->in_head && h->out.chain.bytes == 0)
+        refuse_slow_head(h);
     else if (h->stream && h->out.chain.bytes == 0)
         h->deadline_ms = 0; /* it waits for somebody else by now */
     else
@@ -204,6 +243,8 @@ static void start_request(struct agw_h1_server *h, struct agw_h1_server_stream *
     st->upgrading = msg->upgrade.n > 0;
     if (st->upgrading)
         st->req_done = false;
+    st->asks = msg->expect_continue && !st->req_done;
+    st->body_left_ms = h->c->limits->body_ms;
     msg->scheme = h->c->secure ? AGW_STR("https") : AGW_STR("http");
     agw_h1_head_init(&h->head, h->head.limits);
     h->c->handler->on_request(h->c, &st->s, msg, st->req_done);
@@ -275,6 +316,8 @@ static int read_body(struct agw_h1_server *h)
     agw_input_take(&h->in, used);
     bool over = rc == AGW_H1_END;
     if (rc == AGW_H1_DATA) {
+        st->asks = false;
+        st->came += len;
         over = agw_h1_body_is_over(&st->body);
         rc = give_body(h, p + at, len);
         if (rc)
@@ -341,9 +384,10 @@ static void still_lingering(struct agw_h1_server *h)
 /* A head that has begun, and a body, must come on. */
 static void watch_input(struct agw_h1_server *h)
 {
-    if (awaits_body(h)) {
-        set_deadline(h, h->c->limits->stall_ms);
-    } else if (!h->stream && !must_wait(h) && h->in.n > 0 && !h->in_head) {
+    if (h->stream) {
+        if (!h->stream->req_done)
+            watch_body(h);
+    } else if (!must_wait(h) && h->in.n > 0 && !h->in_head) {
         h->in_head = true;
         set_deadline(h, h->c->limits->head_ms);
     }
@@ -380,12 +424,21 @@ static void read_some(struct agw_h1_server *h)
 
 /* --- ending an exchange --- */
 
+static uint32_t idle_ms(const struct agw_h1_server *h)
+{
+    const struct agw_server_conn *c = h->c;
+    uint64_t now = loop_of(h)->now_ms, idle = c->limits->idle_ms;
+    if (agw_server_conn_is_leaving(c))
+        return 1;
+    return (uint32_t)(c->expires_ms && c->expires_ms - now < idle ? c->expires_ms - now : idle);
+}
+
 static void go_idle(struct agw_h1_server *h)
 {
     h->paused = h->high = false;
     h->deadline_ms = 0;
     if (h->in.n == 0)
-        set_deadline(h, h->c->draining ? 1 : h->c->limits->idle_ms);
+        set_deadline(h, idle_ms(h));
 }
 
 static void finish_stream(struct agw_h1_server *h)
@@ -523,7 +576,7 @@ int agw_h1_server_start(struct agw_server_conn *c, struct agw_input *in)
     h->in = *in;
     agw_input_init(in);
     agw_output_init(&h->out, &c->conn, on_flush);
-    agw_h1_head_init(&h->head, &agw_h1_default_limits);
+    agw_h1_head_init(&h->head, c->limits->h1);
     agw_task_init(&h->step, step);
     c->ops = &h1_ops;
     c->proto = h;

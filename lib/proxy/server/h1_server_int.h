@@ -17,12 +17,16 @@ struct agw_h1_server_stream {
     struct agw_msg msg;
     struct agw_h1_body body;
     enum agw_h1_framing out_framing;
-    size_t unread;  /* body bytes given to the owner and not consumed */
-    bool req_done;  /* the request is read to its end */
-    bool head_sent; /* the final response head is written */
-    bool resp_done; /* the response is written to its end */
+    size_t unread;         /* body bytes given to the owner and not consumed */
+    uint64_t paced_ms;     /* until when |body_left_ms| was counted; 0: its time does not run */
+    uint32_t body_left_ms; /* that the body may still be late */
+    size_t came;           /* body bytes that were not counted yet */
+    bool req_done;         /* the request is read to its end */
+    bool head_sent;        /* the final response head is written */
+    bool resp_done;        /* the response is written to its end */
     bool keep_alive;
     bool upgrading; /* asked for an upgrade and not yet answered: the bytes behind the head wait */
+    bool asks;      /* the client waits for a 100 before it sends the body */
     bool tunnel;    /* 101 was sent: bytes both ways until the end */
     bool detached;  /* nobody listens any more */
 };

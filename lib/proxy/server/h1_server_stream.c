@@ -60,7 +60,7 @@ static void decide(struct agw_h1_server_stream *st, const struct agw_msg *msg)
         st->req_done = true;
     st->upgrading = false;
     /* What is unread of the request would stand before the next one. */
-    if (!st->req_done || st->h->c->draining)
+    if (!st->req_done || agw_server_conn_is_leaving(st->h->c))
         st->keep_alive = false;
 }
 
@@ -91,6 +91,8 @@ static int op_write_head(struct agw_stream *s, const struct agw_msg *msg, bool e
         return 0;
     if (!interim)
         decide(st, msg);
+    else if (msg->status == 100)
+        st->asks = false;
     int rc = agw_h1_write_response(&h->out.chain, &h->c->conn.loop->blocks, msg, end, st->msg.version,
                                    st->msg.method, st->keep_alive || interim, &st->out_framing);
     if (rc)

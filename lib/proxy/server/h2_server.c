@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include "client/h2_link.h"
+#include "grpc/message.h"
 
 /* First arena block: the head of a usual request and what the exchange keeps about it. With malloc's and the
  * arena's own words it stays within a 4 KiB class. */
@@ -18,7 +19,8 @@ struct h2_server {
     struct agw_list failed; /* struct h2_stream: on_close is due */
     struct agw_list spare;
     unsigned spare_count, open;
-    uint64_t idle_since_ms, check_ms;
+    uint64_t idle_since_ms, check_ms, tick_ms;
+    uint64_t pinged_ms; /* 0: no PING waits for its answer */
     bool dying;
 };
 
@@ -118,6 +120,8 @@ static int done(struct h2_stream *hs, int rc)
 static int write_head(struct agw_stream *s, const struct agw_msg *msg, bool end)
 {
     struct h2_stream *hs = stream_of(s);
+    if (hs->st && msg->status == 100)
+        agw_h2_unpaced(hs->st, false);
     return done(hs, hs->st ? agw_h2_respond(hs->st, msg, end) : AGW_ECLOSED);
 }
 
@@ -202,6 +206,9 @@ static void on_head(struct agw_h2 *h2, void *stream, struct agw_msg *msg, bool e
     struct agw_server_conn *c = h->c;
     /* What the client claims does not count: the connection is secure or it is not. */
     msg->scheme = c->secure ? AGW_STR("https") : AGW_STR("http");
+    /* A gRPC stream may be silent for long; who waits for a 100 does not send. */
+    if (!end && (msg->expect_continue || agw_grpc_is_request(msg)))
+        agw_h2_unpaced(hs->st, true);
     c->handler->on_request(c, &hs->s, msg, end);
 }
 
@@ -313,10 +320,53 @@ static void finish(struct h2_server *h)
 static void set_timer(struct h2_server *h)
 {
     const struct agw_server_limits *l = h->c->limits;
-    uint32_t after = l->idle_ms < TICK_MS ? l->idle_ms : TICK_MS;
-    if (l->stall_ms < after)
-        after = l->stall_ms;
+    const uint32_t all[] = {l->idle_ms, l->head_ms, l->stall_ms,
+                            l->body_ms, l->ping_ms, l->ping_ms ? l->pong_ms : 0};
+    uint64_t now = loop_of(h)->now_ms, expires = h->c->expires_ms, after = TICK_MS;
+    for (size_t i = 0; i < AGW_ARRAY_LEN(all); i++)
+        after = all[i] && all[i] < after ? all[i] : after;
+    if (expires > now && expires - now < after)
+        after = expires - now;
     agw_timer_set(&loop_of(h)->timers, &h->c->timer, loop_of(h)->now_ms + after);
+}
+
+static void drain(struct agw_server_conn *c);
+
+/* True if the peer is gone: it says nothing and does not answer. */
+static bool is_dead(struct h2_server *h, uint64_t now)
+{
+    const struct agw_server_limits *l = h->c->limits;
+    uint64_t heard = agw_h2_heard_ms(h->link.h2);
+    if (l->ping_ms == 0)
+        return false;
+    if (heard >= h->pinged_ms)
+        h->pinged_ms = 0;
+    if (h->pinged_ms)
+        return now - h->pinged_ms >= l->pong_ms;
+    if (now - heard >= l->ping_ms) {
+        h->pinged_ms = now;
+        agw_h2_ping(h->link.h2);
+        agw_h2_link_kick(&h->link);
+    }
+    return false;
+}
+
+/* What is to end by now. 0, or why the connection is over. */
+static int watch(struct h2_server *h, uint64_t now)
+{
+    struct agw_server_conn *c = h->c;
+    const struct agw_server_limits *l = c->limits;
+    uint32_t elapsed = (uint32_t)(now - h->tick_ms);
+    h->tick_ms = now;
+    if (is_dead(h, now) || (l->head_ms && agw_h2_section_age(h->link.h2, now) >= l->head_ms))
+        return AGW_ETIMEOUT;
+    if (c->draining) /* in case the peer does not answer our PING */
+        finish(h);
+    else if (agw_server_conn_is_leaving(c))
+        drain(c);
+    agw_h2_pace(h->link.h2, elapsed, l->body_rate, l->body_ms);
+    agw_h2_link_kick(&h->link);
+    return 0;
 }
 
 static void on_tick(struct agw_timer *t)
@@ -325,8 +375,11 @@ static void on_tick(struct agw_timer *t)
     struct h2_server *h = c->proto;
     uint64_t now = loop_of(h)->now_ms;
     set_timer(h);
-    if (c->draining) /* in case the peer does not answer our PING */
-        finish(h);
+    int rc = watch(h, now);
+    if (rc) {
+        end_conn(h, rc);
+        return;
+    }
     if (agw_h2_streams(h->link.h2) == 0) {
         agw_h2_trim(h->link.h2);
         drop_spare(h);
@@ -336,7 +389,7 @@ static void on_tick(struct agw_timer *t)
     if (now < h->check_ms)
         return;
     h->check_ms = now + c->limits->stall_ms;
-    int rc = agw_h2_link_check(&h->link);
+    rc = agw_h2_link_check(&h->link);
     if (rc)
         end_conn(h, rc);
 }
@@ -387,7 +440,8 @@ int agw_h2_server_start(struct agw_server_conn *c, struct agw_input *in)
     struct h2_server *h = calloc(1, sizeof(*h));
     if (!h)
         return AGW_ENOMEM;
-    struct agw_h2 *h2 = agw_h2_server_new(&agw_h2_default_limits, &session_events, &loop->blocks, h);
+    const struct agw_h2_limits *limits = c->limits->h2 ? c->limits->h2 : &agw_h2_default_limits;
+    struct agw_h2 *h2 = agw_h2_server_new(limits, &session_events, &loop->blocks, h);
     if (!h2) {
         free(h);
         return AGW_ENOMEM;
@@ -395,6 +449,7 @@ int agw_h2_server_start(struct agw_server_conn *c, struct agw_input *in)
     h->c = c;
     h->idle_since_ms = loop->now_ms;
     h->check_ms = loop->now_ms + c->limits->stall_ms;
+    h->tick_ms = loop->now_ms;
     agw_list_init(&h->failed);
     agw_list_init(&h->spare);
     agw_h2_link_init(&h->link, &c->conn, h2, in);

@@ -11,6 +11,9 @@
 #define AGW_PROXY_SERVER_SERVER_CONN_H
 
 #include "event/loop.h"
+#include "h1/h1.h"
+#include "h2/h2.h"
+#include "http/front.h"
 #include "http/stream.h"
 #include "net/conn.h"
 
@@ -41,7 +44,24 @@ struct agw_server_limits {
     uint32_t idle_ms;  /* no request under way: closed after this */
     uint32_t head_ms;  /* a started head must be complete within this */
     uint32_t stall_ms; /* bytes wait and the peer takes none: closed (HTTP/2: the stream reset) after this */
+    uint32_t duration_ms; /* no new request after this; 0: whenever */
+    /* For this long a request's body may be late: silent, or, added up, behind |body_rate| bytes a second.
+     * Each byte makes up for 1 / body_rate of a second. Not while the gateway itself reads no further, nor
+     * once the answer has begun. 0: for ever; without a rate any byte makes up for all. */
+    uint32_t body_ms, body_rate;
+    uint64_t body_max;         /* bytes of a request's body; 0: any number */
+    uint32_t buffer_max;       /* of one that is held until it is whole; 0: the holder's own limit */
+    uint32_t ping_ms, pong_ms; /* HTTP/2: silence after which the peer is asked for life (0: never), and the
+                                  time for its answer */
+    const struct agw_h1_limits *h1; /* NULL: the codec's own */
+    const struct agw_h2_limits *h2;
 };
+extern const struct agw_server_limits agw_server_default_limits;
+
+/* |base| with what |f| says for a connection by HTTP/2, or by HTTP/1.1. free() it after the connection. NULL:
+ * out of memory. */
+struct agw_server_limits *agw_server_limits_new(const struct agw_server_limits *base,
+                                                const struct agw_front *f, bool h2);
 
 struct agw_server_conn {
     const struct agw_server_conn_ops *ops; /* NULL until a protocol was started */
@@ -53,10 +73,16 @@ struct agw_server_conn {
     void *ctx;              /* the handler's: worker */
     void *user;             /* the handler's: listener */
     void *proto;            /* the protocol's state */
+    uint64_t expires_ms;    /* no new request from then on; 0: never */
     bool secure;            /* requests get the scheme https */
     bool draining;
 };
 
+/* True if the request under way, or the next one, is the connection's last. */
+static inline bool agw_server_conn_is_leaving(const struct agw_server_conn *c)
+{
+    return c->draining || (c->expires_ms && c->conn.loop->now_ms >= c->expires_ms);
+}
 static inline void agw_server_conn_drain(struct agw_server_conn *c)
 {
     c->ops->drain(c);

@@ -353,14 +353,31 @@ static void test_slow_head_after_a_request(void **state)
     rig_warm_up(&client, &backend);
     limits_of(the_conn())->head_ms = 50;
     peer_say(&client, "GET / HT");
+    peer_expect(&client, "HTTP/1.1 408 ");
+    peer_expect(&client, "connection: close");
     assert_int_equal(peer_expect_end(&client), 1);
+}
+
+/* The time is for the whole head: a byte now and then does not win any. */
+static void test_head_by_the_byte(void **state)
+{
+    unsigned said = 0;
+    rig_connect(&client);
+    rig_warm_up(&client, &backend);
+    limits_of(the_conn())->head_ms = 100;
+    for (; said < 40 && !peer_heard(&client, "HTTP/1.1 408 "); said++) {
+        peer_say(&client, said ? "x" : "G");
+        peer_sleep(&rig.worker.loop, 10);
+        peer_hear(&client);
+    }
+    assert_in_range(said, 5, 20);
 }
 
 static void test_slow_body(void **state)
 {
     rig_connect(&client);
     rig_warm_up(&client, &backend);
-    limits_of(the_conn())->stall_ms = 50;
+    limits_of(the_conn())->body_ms = 50;
     peer_say(&client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nshort");
     peer_expect(&backend, "short");
     peer_expect(&client, "HTTP/1.1 408 ");
@@ -373,7 +390,7 @@ static void test_slow_answer_is_no_slow_body(void **state)
 {
     rig_connect(&client);
     rig_warm_up(&client, &backend);
-    limits_of(the_conn())->stall_ms = 50;
+    limits_of(the_conn())->body_ms = 50;
     peer_say(&client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo");
     peer_sleep(&rig.worker.loop, 20);
     peer_say(&client, "dy");
@@ -381,6 +398,109 @@ static void test_slow_answer_is_no_slow_body(void **state)
     peer_sleep(&rig.worker.loop, 150);
     peer_say(&backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     peer_expect(&client, "\r\n\r\nok");
+}
+
+/* Says a byte of a long body every 10 ms until something is heard; returns how many. */
+static unsigned trickle(unsigned most)
+{
+    unsigned said = 0;
+    peer_say(&client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n");
+    peer_expect(&backend, "\r\n\r\n");
+    for (; said < most && client.n == 0; said++) {
+        peer_say(&client, "x");
+        peer_sleep(&rig.worker.loop, 10);
+        peer_hear(&client);
+    }
+    return said;
+}
+
+static void test_body_below_the_rate(void **state)
+{
+    rig_connect(&client);
+    rig_warm_up(&client, &backend);
+    struct agw_server_limits *l = limits_of(the_conn());
+    l->body_ms = 100;
+    l->body_rate = 200; /* a byte buys 5 ms of the 10 that it takes: 200 ms in all */
+    assert_in_range(trickle(100), 11, 40);
+    peer_expect(&client, "HTTP/1.1 408 ");
+    assert_int_equal(peer_expect_end(&client), 1);
+    peer_expect_end(&backend);
+}
+
+static void test_body_at_the_rate(void **state)
+{
+    rig_connect(&client);
+    rig_warm_up(&client, &backend);
+    struct agw_server_limits *l = limits_of(the_conn());
+    l->body_ms = 100;
+    l->body_rate = 40; /* a byte buys 25 ms */
+    assert_int_equal(trickle(30), 30);
+    l->body_rate = 0; /* and now 100 */
+    for (int i = 0; i < 5; i++) {
+        peer_say(&client, "x");
+        peer_sleep(&rig.worker.loop, 60);
+    }
+    peer_expect_nothing(&client);
+}
+
+/* It is the backend that does not read on: no time of the client's goes by. */
+static void test_body_that_nobody_reads(void **state)
+{
+    char *body = big_body(BIG);
+    rig_connect(&client);
+    rig_warm_up(&client, &backend);
+    limits_of(the_conn())->body_ms = 50;
+    peer_say(&client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 25165824\r\n\r\n");
+    for (int i = 0; i < 300; i++) {
+        ssize_t k = send(client.fd, body, 65536, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)k;
+        agw_loop_turn(&rig.worker.loop, 1);
+    }
+    peer_sleep(&rig.worker.loop, 150);
+    peer_hear(&client);
+    assert_int_equal(client.n + (size_t)client.end, 0);
+    free(body);
+}
+
+/* Who waits for a 100 does not send: until it has it, it is not late, and then it is. */
+static void test_body_that_waits_for_a_100(void **state)
+{
+    rig_connect(&client);
+    rig_warm_up(&client, &backend);
+    limits_of(the_conn())->body_ms = 50;
+    peer_say(&client,
+             "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
+    peer_expect(&backend, "\r\n\r\n");
+    peer_sleep(&rig.worker.loop, 150);
+    peer_hear(&client);
+    assert_int_equal(client.n, 0);
+    peer_say(&backend, "HTTP/1.1 100 Continue\r\n\r\n");
+    peer_expect(&client, "HTTP/1.1 100 ");
+    peer_expect(&client, "HTTP/1.1 408 ");
+}
+
+static void test_last_request_of_an_old_connection(void **state)
+{
+    rig_connect(&client);
+    rig_warm_up(&client, &backend);
+    struct agw_server_conn *c = the_conn();
+    peer_say(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    peer_expect(&backend, "\r\n\r\n");
+    c->expires_ms = rig.worker.loop.now_ms;
+    peer_say(&backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    peer_expect(&client, "connection: close");
+    peer_expect(&client, "ok");
+    assert_int_equal(peer_expect_end(&client), 1);
+}
+
+static void test_idle_connection_gets_old(void **state)
+{
+    rig_connect(&client);
+    peer_turns(&rig.worker.loop, 3);
+    the_conn()->expires_ms = rig.worker.loop.now_ms + 60;
+    rig_warm_up(&client, &backend);
+    peer_expect_nothing(&client);
+    assert_int_equal(peer_expect_end(&client), 1);
 }
 
 static void test_stalled_reader(void **state)
@@ -434,6 +554,13 @@ int main(void)
         TEST(test_malformed_body),
         TEST(test_client_leaves),
         TEST(test_slow_head_after_a_request),
+        TEST(test_head_by_the_byte),
+        TEST(test_body_below_the_rate),
+        TEST(test_body_at_the_rate),
+        TEST(test_body_that_nobody_reads),
+        TEST(test_body_that_waits_for_a_100),
+        TEST(test_last_request_of_an_old_connection),
+        TEST(test_idle_connection_gets_old),
         TEST(test_slow_body),
         TEST(test_slow_answer_is_no_slow_body),
         TEST(test_stalled_reader),

@@ -187,7 +187,7 @@ static int set_up(void **state)
 {
     struct agw_addr any;
     memset(&t, 0, sizeof(t));
-    limits.idle_ms = limits.stall_ms = 60000;
+    limits = (struct agw_server_limits){.idle_ms = 60000, .head_ms = 60000, .stall_ms = 60000};
     assert_int_equal(agw_loop_init(&t.loop, 0), 0);
     agw_arena_init(&t.arena, 1024, 0);
     agw_addr_ip(AGW_STR("127.0.0.1"), 0, &any);
@@ -480,6 +480,111 @@ static void test_slow_reader(void **state)
     close(fd);
 }
 
+#define START "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+/* POST / of host a, whose body is to come; with content-type: application/grpc */
+#define POST "\0\0\6\1\4\0\0\0\1\x83\x86\x84\1\1a"
+#define POST_GRPC "\0\0\31\1\4\0\0\0\1\x83\x86\x84\1\1a\x0f\x10\x10" "application/grpc"
+#define BYTE "\0\0\1\0\0\0\0\0\1x"
+
+static int raw_client(const char *bytes, size_t n)
+{
+    int fd = plain_socket();
+    turns(5);
+    assert_int_equal(write(fd, START, sizeof(START) - 1), (ssize_t)sizeof(START) - 1);
+    assert_int_equal(write(fd, bytes, n), (ssize_t)n);
+    return fd;
+}
+
+static void test_slow_body(void **state)
+{
+    limits.body_ms = 100;
+    limits.body_rate = 200;
+    int fd = raw_client(POST, sizeof(POST) - 1), said = 0;
+    until(&t.server[0].heads, 1);
+    for (; said < 100 && !t.server[0].closes; said++) {
+        assert_int_equal(write(fd, BYTE, sizeof(BYTE) - 1), (ssize_t)sizeof(BYTE) - 1);
+        for (uint64_t end = t.loop.now_ms + 10; t.loop.now_ms < end;)
+            turns(1);
+    }
+    assert_in_range(said, 11, 50);
+    assert_int_equal(t.server[0].code, AGW_ETIMEOUT);
+    assert_int_equal(t.closed, 0); /* the stream alone */
+    close(fd);
+    until(&t.closed, 1);
+}
+
+static void test_body_of_grpc_may_be_silent(void **state)
+{
+    limits.body_ms = 20;
+    limits.body_rate = 200;
+    int fd = raw_client(POST_GRPC, sizeof(POST_GRPC) - 1);
+    until(&t.server[0].heads, 1);
+    turns(150);
+    assert_int_equal(t.server[0].closes, 0);
+    close(fd);
+    until(&t.closed, 1);
+}
+
+static void test_slow_answer_is_no_slow_body(void **state)
+{
+    limits.body_ms = 20;
+    limits.body_rate = 200;
+    int fd = raw_client(POST BYTE, sizeof(POST BYTE) - 1);
+    until(&t.server[0].heads, 1);
+    struct agw_msg m;
+    agw_msg_init(&m, t.server[0].s->arena);
+    m.status = 200;
+    m.length = AGW_LENGTH_UNKNOWN;
+    agw_stream_write_head(t.server[0].s, &m, false);
+    turns(150);
+    assert_int_equal(t.server[0].closes, 0);
+    close(fd);
+    until(&t.closed, 1);
+}
+
+static void test_slow_head(void **state)
+{
+    limits.head_ms = 30;
+    int fd = raw_client(POST, sizeof(POST) - 3);
+    until(&t.closed, 1);
+    assert_int_equal(t.server_n, 0);
+    close(fd);
+}
+
+static void test_silent_peer_is_asked_for_life(void **state)
+{
+    char seen[512];
+    limits.ping_ms = limits.pong_ms = 30;
+    int fd = raw_client(POST, sizeof(POST) - 1);
+    until(&t.closed, 1);
+    assert_int_equal(t.server[0].code, AGW_ETIMEOUT);
+    ssize_t n = read(fd, seen, sizeof(seen));
+    assert_non_null(memmem(seen, n > 0 ? (size_t)n : 0, "\0\0\10\6\0\0\0\0\0", 9));
+    close(fd);
+    struct seen *e = open_up("/", true); /* our own client answers */
+    until(&t.server[1].heads, 1);
+    turns(200);
+    assert_int_equal(e->closes, 0);
+    answer(&t.server[1], 5);
+    until(&e->closes, 1);
+    assert_int_equal(e->code, 0);
+}
+
+static void test_old_connection_finishes(void **state)
+{
+    struct seen *e = open_up("/", true);
+    until(&t.server[0].heads, 1);
+    limits.stall_ms = 20; /* the next look */
+    t.conn->expires_ms = t.loop.now_ms + 20;
+    agw_timer_set(&t.loop.timers, &t.conn->timer, t.loop.now_ms + 20);
+    turns(100);
+    assert_int_equal(e->closes, 0);
+    answer(&t.server[0], 5);
+    until(&e->closes, 1);
+    assert_int_equal(e->code, 0);
+    until(&t.closed, 1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -498,6 +603,12 @@ int main(void)
         T(test_bad_request),
         T(test_not_http2),
         T(test_slow_reader),
+        T(test_slow_body),
+        T(test_body_of_grpc_may_be_silent),
+        T(test_slow_answer_is_no_slow_body),
+        T(test_slow_head),
+        T(test_silent_peer_is_asked_for_life),
+        T(test_old_connection_finishes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

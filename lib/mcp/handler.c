@@ -21,12 +21,14 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
         hex[2 * i + 1] = digits[session_key[i] & 15];
     }
     m->seal = agw_seal_new(agw_str(hex, sizeof hex), NULL);
-    if (!m->seal) {
+    m->transports = agw_mcp_transports_new(loop, client);
+    if (!m->seal || !m->transports) {
+        agw_mcp_transports_free(m->transports);
+        agw_seal_free(m->seal);
         free(m);
         return NULL;
     }
     m->loop = loop;
-    m->client = client;
     m->metrics = metrics;
     agw_list_init(&m->exchanges);
     agw_json_doc_init(&m->scratch, 0);
@@ -121,6 +123,7 @@ void agw_mcp_free(struct agw_mcp *m)
     agw_json_doc_free(&m->scratch);
     agw_arena_free(&m->scratch_arena);
     agw_seal_free(m->seal);
+    agw_mcp_transports_free(m->transports);
     free(m);
 }
 
@@ -266,7 +269,7 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
     }
     if (x->header_version >= AGW_MCP_MODERN)
         fields.version = agw_mcp_version_text(x->header_version);
-    agw_mcp_call_init(&leg->call, ops, x->m->loop, x->m->client, &x->arena, &x->conf->targets[leg->target],
+    agw_mcp_call_init(&leg->call, ops, x->m->transports, &x->arena, &x->conf->targets[leg->target],
                       peer ? peer->pin : 0);
     leg->call.raw_json = leg->raw_json;
     leg->call.once = !may_repeat(method, x->message.method);

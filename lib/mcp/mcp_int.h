@@ -10,7 +10,7 @@
 #include "mcp/handler.h"
 #include "mcp/merge.h"
 #include "mcp/router.h"
-#include "mcp/transport.h"
+#include "mcp/transport/transport.h"
 
 #define AGW_MCP_ERROR_MAX 65536   /* bytes of a target's error body that are kept to be passed on */
 #define AGW_MCP_EVENT_ID_MAX 1024 /* bytes of an event id; longer ones cannot be resumed from */
@@ -21,7 +21,7 @@
 
 struct agw_mcp {
     struct agw_loop *loop;
-    struct agw_client *client;
+    struct agw_mcp_transports *transports;
     struct agw_metrics *metrics;
     struct agw_seal *seal;
     struct agw_list exchanges;

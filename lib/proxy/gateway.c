@@ -104,6 +104,8 @@ void agw_gateway_free(struct agw_gateway *g)
         agw_worker_stop(g->workers[i]);
     for (unsigned i = 0; i < g->count && g->workers[i]; i++) {
         pthread_join(g->workers[i]->thread, NULL);
+    }
+    for (unsigned i = 0; i < g->count && g->workers[i]; i++) { /* none sends to another any more */
         agw_worker_free(g->workers[i]);
         free(g->workers[i]);
     }

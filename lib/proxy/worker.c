@@ -23,7 +23,7 @@ static void tell(struct agw_worker *w, void (*act)(struct agw_worker *w))
 {
     struct message *m = malloc(sizeof(*m));
     agw_check(m != NULL);
-    m->post.run = run_message;
+    m->post = (struct agw_post){.run = run_message};
     m->act = act;
     agw_loop_post(&w->loop, &m->post);
 }

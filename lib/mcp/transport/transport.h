@@ -1,5 +1,6 @@
-/* One Streamable HTTP request to one target: sent, tried again when a pooled connection had gone stale, and
- * its answer cut into JSON-RPC messages, whether it comes as one JSON body or as server-sent events.
+/* One message to one target, whatever transport the target speaks: sent, and what comes back cut into
+ * JSON-RPC messages. The model is Streamable HTTP: a request (POST), the stream of what a server says unasked
+ * (GET), the end of a session (DELETE); the other transports answer as a server of that kind would.
  *
  * Ownership: a call is the owner's memory (zeroed before agw_mcp_call_init), its strings live in the arena
  * given, which must outlive it. The owner ends it by agw_mcp_call_cancel or gets on_done; then the call holds
@@ -9,8 +10,8 @@
 
 #include "client/client.h"
 #include "config/snapshot.h"
+#include "event/loop.h"
 #include "http/sse.h"
-#include "mcp/session.h"
 
 /* Bytes of one message from a target. Tools answer with images and files in base64; above this the memory of
  * a worker would be theirs to take. Whatever needs no edit passes in any size when it comes as a JSON body.
@@ -34,7 +35,14 @@ struct agw_mcp_frame {
     uint64_t retry_ms;
 };
 
+/* A worker's transports: what they keep between calls. */
+struct agw_mcp_transports;
+struct agw_mcp_transports *agw_mcp_transports_new(struct agw_loop *loop, struct agw_client *client);
+/* After the last call has ended, before the client is freed. NULL is fine. */
+void agw_mcp_transports_free(struct agw_mcp_transports *t);
+
 struct agw_mcp_call;
+struct agw_mcp_transport;
 
 struct agw_mcp_call_ops {
     void (*on_head)(struct agw_mcp_call *c); /* c->response and c->form are set */
@@ -48,8 +56,9 @@ struct agw_mcp_call_ops {
 struct agw_mcp_call {
     /* set by agw_mcp_call_init */
     const struct agw_mcp_call_ops *ops;
+    const struct agw_mcp_transport *transport;
+    struct agw_mcp_transports *transports;
     struct agw_loop *loop;
-    struct agw_client *client;
     struct agw_arena *arena;
     const struct agw_mcp_target *target;
     const struct agw_endpoint *endpoint; /* NULL: none is there */
@@ -65,15 +74,17 @@ struct agw_mcp_call {
     enum agw_mcp_form form;
     bool running;
     /* private */
-    struct agw_stream *stream;
-    struct agw_chain input;
-    struct agw_sse sse;
+    struct {
+        struct agw_stream *stream;
+        struct agw_chain input;
+        struct agw_sse sse;
+        size_t held; /* body bytes not given back to the connection */
+        uint8_t tries;
+    } http;
     struct agw_timer timer;
     struct agw_task failed; /* reports a start that failed, later */
     int fail_code;
-    size_t held; /* body bytes not given back to the connection */
     bool paused, ignored;
-    uint8_t tries;
 };
 
 /* What a request carries besides the client's own header fields. */
@@ -85,9 +96,13 @@ struct agw_mcp_call_fields {
 };
 
 /* |pin|: agw_mcp_pin of the endpoint wanted (0: any); another is taken if it is gone. */
-void agw_mcp_call_init(struct agw_mcp_call *c, const struct agw_mcp_call_ops *ops, struct agw_loop *loop,
-                       struct agw_client *client, struct agw_arena *arena,
+void agw_mcp_call_init(struct agw_mcp_call *c, const struct agw_mcp_call_ops *ops,
+                       struct agw_mcp_transports *transports, struct agw_arena *arena,
                        const struct agw_mcp_target *target, uint64_t pin);
+/* A number for an endpoint that is the same in every process (agw_hash is seeded). Never 0. */
+uint64_t agw_mcp_pin(struct agw_str endpoint_key);
+/* agw_mcp_pin of the endpoint that the call went to; 0 where there is no choice. */
+uint64_t agw_mcp_call_pin(const struct agw_mcp_call *c);
 /* Builds c->head: the client's fields but those that belong to its own connection, session or body. Call
  * after c->body is filled. AGW_ENOMEM. */
 int agw_mcp_call_head(struct agw_mcp_call *c, const struct agw_msg *from,

@@ -36,6 +36,11 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
     return m;
 }
 
+void agw_mcp_join(struct agw_mcp *m, struct agw_mcp_hub *hub)
+{
+    agw_mcp_transports_join(m->transports, hub);
+}
+
 unsigned agw_mcp_active(const struct agw_mcp *m)
 {
     return m->active;
@@ -272,6 +277,7 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
     agw_mcp_call_init(&leg->call, ops, x->m->transports, &x->arena, &x->conf->targets[leg->target],
                       peer ? peer->pin : 0);
     leg->call.raw_json = leg->raw_json;
+    leg->call.snap = x->snap;
     leg->call.once = !may_repeat(method, x->message.method);
     leg->call.deadline_ms = deadline_ms;
     int rc = body ? agw_chain_move(&leg->call.body, body) : 0;

@@ -3,6 +3,7 @@
 #include <time.h>
 #include "base/log.h"
 #include "event/cpu.h"
+#include "mcp/transport/hub.h"
 #include "proxy/gateway.h"
 
 #define DRAIN_POLL_MS 10
@@ -37,7 +38,8 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
     struct agw_gateway *g = calloc(1, sizeof(*g));
     if (count > AGW_MAX_WORKERS)
         count = AGW_MAX_WORKERS;
-    if (!g || !(g->workers = calloc(count, sizeof(*g->workers)))) {
+    if (!g || !(g->workers = calloc(count, sizeof(*g->workers))) || !(g->mcp_hub = agw_mcp_hub_new(count))) {
+        free(g ? g->workers : NULL);
         free(g);
         agw_error_set(err, AGW_ENOMEM, "out of memory");
         return NULL;
@@ -110,6 +112,7 @@ void agw_gateway_free(struct agw_gateway *g)
         free(g->workers[i]);
     }
     sem_destroy(&g->synced);
+    agw_mcp_hub_free(g->mcp_hub);
     free(g->workers);
     free(g);
 }

@@ -29,6 +29,7 @@ struct agw_gateway {
     struct agw_gateway_options options;
     struct agw_worker **workers;
     unsigned count;
+    struct agw_mcp_hub *mcp_hub;
     sem_t synced;                  /* posted by each worker that has taken a snapshot's listeners */
     _Atomic unsigned idle_workers; /* draining workers without connections */
     _Atomic enum agw_memory_level memory;

@@ -161,6 +161,8 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
     w->metrics = agw_metrics_shard(o->metrics, w->loop.index);
     w->access_log = o->access_log;
     w->mcp = w->client ? agw_mcp_new(&w->loop, w->client, w->metrics, o->session_key) : NULL;
+    if (w->mcp)
+        agw_mcp_join(w->mcp, w->gateway->mcp_hub);
     w->balancer = agw_balancer_new(&w->loop);
     if (w->mcp && w->metrics && w->balancer)
         w->l4 = agw_l4_new(&w->loop, w->dns, w->metrics, w->access_log, &agw_l4_default_limits);

@@ -141,9 +141,7 @@ static void on_head(struct agw_stream *s, struct agw_msg *msg, bool end)
         agw_mcp_call_finish(c, AGW_EPROTO);
         return;
     }
-    if (c->deadline_to_head)
-        agw_timer_cancel(&c->loop->timers, &c->timer);
-    c->ops->on_head(c);
+    agw_mcp_call_head_came(c);
     if (end && c->running)
         answer_ended(c);
 }

@@ -1,9 +1,9 @@
-#include "mcp/transport/transport_int.h"
+#include "mcp/transport/transport.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include "balance/pick.h"
-#include "config/snapshot.h"
+#include "mcp/transport/link.h"
 
 struct agw_mcp_transports *agw_mcp_transports_new(struct agw_loop *loop, struct agw_client *client)
 {
@@ -12,11 +12,32 @@ struct agw_mcp_transports *agw_mcp_transports_new(struct agw_loop *loop, struct 
         return NULL;
     t->loop = loop;
     t->client = client;
+    t->own_hub = agw_mcp_hub_new_alone(loop);
+    if (!t->own_hub) {
+        free(t);
+        return NULL;
+    }
+    agw_list_init(&t->link_list);
+    agw_json_doc_init(&t->doc, 0);
+    agw_mcp_transports_join(t, t->own_hub);
     return t;
+}
+
+void agw_mcp_transports_join(struct agw_mcp_transports *t, struct agw_mcp_hub *hub)
+{
+    t->hub = hub;
+    agw_mcp_hub_seat(hub, t->loop, t);
 }
 
 void agw_mcp_transports_free(struct agw_mcp_transports *t)
 {
+    if (!t)
+        return;
+    agw_mcp_links_close(t);
+    agw_mcp_hub_seat(t->hub, t->loop, NULL);
+    agw_mcp_hub_free(t->own_hub);
+    agw_mcp_slots_free(&t->calls);
+    agw_json_doc_free(&t->doc);
     free(t);
 }
 
@@ -56,6 +77,36 @@ static void on_start_failed(struct agw_task *t)
     agw_mcp_call_finish(c, c->fail_code);
 }
 
+/* --- the answer's head --- */
+
+void agw_mcp_call_head_came(struct agw_mcp_call *c)
+{
+    if (c->deadline_to_head)
+        agw_timer_cancel(&c->loop->timers, &c->timer);
+    c->ops->on_head(c);
+}
+
+bool agw_mcp_call_answer(struct agw_mcp_call *c, int status, enum agw_mcp_form form, size_t length,
+                         struct agw_str session)
+{
+    struct agw_msg *m = agw_arena_alloc(c->arena, sizeof *m);
+    if (m) {
+        agw_msg_init(m, c->arena);
+        m->status = status;
+        m->length = form == AGW_MCP_FORM_EVENTS ? AGW_LENGTH_UNKNOWN : (int64_t)length;
+    }
+    if (!m ||
+        (length && agw_headers_add_id(&m->headers, AGW_HDR_CONTENT_TYPE, AGW_STR("application/json")) != 0) ||
+        (session.n && agw_headers_add_id(&m->headers, AGW_HDR_MCP_SESSION_ID, session) != 0)) {
+        agw_mcp_call_finish(c, AGW_ENOMEM);
+        return false;
+    }
+    c->response = m;
+    c->form = form;
+    agw_mcp_call_head_came(c);
+    return c->running;
+}
+
 /* --- the way --- */
 
 static void hold_nothing(struct agw_mcp_call *c) {}
@@ -69,7 +120,13 @@ static const struct agw_mcp_transport unknown = {start_unknown, hold_nothing, NU
 
 static const struct agw_mcp_transport *transport_of(const struct agw_mcp_target *target)
 {
-    return target->protocol == AGW_MCP_STREAMABLE_HTTP ? &agw_mcp_streamable : &unknown;
+    switch (target->protocol) {
+    case AGW_MCP_STREAMABLE_HTTP:
+        return &agw_mcp_streamable;
+    case AGW_MCP_SSE:
+        return &agw_mcp_remote;
+    }
+    return &unknown;
 }
 
 static const struct agw_endpoint *pick(const struct agw_backend *b, uint64_t pin, struct agw_rng *rng)
@@ -193,7 +250,7 @@ static bool is_own(enum agw_hdr id)
     return own[id];
 }
 
-static struct agw_str authority_of(const struct agw_endpoint *e, struct agw_arena *arena)
+struct agw_str agw_mcp_authority(const struct agw_endpoint *e, struct agw_arena *arena)
 {
     char ip[AGW_ADDR_TEXT];
     if (e->host.n == 0)
@@ -210,7 +267,7 @@ static int add(struct agw_headers *h, enum agw_hdr id, struct agw_str value)
 }
 
 /* What this request is, whoever asked for it. */
-static int add_fields(struct agw_headers *h, const struct agw_mcp_call_fields *fields)
+static int add_fields(struct agw_headers *h, const struct agw_mcp_call_fields *fields, struct agw_str session)
 {
     bool post = fields->method == AGW_METHOD_POST, get = fields->method == AGW_METHOD_GET;
     struct agw_str accept = post  ? AGW_STR("application/json, text/event-stream")
@@ -220,7 +277,7 @@ static int add_fields(struct agw_headers *h, const struct agw_mcp_call_fields *f
     if (rc == 0)
         rc = add(h, AGW_HDR_ACCEPT, accept);
     if (rc == 0)
-        rc = add(h, AGW_HDR_MCP_SESSION_ID, fields->session);
+        rc = add(h, AGW_HDR_MCP_SESSION_ID, session);
     if (rc == 0)
         rc = add(h, AGW_HDR_MCP_PROTOCOL_VERSION, fields->version);
     if (rc == 0)
@@ -232,13 +289,14 @@ int agw_mcp_call_head(struct agw_mcp_call *c, const struct agw_msg *from,
                       const struct agw_mcp_call_fields *fields)
 {
     struct agw_msg *m = &c->head;
+    c->fields = *fields;
     if (!c->endpoint)
         return 0; /* agw_mcp_call_start reports it */
     agw_msg_init(m, c->arena);
     m->method = fields->method;
     m->method_text = agw_method_name(fields->method);
     m->scheme = c->endpoint->tls ? AGW_STR("https") : AGW_STR("http");
-    m->authority = authority_of(c->endpoint, c->arena);
+    m->authority = agw_mcp_authority(c->endpoint, c->arena);
     m->path = c->target->path.n ? c->target->path : AGW_STR("/mcp");
     m->length = (int64_t)c->body.bytes;
     int rc = m->authority.p ? 0 : AGW_ENOMEM;
@@ -247,5 +305,7 @@ int agw_mcp_call_head(struct agw_mcp_call *c, const struct agw_msg *from,
         if (!is_own(h->id))
             rc = agw_headers_add(&m->headers, h->id, h->name, h->value);
     }
-    return rc == 0 ? add_fields(&m->headers, fields) : rc;
+    /* a link's name means nothing to its server */
+    struct agw_str session = c->target->protocol == AGW_MCP_STREAMABLE_HTTP ? fields->session : AGW_STR("");
+    return rc == 0 ? add_fields(&m->headers, fields, session) : rc;
 }

@@ -12,6 +12,7 @@
 #include "config/snapshot.h"
 #include "event/loop.h"
 #include "http/sse.h"
+#include "mcp/transport/slots.h"
 
 /* Bytes of one message from a target. Tools answer with images and files in base64; above this the memory of
  * a worker would be theirs to take. Whatever needs no edit passes in any size when it comes as a JSON body.
@@ -37,12 +38,25 @@ struct agw_mcp_frame {
 
 /* A worker's transports: what they keep between calls. */
 struct agw_mcp_transports;
+struct agw_mcp_hub; /* mcp/transport/hub.h */
 struct agw_mcp_transports *agw_mcp_transports_new(struct agw_loop *loop, struct agw_client *client);
-/* After the last call has ended, before the client is freed. NULL is fine. */
+/* From now on sessions of the other workers in |hub| are reached, too. Before the loop runs. */
+void agw_mcp_transports_join(struct agw_mcp_transports *t, struct agw_mcp_hub *hub);
+/* Ends the sessions that it keeps. After the last call has ended, before the client is freed. NULL is fine.
+ */
 void agw_mcp_transports_free(struct agw_mcp_transports *t);
 
 struct agw_mcp_call;
 struct agw_mcp_transport;
+struct agw_mcp_note;
+
+/* A session that a worker keeps for its target (link.h). */
+struct agw_mcp_link_name {
+    uint32_t mark;
+    uint8_t worker;
+    struct agw_mcp_key key; /* slot: 24 bits */
+    uint32_t random;
+};
 
 struct agw_mcp_call_ops {
     void (*on_head)(struct agw_mcp_call *c); /* c->response and c->form are set */
@@ -51,6 +65,14 @@ struct agw_mcp_call_ops {
     /* Last event. 0, or why it broke: AGW_ETIMEOUT, AGW_EREFUSED, AGW_EDNS, ... (http/stream.h), AGW_EPROTO,
      * AGW_ELIMIT, AGW_ENOTFOUND (no endpoint), AGW_EUNSUPPORTED (a transport we do not speak). */
     void (*on_done)(struct agw_mcp_call *c, int code);
+};
+
+/* What a request carries besides the client's own header fields. */
+struct agw_mcp_call_fields {
+    enum agw_method method; /* POST, GET, DELETE */
+    struct agw_str session; /* the target's session id; empty: none */
+    struct agw_str version; /* MCP-Protocol-Version; empty: none */
+    struct agw_str last_event_id;
 };
 
 struct agw_mcp_call {
@@ -63,11 +85,12 @@ struct agw_mcp_call {
     const struct agw_mcp_target *target;
     const struct agw_endpoint *endpoint; /* NULL: none is there */
     /* set by the owner before agw_mcp_call_start */
-    struct agw_msg head;   /* by agw_mcp_call_head */
-    struct agw_chain body; /* released once an answer begins */
-    uint32_t deadline_ms;  /* 0: none */
-    bool deadline_to_head; /* the deadline ends with the answer's head, not with its end */
-    bool raw_json;         /* a JSON answer goes to on_bytes */
+    struct agw_msg head;       /* by agw_mcp_call_head */
+    struct agw_chain body;     /* released once an answer begins */
+    struct agw_snapshot *snap; /* holds |target|; sessions that outlive the call pin it. NULL in tests */
+    uint32_t deadline_ms;      /* 0: none */
+    bool deadline_to_head;     /* the deadline ends with the answer's head, not with its end */
+    bool raw_json;             /* a JSON answer goes to on_bytes */
     bool once; /* may have an effect: not sent again once a byte of it has left (RFC 9110 section 9.2.2) */
     /* to read */
     struct agw_msg *response; /* NULL: no head came */
@@ -81,18 +104,17 @@ struct agw_mcp_call {
         size_t held; /* body bytes not given back to the connection */
         uint8_t tries;
     } http;
+    struct {
+        struct agw_mcp_key key;
+        struct agw_mcp_link_name to;
+        struct agw_mcp_note *cancel; /* made beforehand */
+        bool open;                   /* somebody has our letter */
+    } remote;
+    struct agw_mcp_call_fields fields;
     struct agw_timer timer;
     struct agw_task failed; /* reports a start that failed, later */
     int fail_code;
     bool paused, ignored;
-};
-
-/* What a request carries besides the client's own header fields. */
-struct agw_mcp_call_fields {
-    enum agw_method method; /* POST, GET, DELETE */
-    struct agw_str session; /* the target's session id; empty: none */
-    struct agw_str version; /* MCP-Protocol-Version; empty: none */
-    struct agw_str last_event_id;
 };
 
 /* |pin|: agw_mcp_pin of the endpoint wanted (0: any); another is taken if it is gone. */

@@ -29,6 +29,21 @@ void agw_mcp_transports_join(struct agw_mcp_transports *t, struct agw_mcp_hub *h
     agw_mcp_hub_seat(hub, t->loop, t);
 }
 
+struct agw_mcp_hub *agw_mcp_transports_hub(const struct agw_mcp_transports *t)
+{
+    return t->hub;
+}
+
+void agw_mcp_transports_belong(struct agw_mcp_transports *t, void *user)
+{
+    t->user = user;
+}
+
+void *agw_mcp_transports_user(const struct agw_mcp_transports *t)
+{
+    return t->user;
+}
+
 void agw_mcp_transports_free(struct agw_mcp_transports *t)
 {
     if (!t)

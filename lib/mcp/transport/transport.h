@@ -42,6 +42,10 @@ struct agw_mcp_hub; /* mcp/transport/hub.h */
 struct agw_mcp_transports *agw_mcp_transports_new(struct agw_loop *loop, struct agw_client *client);
 /* From now on sessions of the other workers in |hub| are reached, too. Before the loop runs. */
 void agw_mcp_transports_join(struct agw_mcp_transports *t, struct agw_mcp_hub *hub);
+struct agw_mcp_hub *agw_mcp_transports_hub(const struct agw_mcp_transports *t);
+/* Whose they are, for mail that is addressed to it. */
+void agw_mcp_transports_belong(struct agw_mcp_transports *t, void *user);
+void *agw_mcp_transports_user(const struct agw_mcp_transports *t);
 /* Ends the sessions that it keeps. After the last call has ended, before the client is freed. NULL is fine.
  */
 void agw_mcp_transports_free(struct agw_mcp_transports *t);

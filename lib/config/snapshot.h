@@ -33,11 +33,16 @@ enum agw_backend_kind {
     AGW_BACKEND_INVALID, /* a reference that does not resolve: 500 with |reason| */
 };
 
+enum agw_mcp_protocol {
+    AGW_MCP_STREAMABLE_HTTP,
+    AGW_MCP_SSE, /* HTTP+SSE of 2024-11-05 */
+};
+
 struct agw_mcp_target {
     struct agw_str name;
     struct agw_backend *backend; /* STATIC or SERVICE: where it is */
-    struct agw_str path;         /* "/mcp" if the config names none */
-    bool sse;                    /* legacy HTTP+SSE transport */
+    struct agw_str path;         /* "/mcp" or "/sse" if the config names none */
+    enum agw_mcp_protocol protocol;
 };
 
 enum agw_mcp_prefix { AGW_MCP_PREFIX_CONDITIONAL, AGW_MCP_PREFIX_ALWAYS, AGW_MCP_PREFIX_NEVER };

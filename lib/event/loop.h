@@ -27,10 +27,12 @@ struct agw_task {
     void (*run)(struct agw_task *t);
 };
 
-/* A message to another thread's loop. The sender allocates, |run| owns it on the loop's thread. */
+/* A message to another thread's loop. The sender allocates, |run| owns it on the loop's thread. A loop that
+ * ends before it ran it calls |drop| (NULL: nothing to do) in agw_loop_free instead. */
 struct agw_post {
     struct agw_post *next;
     void (*run)(struct agw_post *p, void *loop_ctx);
+    void (*drop)(struct agw_post *p);
 };
 
 struct agw_loop_impl;
@@ -73,7 +75,8 @@ void agw_task_init(struct agw_task *t, void (*run)(struct agw_task *t));
 void agw_loop_defer(struct agw_loop *loop, struct agw_task *t);
 void agw_task_cancel(struct agw_task *t);
 
-/* From any thread: wakes the loop and runs |p| there. Lock-free. After agw_loop_stop a post may never run. */
+/* From any thread, until agw_loop_free: wakes the loop and runs |p| there. Lock-free. After agw_loop_stop a
+ * post may never run. */
 void agw_loop_post(struct agw_loop *loop, struct agw_post *p);
 
 #endif

@@ -24,10 +24,22 @@ int agw_mailbox_open(struct agw_loop *loop)
     return r;
 }
 
+static void drop_mail(struct agw_mailbox *m)
+{
+    struct agw_post *p = atomic_exchange_explicit(&m->head, NULL, memory_order_acquire);
+    while (p) {
+        struct agw_post *next = p->next;
+        if (p->drop)
+            p->drop(p);
+        p = next;
+    }
+}
+
 void agw_mailbox_close(struct agw_loop *loop)
 {
     struct agw_watch *wake = &loop->impl->mailbox.wake;
     int fd = wake->fd;
+    drop_mail(&loop->impl->mailbox);
     agw_watch_remove(loop, wake);
     close(fd);
 }

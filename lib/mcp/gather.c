@@ -76,7 +76,6 @@ static bool valid_sid(struct agw_str sid)
 static int join_session(struct agw_mcp_leg *leg)
 {
     struct agw_mcp_peer *peer = &leg->x->session.peers[leg->target];
-    const struct agw_mcp_target *target = &leg->x->conf->targets[leg->target];
     struct agw_str sid = agw_headers_value(&leg->call.response->headers, AGW_HDR_MCP_SESSION_ID);
     if (!valid_sid(sid))
         return AGW_EPROTO;
@@ -85,7 +84,7 @@ static int join_session(struct agw_mcp_leg *leg)
         return rc;
     peer->present = true;
     peer->sid = sid;
-    peer->pin = target->backend->endpoint_count > 1 ? agw_mcp_pin(leg->call.endpoint->key) : 0;
+    peer->pin = agw_mcp_call_pin(&leg->call);
     if (peer->version < leg->x->session.version)
         leg->x->session.version = peer->version;
     return 0;

@@ -21,17 +21,25 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
         hex[2 * i + 1] = digits[session_key[i] & 15];
     }
     m->seal = agw_seal_new(agw_str(hex, sizeof hex), NULL);
-    if (!m->seal) {
+    m->transports = agw_mcp_transports_new(loop, client);
+    if (!m->seal || !m->transports) {
+        agw_mcp_transports_free(m->transports);
+        agw_seal_free(m->seal);
         free(m);
         return NULL;
     }
+    agw_mcp_transports_belong(m->transports, m);
     m->loop = loop;
-    m->client = client;
     m->metrics = metrics;
     agw_list_init(&m->exchanges);
     agw_json_doc_init(&m->scratch, 0);
     agw_arena_init(&m->scratch_arena, FIRST_ARENA, 0);
     return m;
+}
+
+void agw_mcp_join(struct agw_mcp *m, struct agw_mcp_hub *hub)
+{
+    agw_mcp_transports_join(m->transports, hub);
 }
 
 unsigned agw_mcp_active(const struct agw_mcp *m)
@@ -58,6 +66,8 @@ static void stop_timers(struct agw_mcp_exchange *x)
 
 static void free_exchange(struct agw_mcp_exchange *x)
 {
+    agw_mcp_legacy_close(x, true);
+    agw_mcp_slots_remove(&x->m->posts, x->post);
     for (uint32_t i = 0; x->legs && i < x->conf->count; i++) {
         agw_mcp_call_cancel(&x->legs[i].call);
         agw_chain_clear(&x->legs[i].failure.body);
@@ -118,9 +128,12 @@ void agw_mcp_free(struct agw_mcp *m)
             agw_stream_reset(x->down, AGW_ECANCELED);
         free_exchange(x);
     }
+    agw_mcp_slots_free(&m->legacy);
+    agw_mcp_slots_free(&m->posts);
     agw_json_doc_free(&m->scratch);
     agw_arena_free(&m->scratch_arena);
     agw_seal_free(m->seal);
+    agw_mcp_transports_free(m->transports);
     free(m);
 }
 
@@ -197,7 +210,7 @@ bool agw_mcp_leg_over(struct agw_mcp_leg *leg)
 static void count_metrics(struct agw_mcp_exchange *x)
 {
     struct agw_str method = x->method->name.n ? x->method->name : AGW_STR("other");
-    if (x->m->metrics && x->message.method.n)
+    if (x->m->metrics && x->message.method.n && !x->old) /* the turn of an old one is counted */
         agw_metrics_mcp(x->m->metrics, x->backend->name, method, x->report.target);
 }
 
@@ -207,6 +220,7 @@ void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code)
         return;
     x->closed = true;
     stop_timers(x);
+    agw_mcp_legacy_close(x, false);
     agw_mcp_let_go(x);
     agw_mcp_abandon_session(x);
     x->report.close_code = code;
@@ -266,9 +280,10 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
     }
     if (x->header_version >= AGW_MCP_MODERN)
         fields.version = agw_mcp_version_text(x->header_version);
-    agw_mcp_call_init(&leg->call, ops, x->m->loop, x->m->client, &x->arena, &x->conf->targets[leg->target],
+    agw_mcp_call_init(&leg->call, ops, x->m->transports, &x->arena, &x->conf->targets[leg->target],
                       peer ? peer->pin : 0);
     leg->call.raw_json = leg->raw_json;
+    leg->call.snap = x->snap;
     leg->call.once = !may_repeat(method, x->message.method);
     leg->call.deadline_ms = deadline_ms;
     int rc = body ? agw_chain_move(&leg->call.body, body) : 0;
@@ -543,7 +558,8 @@ static bool read_message(struct agw_mcp_exchange *x)
 static bool check_types(struct agw_mcp_exchange *x)
 {
     bool json = is_json(x->req);
-    if (json && accepts(x->req, AGW_STR("application/json")) && accepts(x->req, AGW_STR("text/event-stream")))
+    if (json && (x->old || (accepts(x->req, AGW_STR("application/json")) &&
+                            accepts(x->req, AGW_STR("text/event-stream")))))
         return true;
     if (!json)
         agw_mcp_reply_error(x, 415, AGW_JSONRPC_SERVER,
@@ -560,7 +576,9 @@ static void dispatch_post(struct agw_mcp_exchange *x)
 {
     if (!check_types(x) || !read_message(x) || !check_version(x))
         return;
-    if (is_modern(x)) {
+    if (x->old) {
+        agw_mcp_legacy_post(x);
+    } else if (is_modern(x)) {
         dispatch_modern(x);
     } else if (x->message.kind == AGW_JSONRPC_REQUEST && x->method->way == AGW_MCP_WAY_INITIALIZE) {
         agw_mcp_initialize(x);
@@ -592,9 +610,13 @@ static void begin_other(struct agw_mcp_exchange *x)
                             AGW_STR("Not Acceptable: Client must accept text/event-stream"));
         return;
     }
+    if (x->old && get) {
+        agw_mcp_legacy_listen(x);
+        return;
+    }
     if (!check_version(x))
         return;
-    if (is_modern(x))
+    if (is_modern(x) || x->old)
         agw_mcp_reply_status(x, 405);
     else if (!load_session(x))
         return;
@@ -644,6 +666,8 @@ static void down_end(struct agw_stream *s, struct agw_headers *trailers)
 static void down_drain(struct agw_stream *s)
 {
     struct agw_mcp_exchange *x = s->owner;
+    if (x->legacy)
+        agw_mcp_legacy_drain(x);
     for (uint32_t i = 0; x->legs && i < x->conf->count; i++)
         agw_mcp_call_resume(&x->legs[i].call);
 }
@@ -676,6 +700,7 @@ int agw_mcp_handle(struct agw_mcp *m, const struct agw_backend *backend, struct 
         return AGW_ENOMEM;
     x->down = s;
     x->req = req;
+    x->old = agw_mcp_legacy_path(req);
     x->hooks = hooks;
     x->hooks_ctx = ctx;
     x->body_done = end;

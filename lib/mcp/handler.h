@@ -22,11 +22,14 @@
 #define AGW_MCP_PAGES_MAX 64       /* pages read of one target when all are needed at once (bare names) */
 
 struct agw_mcp;
+struct agw_mcp_hub; /* mcp/transport/hub.h */
 
 /* |metrics|: this worker's part, may be NULL. |session_key|: 32 bytes, the same in all workers (and replicas)
  * that share sessions. NULL: out of memory. */
 struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, struct agw_metrics *metrics,
                             const unsigned char session_key[32]);
+/* Before the loop runs: sessions that other workers keep are reached through |hub|. */
+void agw_mcp_join(struct agw_mcp *m, struct agw_mcp_hub *hub);
 /* Resets what is under way, without events and without hooks; NULL is fine. Before the client and the loop
  * are freed. */
 void agw_mcp_free(struct agw_mcp *m);

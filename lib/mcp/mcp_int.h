@@ -10,7 +10,8 @@
 #include "mcp/handler.h"
 #include "mcp/merge.h"
 #include "mcp/router.h"
-#include "mcp/transport.h"
+#include "mcp/transport/hub.h"
+#include "mcp/transport/transport.h"
 
 #define AGW_MCP_ERROR_MAX 65536   /* bytes of a target's error body that are kept to be passed on */
 #define AGW_MCP_EVENT_ID_MAX 1024 /* bytes of an event id; longer ones cannot be resumed from */
@@ -21,10 +22,12 @@
 
 struct agw_mcp {
     struct agw_loop *loop;
-    struct agw_client *client;
+    struct agw_mcp_transports *transports;
     struct agw_metrics *metrics;
     struct agw_seal *seal;
     struct agw_list exchanges;
+    struct agw_mcp_slots legacy; /* streams of GET /sse: struct agw_mcp_exchange */
+    struct agw_mcp_slots posts;  /* POST /sse that wait for the stream's worker, likewise */
     unsigned active;
     /* The message in hand, never kept over a callback; streams live for days, so theirs must not grow an
      * arena. */
@@ -115,7 +118,10 @@ struct agw_mcp_exchange {
     /* the client's answer */
     enum agw_mcp_out out;
     struct agw_timer keepalive, deadline;
-    bool wrote; /* since the last tick */
+    bool old;                      /* GET or POST /sse */
+    struct agw_mcp_legacy *legacy; /* GET */
+    struct agw_mcp_key post;       /* POST */
+    bool wrote;                    /* since the last tick */
     struct agw_mcp_report report;
 };
 
@@ -170,6 +176,8 @@ bool agw_mcp_reply_events(struct agw_mcp_exchange *x);
 void agw_mcp_reply_event(struct agw_mcp_exchange *x, struct agw_chain *body,
                          const struct agw_mcp_frame *frame, uint32_t target, bool get_stream);
 void agw_mcp_reply_end(struct agw_mcp_exchange *x);
+/* Bytes of the event stream as they are. |text| lives as long as the stream. AGW_ENOMEM. */
+int agw_mcp_reply_text(struct agw_mcp_exchange *x, struct agw_str text);
 /* Reads an event id of ours: which target, from a GET stream or an answer, the target's own id. False: none
  * of ours. */
 bool agw_mcp_event_id(struct agw_str text, uint32_t count, uint32_t *ret_target, bool *ret_get_stream,
@@ -190,6 +198,46 @@ int agw_mcp_edited(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, const
                    struct agw_chain *ret_body);
 /* Slows the targets down while the client is slow. */
 void agw_mcp_throttle(struct agw_mcp_exchange *x);
+
+/* --- legacy.c: clients of HTTP+SSE --- */
+#define AGW_MCP_LEGACY_MAX 65536    /* streams a worker: connections have their own limit */
+#define AGW_MCP_LEGACY_TURNS_MAX 64 /* requests of one client under way */
+
+/* A stream of GET /sse. */
+struct agw_mcp_legacy {
+    struct agw_mcp_exchange *x;
+    struct agw_mcp_key key;
+    struct agw_list turns;
+    unsigned count;
+    struct agw_str session; /* id of the session within; empty: none yet */
+    struct agw_timer listen;
+};
+
+/* What its sessionId says, sealed. */
+struct agw_mcp_legacy_name {
+    uint32_t mark, worker;
+    struct agw_mcp_key key;
+};
+
+/* A message that was posted, and its outcome. */
+struct agw_mcp_legacy_letter {
+    struct agw_mcp_mail mail; /* first */
+    struct agw_mcp_legacy_name to;
+    unsigned from;
+    struct agw_mcp_key from_key;
+    struct agw_arena arena;
+    struct agw_msg head;
+    struct agw_block *body;
+    struct agw_str id;
+    int status;
+};
+
+bool agw_mcp_legacy_path(const struct agw_msg *req);
+void agw_mcp_legacy_listen(struct agw_mcp_exchange *x); /* GET */
+void agw_mcp_legacy_post(struct agw_mcp_exchange *x);
+void agw_mcp_legacy_drain(struct agw_mcp_exchange *x);
+/* |silent|: no events for the turns, the session is left alone. */
+void agw_mcp_legacy_close(struct agw_mcp_exchange *x, bool silent);
 
 /* --- gather.c: many targets --- */
 void agw_mcp_initialize(struct agw_mcp_exchange *x);

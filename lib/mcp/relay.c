@@ -118,7 +118,7 @@ int agw_mcp_pass(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, bool ge
 
 void agw_mcp_throttle(struct agw_mcp_exchange *x)
 {
-    if (!x->down || agw_stream_pending(x->down) <= AGW_STREAM_HIGH)
+    if (!x->down || !x->legs || agw_stream_pending(x->down) <= AGW_STREAM_HIGH)
         return;
     for (uint32_t i = 0; i < x->conf->count; i++)
         agw_mcp_call_pause(&x->legs[i].call);
@@ -314,7 +314,7 @@ void agw_mcp_listen(struct agw_mcp_exchange *x)
 
 void agw_mcp_listen_again(struct agw_mcp_exchange *x)
 {
-    if (!x->req || x->req->method != AGW_METHOD_GET)
+    if (!x->req || x->req->method != AGW_METHOD_GET || !x->legs)
         return;
     for (uint32_t i = 0; i < x->conf->count; i++) {
         struct agw_mcp_leg *leg = &x->legs[i];

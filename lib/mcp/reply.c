@@ -359,6 +359,17 @@ void agw_mcp_reply_event(struct agw_mcp_exchange *x, struct agw_chain *body,
         agw_mcp_throttle(x);
 }
 
+int agw_mcp_reply_text(struct agw_mcp_exchange *x, struct agw_str text)
+{
+    struct agw_chain out;
+    agw_chain_init(&out);
+    int rc = agw_chain_add_static(&out, text.p, text.n);
+    if (rc == 0)
+        rc = write_chain(x, &out);
+    agw_chain_clear(&out);
+    return rc;
+}
+
 void agw_mcp_reply_end(struct agw_mcp_exchange *x)
 {
     if (!x->down || x->out == AGW_MCP_OUT_ENDED || x->out == AGW_MCP_OUT_NONE)

@@ -35,12 +35,6 @@ static uint64_t fnv(uint64_t h, struct agw_str s)
 
 #define FNV_START 14695981039346656037u
 
-uint64_t agw_mcp_pin(struct agw_str endpoint_key)
-{
-    uint64_t h = fnv(FNV_START, endpoint_key);
-    return h ? h : 1;
-}
-
 /* What a session is bound to: the backend and its targets in order. */
 static struct agw_str context_of(const struct agw_backend *b, struct agw_arena *arena)
 {

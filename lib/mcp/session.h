@@ -61,9 +61,6 @@ struct agw_mcp_session {
     uint32_t count;
 };
 
-/* A number for an endpoint that is the same in every process (agw_hash is seeded). Never 0. */
-uint64_t agw_mcp_pin(struct agw_str endpoint_key);
-
 /* Seals |s| for |b|. AGW_ELIMIT: the id would exceed AGW_MCP_SESSION_MAX. AGW_ENOMEM. */
 int agw_mcp_session_seal(const struct agw_seal *key, const struct agw_backend *b,
                          const struct agw_mcp_session *s, struct agw_arena *arena, struct agw_str *ret_id);

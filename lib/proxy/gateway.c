@@ -4,6 +4,7 @@
 #include "a2a/owner.h"
 #include "base/log.h"
 #include "event/cpu.h"
+#include "mcp/transport/hub.h"
 #include "proxy/gateway.h"
 
 #define DRAIN_POLL_MS 10
@@ -38,7 +39,8 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
     struct agw_gateway *g = calloc(1, sizeof(*g));
     if (count > AGW_MAX_WORKERS)
         count = AGW_MAX_WORKERS;
-    if (!g || !(g->workers = calloc(count, sizeof(*g->workers)))) {
+    if (!g || !(g->workers = calloc(count, sizeof(*g->workers))) || !(g->mcp_hub = agw_mcp_hub_new(count))) {
+        free(g ? g->workers : NULL);
         free(g);
         agw_error_set(err, AGW_ENOMEM, "out of memory");
         return NULL;
@@ -108,11 +110,14 @@ void agw_gateway_free(struct agw_gateway *g)
         agw_worker_stop(g->workers[i]);
     for (unsigned i = 0; i < g->count && g->workers[i]; i++) {
         pthread_join(g->workers[i]->thread, NULL);
+    }
+    for (unsigned i = 0; i < g->count && g->workers[i]; i++) { /* none sends to another any more */
         agw_worker_free(g->workers[i]);
         free(g->workers[i]);
     }
     agw_siv_free(g->task_ids);
     sem_destroy(&g->synced);
+    agw_mcp_hub_free(g->mcp_hub);
     free(g->workers);
     free(g);
 }

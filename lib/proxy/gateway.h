@@ -34,6 +34,7 @@ struct agw_gateway {
     struct agw_siv *task_ids; /* seals the ids of agents' tasks */
     struct agw_worker **workers;
     unsigned count;
+    struct agw_mcp_hub *mcp_hub;
     sem_t synced;                  /* posted by each worker that has taken a snapshot's listeners */
     _Atomic unsigned idle_workers; /* draining workers without connections */
     _Atomic enum agw_memory_level memory;

@@ -23,7 +23,7 @@ static void tell(struct agw_worker *w, void (*act)(struct agw_worker *w))
 {
     struct message *m = malloc(sizeof(*m));
     agw_check(m != NULL);
-    m->post.run = run_message;
+    m->post = (struct agw_post){.run = run_message};
     m->act = act;
     agw_loop_post(&w->loop, &m->post);
 }
@@ -161,6 +161,8 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
     w->metrics = agw_metrics_shard(o->metrics, w->loop.index);
     w->access_log = o->access_log;
     w->mcp = w->client ? agw_mcp_new(&w->loop, w->client, w->metrics, o->session_key) : NULL;
+    if (w->mcp)
+        agw_mcp_join(w->mcp, w->gateway->mcp_hub);
     w->balancer = agw_balancer_new(&w->loop);
     if (w->mcp && w->metrics && w->balancer)
         w->l4 = agw_l4_new(&w->loop, w->dns, w->metrics, w->access_log, &agw_l4_default_limits);

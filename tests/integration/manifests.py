@@ -182,18 +182,22 @@ def backend(name, spec, namespace=NAMESPACE):
     }
 
 
+def streamable(port):
+    return {"static": {"host": "127.0.0.1", "port": port, "path": "/mcp", "protocol": "StreamableHTTP"}}
+
+
+def sse(port, path="/sse"):
+    return {"static": {"host": "127.0.0.1", "port": port, "path": path, "protocol": "SSE"}}
+
+
 def mcp_backend(name, targets):
-    """targets: {name: port}, each an MCP server at 127.0.0.1:port/mcp."""
+    """targets: {name: port}, each an MCP server at 127.0.0.1:port/mcp; or {name: fields of the target}."""
     return backend(
         name,
         {
             "mcp": {
                 "targets": [
-                    {
-                        "name": target,
-                        "static": {"host": "127.0.0.1", "port": port, "path": "/mcp", "protocol": "StreamableHTTP"},
-                    }
-                    for target, port in targets.items()
+                    {"name": target, **(at if isinstance(at, dict) else streamable(at))} for target, at in targets.items()
                 ]
             }
         },

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs one server of the quickstart in the foreground, on 127.0.0.1: server.sh everything|memory|hello PORT
+# Runs one server of the quickstart in the foreground, on 127.0.0.1: server.sh everything|everything-sse|memory|hello PORT
 set -euo pipefail
 cd "$(dirname "$0")"
 export PORT=$2
@@ -11,6 +11,7 @@ run() {
 
 case $1 in
 everything) run $published/server-everything/dist/index.js streamableHttp ;;
+everything-sse) run $published/server-everything/dist/index.js sse ;;
 memory)
   export MEMORY_FILE_PATH=${MEMORY_FILE_PATH:-$(mktemp --tmpdir memory-XXXXXX.jsonl)}
   run stdio-bridge.mjs $published/server-memory/dist/index.js

@@ -138,9 +138,10 @@ static int fill_target(struct agw_compile *c, struct agw_variant *v, const struc
     if (code)
         return code;
     v->cold |= child->cold;
-    out->sse = in->protocol == PB__MCPTARGET__PROTOCOL__SSE;
+    bool sse = in->protocol == PB__MCPTARGET__PROTOCOL__SSE;
+    out->protocol = sse ? AGW_MCP_SSE : AGW_MCP_STREAMABLE_HTTP;
     out->name = agw_arena_str(c->arena, agw_str_c(in->name));
-    out->path = !*in->path ? (out->sse ? AGW_STR("/sse") : AGW_STR("/mcp"))
+    out->path = !*in->path ? (sse ? AGW_STR("/sse") : AGW_STR("/mcp"))
                            : agw_arena_printf(c->arena, "%s%s", *in->path == '/' ? "" : "/", in->path);
     return out->name.p && out->path.p ? 0 : AGW_ENOMEM;
 }

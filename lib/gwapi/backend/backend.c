@@ -107,12 +107,10 @@ static int add_static_target(struct agw_translate *t, const struct agw_object *o
     out->name = agw_gwapi_text(t, agw_node_text(target, "name"));
     out->backend = ref;
     out->path = agw_gwapi_text(t, agw_node_text(s, "path"));
-    if (agw_field_is(s, "protocol", "SSE")) {
-        agw_gwapi_warn(t, o, agw_field(s, "protocol"), "SSE is not served: this target counts as failed");
+    if (agw_field_is(s, "protocol", "SSE"))
         out->protocol = PB__MCPTARGET__PROTOCOL__SSE;
-    } else if (agw_field_is(s, "protocol", "StreamableHTTP")) {
+    else if (agw_field_is(s, "protocol", "StreamableHTTP"))
         out->protocol = PB__MCPTARGET__PROTOCOL__STREAMABLE_HTTP;
-    }
     mcp->targets[mcp->n_targets++] = out;
     return static_target(t, o, target, ref);
 }

@@ -1,6 +1,8 @@
 // Walks through one MCP server with the official client and prints what it saw as one JSON object.
-// node mcp.mjs URL [PREFIX]: the tools are server-everything's, their names start with PREFIX.
+// node mcp.mjs URL [PREFIX]: the tools are server-everything's, their names start with PREFIX. A path /sse is spoken to as in
+// 2024-11-05.
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import {
   LoggingMessageNotificationSchema,
@@ -18,7 +20,8 @@ async function outcome(promise) {
   }
 }
 
-const transport = new StreamableHTTPClientTransport(new URL(url));
+const old = new URL(url).pathname === '/sse';
+const transport = old ? new SSEClientTransport(new URL(url)) : new StreamableHTTPClientTransport(new URL(url));
 const client = new Client({ name: 'suite', version: '1' });
 client.setNotificationHandler(LoggingMessageNotificationSchema, () => void seen.logs++);
 client.setNotificationHandler(ResourceUpdatedNotificationSchema, (n) => void seen.updates.push(n.params.uri));
@@ -60,7 +63,9 @@ seen.prompts = (await client.listPrompts()).prompts.map((prompt) => prompt.name)
 seen.prompt = await outcome(client.getPrompt({ name: `${prefix}args-prompt`, arguments: { city: 'Kyoto' } }));
 seen.no_such_prompt = await outcome(client.getPrompt({ name: `${prefix}no-such-prompt` }));
 
-seen.ended = await outcome(transport.terminateSession());
-seen.after_end = await outcome(client.ping());
+if (!old) {
+  seen.ended = await outcome(transport.terminateSession());
+  seen.after_end = await outcome(client.ping());
+}
 await client.close();
 console.log(JSON.stringify(seen));

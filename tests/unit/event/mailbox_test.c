@@ -114,12 +114,41 @@ static void test_a_post_may_post_to_its_own_loop(void **state)
     agw_loop_free(&loop);
 }
 
+static unsigned dropped;
+
+static void on_drop(struct agw_post *p)
+{
+    dropped++;
+    free(p);
+}
+
+static void never(struct agw_post *p, void *ctx)
+{
+    fail();
+}
+
+static void test_what_never_ran_is_dropped(void **state)
+{
+    struct agw_loop loop;
+    struct agw_post silent = {.run = never};
+    assert_int_equal(agw_loop_init(&loop, 0), 0);
+    for (int i = 0; i < 3; i++) {
+        struct agw_post *p = calloc(1, sizeof *p);
+        *p = (struct agw_post){.run = never, .drop = on_drop};
+        agw_loop_post(&loop, p);
+    }
+    agw_loop_post(&loop, &silent);
+    agw_loop_free(&loop);
+    assert_int_equal(dropped, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_lost),
         cmocka_unit_test(test_stop_wakes_a_sleeping_loop),
         cmocka_unit_test(test_a_post_may_post_to_its_own_loop),
+        cmocka_unit_test(test_what_never_ran_is_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

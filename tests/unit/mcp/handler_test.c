@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include "fake.h"
 #include "failmalloc.h"
-#include "mcp/transport.h"
+#include "mcp/transport/transport.h"
 
 static struct agw_endpoint endpoints[] = {{.key = {"one", 3}, .host = {"h1", 2}, .port = 81},
                                           {.key = {"two", 3}, .host = {"h2", 2}, .port = 82}};
@@ -17,8 +17,8 @@ static const struct agw_endpoint *first[] = {&endpoints[0]}, *second[] = {&endpo
 static struct agw_backend places[] = {
     {.key = {"ns/one", 6}, .kind = AGW_BACKEND_STATIC, .endpoints = first, .endpoint_count = 1},
     {.key = {"ns/two", 6}, .kind = AGW_BACKEND_STATIC, .endpoints = second, .endpoint_count = 1}};
-static struct agw_mcp_target targets[] = {{{"one", 3}, &places[0], {"/mcp", 4}, false},
-                                          {{"two", 3}, &places[1], {"/x", 2}, false}};
+static struct agw_mcp_target targets[] = {{{"one", 3}, &places[0], {"/mcp", 4}, AGW_MCP_STREAMABLE_HTTP},
+                                          {{"two", 3}, &places[1], {"/x", 2}, AGW_MCP_STREAMABLE_HTTP}};
 static struct agw_mcp_backend conf = {.targets = targets, .count = 2};
 static const struct agw_backend backend = {
     .key = {"ns/tools", 8}, .name = {"ns/tools", 8}, .kind = AGW_BACKEND_MCP, .mcp = &conf};

@@ -296,7 +296,7 @@ static void *peer_main(void *arg)
     p->result = p->fn(p);
     close(p->fd);
     __atomic_store_n(&p->done, true, __ATOMIC_RELEASE);
-    post->run = on_done;
+    *post = (struct agw_post){.run = on_done};
     agw_loop_post(&loop, post);
     return NULL;
 }

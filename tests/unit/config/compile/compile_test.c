@@ -384,7 +384,7 @@ static void test_mcp(void **state)
     assert_int_equal(out->mcp->prefix, AGW_MCP_PREFIX_ALWAYS);
     assert_true(agw_str_eq(out->mcp->targets[0].path, AGW_STR("/mcp")));
     assert_int_equal(out->mcp->targets[0].backend->endpoint_count, 1);
-    assert_true(out->mcp->targets[1].sse);
+    assert_int_equal(out->mcp->targets[1].protocol, AGW_MCP_SSE);
     assert_true(agw_str_eq(out->mcp->targets[1].path, AGW_STR("/sse")));
     assert_int_equal(out->mcp->targets[1].backend->kind, AGW_BACKEND_INVALID);
     fx_free(&f);

@@ -1,5 +1,6 @@
-/* One Streamable HTTP request to one target: sent, tried again when a pooled connection had gone stale, and
- * its answer cut into JSON-RPC messages, whether it comes as one JSON body or as server-sent events.
+/* One message to one target, whatever transport the target speaks: sent, and what comes back cut into
+ * JSON-RPC messages. The model is Streamable HTTP: a request (POST), the stream of what a server says unasked
+ * (GET), the end of a session (DELETE); the other transports answer as a server of that kind would.
  *
  * Ownership: a call is the owner's memory (zeroed before agw_mcp_call_init), its strings live in the arena
  * given, which must outlive it. The owner ends it by agw_mcp_call_cancel or gets on_done; then the call holds
@@ -9,8 +10,9 @@
 
 #include "client/client.h"
 #include "config/snapshot.h"
+#include "event/loop.h"
 #include "http/sse.h"
-#include "mcp/session.h"
+#include "mcp/transport/slots.h"
 
 /* Bytes of one message from a target. Tools answer with images and files in base64; above this the memory of
  * a worker would be theirs to take. Whatever needs no edit passes in any size when it comes as a JSON body.
@@ -34,7 +36,31 @@ struct agw_mcp_frame {
     uint64_t retry_ms;
 };
 
+/* A worker's transports: what they keep between calls. */
+struct agw_mcp_transports;
+struct agw_mcp_hub; /* mcp/transport/hub.h */
+struct agw_mcp_transports *agw_mcp_transports_new(struct agw_loop *loop, struct agw_client *client);
+/* From now on sessions of the other workers in |hub| are reached, too. Before the loop runs. */
+void agw_mcp_transports_join(struct agw_mcp_transports *t, struct agw_mcp_hub *hub);
+struct agw_mcp_hub *agw_mcp_transports_hub(const struct agw_mcp_transports *t);
+/* Whose they are, for mail that is addressed to it. */
+void agw_mcp_transports_belong(struct agw_mcp_transports *t, void *user);
+void *agw_mcp_transports_user(const struct agw_mcp_transports *t);
+/* Ends the sessions that it keeps. After the last call has ended, before the client is freed. NULL is fine.
+ */
+void agw_mcp_transports_free(struct agw_mcp_transports *t);
+
 struct agw_mcp_call;
+struct agw_mcp_transport;
+struct agw_mcp_note;
+
+/* A session that a worker keeps for its target (link.h). */
+struct agw_mcp_link_name {
+    uint32_t mark;
+    uint8_t worker;
+    struct agw_mcp_key key; /* slot: 24 bits */
+    uint32_t random;
+};
 
 struct agw_mcp_call_ops {
     void (*on_head)(struct agw_mcp_call *c); /* c->response and c->form are set */
@@ -45,37 +71,6 @@ struct agw_mcp_call_ops {
     void (*on_done)(struct agw_mcp_call *c, int code);
 };
 
-struct agw_mcp_call {
-    /* set by agw_mcp_call_init */
-    const struct agw_mcp_call_ops *ops;
-    struct agw_loop *loop;
-    struct agw_client *client;
-    struct agw_arena *arena;
-    const struct agw_mcp_target *target;
-    const struct agw_endpoint *endpoint; /* NULL: none is there */
-    /* set by the owner before agw_mcp_call_start */
-    struct agw_msg head;   /* by agw_mcp_call_head */
-    struct agw_chain body; /* released once an answer begins */
-    uint32_t deadline_ms;  /* 0: none */
-    bool deadline_to_head; /* the deadline ends with the answer's head, not with its end */
-    bool raw_json;         /* a JSON answer goes to on_bytes */
-    bool once; /* may have an effect: not sent again once a byte of it has left (RFC 9110 section 9.2.2) */
-    /* to read */
-    struct agw_msg *response; /* NULL: no head came */
-    enum agw_mcp_form form;
-    bool running;
-    /* private */
-    struct agw_stream *stream;
-    struct agw_chain input;
-    struct agw_sse sse;
-    struct agw_timer timer;
-    struct agw_task failed; /* reports a start that failed, later */
-    int fail_code;
-    size_t held; /* body bytes not given back to the connection */
-    bool paused, ignored;
-    uint8_t tries;
-};
-
 /* What a request carries besides the client's own header fields. */
 struct agw_mcp_call_fields {
     enum agw_method method; /* POST, GET, DELETE */
@@ -84,10 +79,56 @@ struct agw_mcp_call_fields {
     struct agw_str last_event_id;
 };
 
+struct agw_mcp_call {
+    /* set by agw_mcp_call_init */
+    const struct agw_mcp_call_ops *ops;
+    const struct agw_mcp_transport *transport;
+    struct agw_mcp_transports *transports;
+    struct agw_loop *loop;
+    struct agw_arena *arena;
+    const struct agw_mcp_target *target;
+    const struct agw_endpoint *endpoint; /* NULL: none is there */
+    /* set by the owner before agw_mcp_call_start */
+    struct agw_msg head;       /* by agw_mcp_call_head */
+    struct agw_chain body;     /* released once an answer begins */
+    struct agw_snapshot *snap; /* holds |target|; sessions that outlive the call pin it. NULL in tests */
+    uint32_t deadline_ms;      /* 0: none */
+    bool deadline_to_head;     /* the deadline ends with the answer's head, not with its end */
+    bool raw_json;             /* a JSON answer goes to on_bytes */
+    bool once; /* may have an effect: not sent again once a byte of it has left (RFC 9110 section 9.2.2) */
+    /* to read */
+    struct agw_msg *response; /* NULL: no head came */
+    enum agw_mcp_form form;
+    bool running;
+    /* private */
+    struct {
+        struct agw_stream *stream;
+        struct agw_chain input;
+        struct agw_sse sse;
+        size_t held; /* body bytes not given back to the connection */
+        uint8_t tries;
+    } http;
+    struct {
+        struct agw_mcp_key key;
+        struct agw_mcp_link_name to;
+        struct agw_mcp_note *cancel; /* made beforehand */
+        bool open;                   /* somebody has our letter */
+    } remote;
+    struct agw_mcp_call_fields fields;
+    struct agw_timer timer;
+    struct agw_task failed; /* reports a start that failed, later */
+    int fail_code;
+    bool paused, ignored;
+};
+
 /* |pin|: agw_mcp_pin of the endpoint wanted (0: any); another is taken if it is gone. */
-void agw_mcp_call_init(struct agw_mcp_call *c, const struct agw_mcp_call_ops *ops, struct agw_loop *loop,
-                       struct agw_client *client, struct agw_arena *arena,
+void agw_mcp_call_init(struct agw_mcp_call *c, const struct agw_mcp_call_ops *ops,
+                       struct agw_mcp_transports *transports, struct agw_arena *arena,
                        const struct agw_mcp_target *target, uint64_t pin);
+/* A number for an endpoint that is the same in every process (agw_hash is seeded). Never 0. */
+uint64_t agw_mcp_pin(struct agw_str endpoint_key);
+/* agw_mcp_pin of the endpoint that the call went to; 0 where there is no choice. */
+uint64_t agw_mcp_call_pin(const struct agw_mcp_call *c);
 /* Builds c->head: the client's fields but those that belong to its own connection, session or body. Call
  * after c->body is filled. AGW_ENOMEM. */
 int agw_mcp_call_head(struct agw_mcp_call *c, const struct agw_msg *from,

@@ -1,0 +1,326 @@
+#include "mcp/transport/transport.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "balance/pick.h"
+#include "mcp/transport/link.h"
+
+struct agw_mcp_transports *agw_mcp_transports_new(struct agw_loop *loop, struct agw_client *client)
+{
+    struct agw_mcp_transports *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->loop = loop;
+    t->client = client;
+    t->own_hub = agw_mcp_hub_new_alone(loop);
+    if (!t->own_hub) {
+        free(t);
+        return NULL;
+    }
+    agw_list_init(&t->link_list);
+    agw_json_doc_init(&t->doc, 0);
+    agw_mcp_transports_join(t, t->own_hub);
+    return t;
+}
+
+void agw_mcp_transports_join(struct agw_mcp_transports *t, struct agw_mcp_hub *hub)
+{
+    t->hub = hub;
+    agw_mcp_hub_seat(hub, t->loop, t);
+}
+
+struct agw_mcp_hub *agw_mcp_transports_hub(const struct agw_mcp_transports *t)
+{
+    return t->hub;
+}
+
+void agw_mcp_transports_belong(struct agw_mcp_transports *t, void *user)
+{
+    t->user = user;
+}
+
+void *agw_mcp_transports_user(const struct agw_mcp_transports *t)
+{
+    return t->user;
+}
+
+void agw_mcp_transports_free(struct agw_mcp_transports *t)
+{
+    if (!t)
+        return;
+    agw_mcp_links_close(t);
+    agw_mcp_hub_seat(t->hub, t->loop, NULL);
+    agw_mcp_hub_free(t->own_hub);
+    agw_mcp_slots_free(&t->calls);
+    agw_json_doc_free(&t->doc);
+    free(t);
+}
+
+/* --- ending --- */
+
+static void release(struct agw_mcp_call *c)
+{
+    agw_timer_cancel(&c->loop->timers, &c->timer);
+    agw_task_cancel(&c->failed);
+    agw_chain_clear(&c->body);
+    c->transport->let_go(c);
+    c->running = false;
+}
+
+void agw_mcp_call_finish(struct agw_mcp_call *c, int code)
+{
+    if (!c->running)
+        return;
+    release(c);
+    c->ops->on_done(c, code);
+}
+
+void agw_mcp_call_cancel(struct agw_mcp_call *c)
+{
+    if (c->running)
+        release(c);
+}
+
+static void on_deadline(struct agw_timer *t)
+{
+    agw_mcp_call_finish(agw_container_of(t, struct agw_mcp_call, timer), AGW_ETIMEOUT);
+}
+
+static void on_start_failed(struct agw_task *t)
+{
+    struct agw_mcp_call *c = agw_container_of(t, struct agw_mcp_call, failed);
+    agw_mcp_call_finish(c, c->fail_code);
+}
+
+/* --- the answer's head --- */
+
+void agw_mcp_call_head_came(struct agw_mcp_call *c)
+{
+    if (c->deadline_to_head)
+        agw_timer_cancel(&c->loop->timers, &c->timer);
+    c->ops->on_head(c);
+}
+
+bool agw_mcp_call_answer(struct agw_mcp_call *c, int status, enum agw_mcp_form form, size_t length,
+                         struct agw_str session)
+{
+    struct agw_msg *m = agw_arena_alloc(c->arena, sizeof *m);
+    if (m) {
+        agw_msg_init(m, c->arena);
+        m->status = status;
+        m->length = form == AGW_MCP_FORM_EVENTS ? AGW_LENGTH_UNKNOWN : (int64_t)length;
+    }
+    if (!m ||
+        (length && agw_headers_add_id(&m->headers, AGW_HDR_CONTENT_TYPE, AGW_STR("application/json")) != 0) ||
+        (session.n && agw_headers_add_id(&m->headers, AGW_HDR_MCP_SESSION_ID, session) != 0)) {
+        agw_mcp_call_finish(c, AGW_ENOMEM);
+        return false;
+    }
+    c->response = m;
+    c->form = form;
+    agw_mcp_call_head_came(c);
+    return c->running;
+}
+
+/* --- the way --- */
+
+static void hold_nothing(struct agw_mcp_call *c) {}
+
+static int start_unknown(struct agw_mcp_call *c)
+{
+    return AGW_EUNSUPPORTED;
+}
+
+static const struct agw_mcp_transport unknown = {start_unknown, hold_nothing, NULL, NULL};
+
+static const struct agw_mcp_transport *transport_of(const struct agw_mcp_target *target)
+{
+    switch (target->protocol) {
+    case AGW_MCP_STREAMABLE_HTTP:
+        return &agw_mcp_streamable;
+    case AGW_MCP_SSE:
+        return &agw_mcp_remote;
+    }
+    return &unknown;
+}
+
+static const struct agw_endpoint *pick(const struct agw_backend *b, uint64_t pin, struct agw_rng *rng)
+{
+    for (uint32_t i = 0; pin && b && i < b->endpoint_count; i++)
+        if (agw_mcp_pin(b->endpoints[i]->key) == pin)
+            return b->endpoints[i];
+    return b ? agw_balance_endpoint(b, rng) : NULL;
+}
+
+uint64_t agw_mcp_pin(struct agw_str key)
+{
+    uint64_t h = agw_path_hash(AGW_PATH_HASH, key.p, key.n);
+    return h ? h : 1;
+}
+
+uint64_t agw_mcp_call_pin(const struct agw_mcp_call *c)
+{
+    const struct agw_backend *b = c->target->backend;
+    return b && b->endpoint_count > 1 && c->endpoint ? agw_mcp_pin(c->endpoint->key) : 0;
+}
+
+void agw_mcp_call_init(struct agw_mcp_call *c, const struct agw_mcp_call_ops *ops,
+                       struct agw_mcp_transports *transports, struct agw_arena *arena,
+                       const struct agw_mcp_target *target, uint64_t pin)
+{
+    *c = (struct agw_mcp_call){
+        .ops = ops, .transports = transports, .loop = transports->loop, .arena = arena, .target = target};
+    c->transport = transport_of(target);
+    c->endpoint = pick(target->backend, pin, &c->loop->rng);
+    agw_chain_init(&c->body);
+    agw_timer_init(&c->timer, on_deadline);
+    agw_task_init(&c->failed, on_start_failed);
+}
+
+void agw_mcp_call_start(struct agw_mcp_call *c, int code)
+{
+    int rc = code;
+    c->running = true;
+    if (rc == 0)
+        rc = c->transport->start(c);
+    if (rc != 0) {
+        agw_chain_clear(&c->body);
+        c->fail_code = rc;
+        agw_loop_defer(c->loop, &c->failed);
+        return;
+    }
+    if (c->deadline_ms)
+        agw_timer_set(&c->loop->timers, &c->timer, c->loop->now_ms + c->deadline_ms);
+}
+
+void agw_mcp_call_linger(struct agw_mcp_call *c, uint32_t ms)
+{
+    if (!c->running)
+        return;
+    c->ignored = true;
+    agw_timer_set(&c->loop->timers, &c->timer, c->loop->now_ms + ms);
+    agw_mcp_call_resume(c);
+}
+
+void agw_mcp_call_pause(struct agw_mcp_call *c)
+{
+    if (!c->paused && c->running && c->transport->pause)
+        c->transport->pause(c);
+    c->paused = true;
+}
+
+void agw_mcp_call_resume(struct agw_mcp_call *c)
+{
+    if (!c->paused)
+        return;
+    c->paused = false;
+    if (c->running && c->transport->resume)
+        c->transport->resume(c);
+}
+
+/* --- bytes --- */
+
+int agw_mcp_flatten(struct agw_chain *chain, struct agw_block **ret_block, struct agw_str *ret_text)
+{
+    if (chain->count == 1) {
+        const struct agw_slice *s = agw_chain_at(chain, 0);
+        *ret_block = s->block ? agw_block_ref(s->block) : NULL;
+        *ret_text = agw_str((const char *)s->p, s->n);
+    } else {
+        struct agw_block *b = agw_block_new(chain->bytes ? chain->bytes : 1);
+        if (!b)
+            return AGW_ENOMEM;
+        b->len = (uint32_t)agw_chain_peek(chain, b->data, chain->bytes);
+        *ret_block = b;
+        *ret_text = agw_str((const char *)b->data, b->len);
+    }
+    agw_chain_clear(chain);
+    return 0;
+}
+
+/* --- the request --- */
+
+/* Fields of the client that are about its own connection, session or body (RFC 9110 section 7.6.1). */
+static bool is_own(enum agw_hdr id)
+{
+    static const bool own[AGW_HDR_COUNT] = {
+        [AGW_HDR_HOST] = true,
+        [AGW_HDR_CONTENT_TYPE] = true,
+        [AGW_HDR_CONTENT_LENGTH] = true,
+        [AGW_HDR_CONTENT_ENCODING] = true,
+        [AGW_HDR_ACCEPT] = true,
+        [AGW_HDR_ACCEPT_ENCODING] = true,
+        [AGW_HDR_EXPECT] = true,
+        [AGW_HDR_TE] = true,
+        [AGW_HDR_TRAILER] = true,
+        [AGW_HDR_CONNECTION] = true,
+        [AGW_HDR_KEEP_ALIVE] = true,
+        [AGW_HDR_PROXY_CONNECTION] = true,
+        [AGW_HDR_TRANSFER_ENCODING] = true,
+        [AGW_HDR_UPGRADE] = true,
+        [AGW_HDR_MCP_SESSION_ID] = true,
+        [AGW_HDR_MCP_PROTOCOL_VERSION] = true,
+        [AGW_HDR_LAST_EVENT_ID] = true,
+    };
+    return own[id];
+}
+
+struct agw_str agw_mcp_authority(const struct agw_endpoint *e, struct agw_arena *arena)
+{
+    char ip[AGW_ADDR_TEXT];
+    if (e->host.n == 0)
+        return agw_arena_str(arena, agw_str(ip, agw_addr_format(&e->addr, ip)));
+    bool v6 = agw_str_find(e->host, ':') >= 0 && e->host.p[0] != '[';
+    if (e->port == (e->tls ? 443 : 80))
+        return v6 ? agw_arena_printf(arena, "[%.*s]", AGW_STRF(e->host)) : e->host;
+    return agw_arena_printf(arena, v6 ? "[%.*s]:%u" : "%.*s:%u", AGW_STRF(e->host), e->port);
+}
+
+static int add(struct agw_headers *h, enum agw_hdr id, struct agw_str value)
+{
+    return value.n ? agw_headers_add_id(h, id, value) : 0;
+}
+
+/* What this request is, whoever asked for it. */
+static int add_fields(struct agw_headers *h, const struct agw_mcp_call_fields *fields, struct agw_str session)
+{
+    bool post = fields->method == AGW_METHOD_POST, get = fields->method == AGW_METHOD_GET;
+    struct agw_str accept = post  ? AGW_STR("application/json, text/event-stream")
+                            : get ? AGW_STR("text/event-stream")
+                                  : agw_str(NULL, 0);
+    int rc = add(h, AGW_HDR_CONTENT_TYPE, post ? AGW_STR("application/json") : agw_str(NULL, 0));
+    if (rc == 0)
+        rc = add(h, AGW_HDR_ACCEPT, accept);
+    if (rc == 0)
+        rc = add(h, AGW_HDR_MCP_SESSION_ID, session);
+    if (rc == 0)
+        rc = add(h, AGW_HDR_MCP_PROTOCOL_VERSION, fields->version);
+    if (rc == 0)
+        rc = add(h, AGW_HDR_LAST_EVENT_ID, fields->last_event_id);
+    return rc;
+}
+
+int agw_mcp_call_head(struct agw_mcp_call *c, const struct agw_msg *from,
+                      const struct agw_mcp_call_fields *fields)
+{
+    struct agw_msg *m = &c->head;
+    c->fields = *fields;
+    if (!c->endpoint)
+        return 0; /* agw_mcp_call_start reports it */
+    agw_msg_init(m, c->arena);
+    m->method = fields->method;
+    m->method_text = agw_method_name(fields->method);
+    m->scheme = c->endpoint->tls ? AGW_STR("https") : AGW_STR("http");
+    m->authority = agw_mcp_authority(c->endpoint, c->arena);
+    m->path = c->target->path.n ? c->target->path : AGW_STR("/mcp");
+    m->length = (int64_t)c->body.bytes;
+    int rc = m->authority.p ? 0 : AGW_ENOMEM;
+    for (uint32_t i = 0; rc == 0 && i < from->headers.n; i++) {
+        const struct agw_header *h = &from->headers.v[i];
+        if (!is_own(h->id))
+            rc = agw_headers_add(&m->headers, h->id, h->name, h->value);
+    }
+    /* a link's name means nothing to its server */
+    struct agw_str session = c->target->protocol == AGW_MCP_STREAMABLE_HTTP ? fields->session : AGW_STR("");
+    return rc == 0 ? add_fields(&m->headers, fields, session) : rc;
+}

@@ -1,0 +1,43 @@
+/* Inside lib/mcp/transport: what a transport is, and what it may use of a call. */
+#ifndef AGW_MCP_TRANSPORT_INT_H
+#define AGW_MCP_TRANSPORT_INT_H
+
+#include "json/tape.h"
+#include "mcp/transport/hub.h"
+#include "mcp/transport/transport.h"
+
+struct agw_mcp_transports {
+    struct agw_loop *loop;
+    struct agw_client *client;
+    void *user;
+    struct agw_mcp_hub *hub, *own_hub; /* own: alone, without other workers */
+    struct agw_mcp_slots calls;        /* over links: struct agw_mcp_call */
+    struct agw_mcp_slots links;        /* that this worker owns */
+    struct agw_list link_list;
+    struct agw_json_doc doc; /* the message in hand, never kept over a callback */
+};
+
+struct agw_mcp_transport {
+    /* Sends what the call holds. Events come later, never from inside. 0, or why not: then let_go follows. */
+    int (*start)(struct agw_mcp_call *c);
+    /* Gives back all that it holds for the call, wherever it stands; also when start was not reached. No
+     * event follows. */
+    void (*let_go)(struct agw_mcp_call *c);
+    /* May be NULL: nothing to do. */
+    void (*pause)(struct agw_mcp_call *c);
+    void (*resume)(struct agw_mcp_call *c);
+};
+
+extern const struct agw_mcp_transport agw_mcp_streamable;
+
+/* Makes c->response of a transport that has no HTTP of its own, and hands it on: |length| of a JSON body (0:
+ * none), |session|: the id of a new session (empty: none). False: the call is over. */
+bool agw_mcp_call_answer(struct agw_mcp_call *c, int status, enum agw_mcp_form form, size_t length,
+                         struct agw_str session);
+/* The head is here: c->response and c->form are set. */
+void agw_mcp_call_head_came(struct agw_mcp_call *c);
+/* What stands in the Host field for |e|. p is NULL: no memory. */
+struct agw_str agw_mcp_authority(const struct agw_endpoint *e, struct agw_arena *arena);
+/* The last event: on_done with |code|. Nothing if the call has ended before. */
+void agw_mcp_call_finish(struct agw_mcp_call *c, int code);
+#endif

@@ -21,6 +21,7 @@ struct agw_gateway_options {
     struct agw_metrics_registry *metrics;
     struct agw_access_log *access_log; /* NULL: off */
     unsigned char session_key[32];     /* seals MCP session ids */
+    struct agw_tls_own *own;           /* the gateway's certificate in a mesh; NULL: it is in none */
     struct agw_client_limits
         client; /* of each worker, to each endpoint; without conns_max: the default ones */
 };

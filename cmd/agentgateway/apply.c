@@ -28,7 +28,8 @@ int apply_init(struct apply *a, struct agw_gateway *gateway, struct agw_metrics_
     struct agw_compile_options o = {.policies = agw_policy_table,
                                     .policy_count = agw_policy_table_size,
                                     .hold_ms = hold_ms,
-                                    .self = *self};
+                                    .self = *self,
+                                    .own = gateway ? gateway->options.own : NULL};
     *a = (struct apply){.gateway = gateway, .metrics = metrics};
     a->compiler = agw_compiler_new(&o);
     a->store = agw_store_new();

@@ -28,6 +28,7 @@ struct process {
     struct agw_gateway *gateway;
     struct agw_admin *admin;
     struct source *source;
+    struct identity *identity; /* NULL: in no mesh */
     enum agw_memory_level memory;
 };
 
@@ -95,6 +96,10 @@ static int start(struct process *p, struct agw_error *err)
         rc = open_telemetry(p, g.workers, err);
     if (rc)
         return rc;
+    rc = identity_start(&p->options.identity, &p->identity, err);
+    if (rc)
+        return rc;
+    g.own = identity_certificate(p->identity);
     g.metrics = p->metrics;
     g.access_log = p->access_log;
     p->gateway = agw_gateway_new(&g, err);
@@ -175,8 +180,10 @@ static void finish(struct process *p)
 {
     agw_admin_free(p->admin); /* its pages look at all the rest */
     source_free(p->source);
+    identity_stop(p->identity); /* it waits for workers */
     agw_gateway_free(p->gateway);
     agw_snapshot_shutdown();
+    identity_free(p->identity);
     agw_access_log_stop(p->access_log);
     agw_metrics_registry_free(p->metrics);
     agw_dns_global_free();

@@ -71,6 +71,8 @@ static const char usage[] =
     "  XDS_AUTH_TOKEN, XDS_ROOT_CA   files: bearer token, roots (SYSTEM: the system's)\n"
     "  CLUSTER_ID, XDS_HEADER_name   sent with each stream\n"
     "  XDS_STATE_FILE   keeps the last accepted configuration for a start without control plane\n"
+    "  SVID_FILE, SVID_KEY_FILE, SVID_BUNDLE_FILE   PEM: the gateway's own certificate in a mesh (HBONE)\n"
+    "  ADDITIONAL_TRUST_DOMAINS   of peers in that mesh, besides the certificate's; comma-separated\n"
     "  SESSION_KEY      64 hex digits that seal MCP session ids and task ids; give all replicas the same\n"
     "\n"
     "Signals: SIGHUP reads the manifests again and reopens the access log; SIGTERM and SIGINT drain and "
@@ -214,10 +216,27 @@ static int read_client_limits(struct agw_client_limits *l)
     return 0;
 }
 
+static int read_identity(struct identity_options *o)
+{
+    const struct {
+        const char *name, **to;
+    } files[] = {{"SVID_FILE", &o->svid}, {"SVID_KEY_FILE", &o->key}, {"SVID_BUNDLE_FILE", &o->bundle}};
+    unsigned given = 0;
+    for (size_t i = 0; i < AGW_ARRAY_LEN(files); i++) {
+        const char *text = getenv(files[i].name);
+        *files[i].to = text && *text ? text : NULL;
+        given += *files[i].to != NULL;
+    }
+    o->trust_domains = agw_str_c(getenv("ADDITIONAL_TRUST_DOMAINS"));
+    if (given == 0 || given == AGW_ARRAY_LEN(files))
+        return 0;
+    return bad("SVID_FILE", o->svid ? o->svid : "", "needs SVID_KEY_FILE and SVID_BUNDLE_FILE beside it");
+}
+
 static int read_environment(struct options *o)
 {
     read_locality(&o->self);
-    if (read_client_limits(&o->client))
+    if (read_client_limits(&o->client) || read_identity(&o->identity))
         return AGW_EINVAL;
     o->session_key = getenv("SESSION_KEY");
     if (read_address("ADMIN_ADDR", "127.0.0.1:15000", &o->admin) ||

@@ -9,6 +9,7 @@
 #include "config/compile/compile.h"
 #include "net/addr.h"
 #include "net/cidr.h"
+#include "cmd/agentgateway/identity.h"
 #include "xds/client.h"
 
 struct options {
@@ -29,7 +30,8 @@ struct options {
     unsigned drain_ms;       /* SIGTERM to the end at the latest */
     const char *session_key; /* 64 hex digits, or NULL: a random one */
     struct agw_client_limits client;
-    struct agw_self self;   /* for load balancing by locality */
+    struct agw_self self; /* for load balancing by locality */
+    struct identity_options identity;
     struct agw_arena arena; /* texts of the static configuration */
 };
 

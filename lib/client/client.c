@@ -16,20 +16,42 @@ const struct agw_client_limits agw_client_default_limits = {
 
 #define TICK_MS 1000
 
+static size_t text_size(const struct agw_endpoint *e)
+{
+    return e->key.n + e->host.n + e->peers.n;
+}
+
+static struct agw_str copy_text(struct agw_str text, char **at)
+{
+    struct agw_str copy = agw_str(*at, text.n);
+    if (text.n)
+        memcpy(*at, text.p, text.n);
+    *at += text.n;
+    return copy;
+}
+
+static void copy_endpoint(struct agw_endpoint *to, const struct agw_endpoint *from, char **at)
+{
+    *to = *from;
+    to->key = copy_text(from->key, at);
+    to->host = copy_text(from->host, at);
+    to->peers = copy_text(from->peers, at);
+    to->tls = from->tls ? agw_tls_client_ref(from->tls) : NULL;
+}
+
 static struct agw_pool *pool_new(struct agw_client *c, const struct agw_endpoint *to)
 {
-    struct agw_pool *p = calloc(1, sizeof(*p) + to->key.n + to->host.n);
+    const struct agw_endpoint *tunnel = to->tunnel;
+    struct agw_pool *p = calloc(1, sizeof(*p) + text_size(to) + (tunnel ? text_size(tunnel) : 0));
     if (!p)
         return NULL;
     char *text = (char *)(p + 1);
-    memcpy(text, to->key.p, to->key.n);
-    if (to->host.n)
-        memcpy(text + to->key.n, to->host.p, to->host.n);
     p->client = c;
-    p->to = *to;
-    p->to.key = agw_str(text, to->key.n);
-    p->to.host = agw_str(text + to->key.n, to->host.n);
-    p->to.tls = to->tls ? agw_tls_client_ref(to->tls) : NULL;
+    copy_endpoint(&p->to, to, &text);
+    if (tunnel) {
+        copy_endpoint(&p->tunnel, tunnel, &text);
+        p->to.tunnel = &p->tunnel;
+    }
     agw_list_init(&p->dynamic);
     agw_list_init(&p->idle);
     agw_list_init(&p->busy);
@@ -104,8 +126,20 @@ struct agw_client *agw_client_new(struct agw_loop *loop, struct agw_dns *dns,
     agw_list_init(&c->all);
     agw_list_init(&c->dynamic);
     agw_list_init(&c->dying);
+    agw_list_init(&c->tunnels);
     agw_timer_init(&c->tick, on_tick);
     return c;
+}
+
+/* Connections through tunnels are streams of other pools, and go before them. */
+static void drop_tunnelled(struct agw_client *c)
+{
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &c->all) {
+        struct agw_pool *p = agw_list_entry(node, struct agw_pool, all);
+        if (p->to.tunnel)
+            agw_pool_close(p);
+    }
 }
 
 void agw_client_free(struct agw_client *c)
@@ -113,6 +147,8 @@ void agw_client_free(struct agw_client *c)
     if (!c)
         return;
     agw_timer_cancel(&c->loop->timers, &c->tick);
+    drop_tunnelled(c);
+    agw_client_tunnels_end(c);
     agw_client_stream_drop_all(c); /* they know their pools */
     while (!agw_list_empty(&c->all))
         pool_drop(agw_list_entry(c->all.next, struct agw_pool, all));
@@ -199,8 +235,10 @@ int agw_endpoint_key(struct agw_endpoint *e, struct agw_str tls_identity, struct
     if (e->connect_ms || k->on)
         snprintf(socket, sizeof(socket), "|%u,%d,%u,%u,%u", e->connect_ms, k->on, k->idle_s, k->interval_s,
                  k->probes);
-    struct agw_str key = agw_arena_printf(arena, "%.*s|%s|%.*s|%.*s%s", AGW_STRF(where), http_name(e->http),
-                                          AGW_STRF(tls_identity), AGW_STRF(host), socket);
+    struct agw_str through = e->tunnel ? e->tunnel->key : AGW_STR("");
+    struct agw_str key = agw_arena_printf(
+        arena, "%.*s|%s|%.*s%.*s|%.*s%s%s%.*s", AGW_STRF(where), http_name(e->http), AGW_STRF(tls_identity),
+        AGW_STRF(e->peers), AGW_STRF(host), socket, through.n ? "|through " : "", AGW_STRF(through));
     if (!where.p || !key.p)
         return AGW_ENOMEM;
     e->key = key;

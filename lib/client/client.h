@@ -10,7 +10,7 @@
 #include "http/stream.h"
 #include "net/addr.h"
 #include "net/dns.h"
-#include "tls/tls.h"
+#include "tls/own.h"
 
 enum agw_upstream_http {
     AGW_UPSTREAM_HTTP1,
@@ -31,9 +31,18 @@ struct agw_endpoint {
     struct agw_keepalive keepalive;
     bool dynamic; /* a request named it: its pool is one of a limited number */
     bool may_h2;  /* plain, and nobody has said what it speaks: HTTP/2 for requests that need it */
+    /* Connections run through HTTP/2 CONNECT streams to this one; NULL: they go there themselves. It is
+     * HTTP/2 and has no tunnel of its own. */
+    const struct agw_endpoint *tunnel;
+    /* Instead of |tls|: by the gateway's own certificate, to one of |peers| (SPIFFE ids, separated by
+     * spaces).
+     */
+    struct agw_tls_own *own;
+    struct agw_str peers;
 };
 
-/* Builds key and hash from the other fields; |tls_identity| tells TLS settings apart (empty for plain).
+/* Builds key and hash from the other fields; |tls_identity| tells TLS settings apart (empty for plain, and
+ * for |own|). The tunnel has its key already.
  * AGW_ENOMEM. */
 int agw_endpoint_key(struct agw_endpoint *e, struct agw_str tls_identity, struct agw_arena *arena);
 

@@ -48,13 +48,14 @@ struct agw_dial;
 
 struct agw_pool {
     struct agw_client *client;
-    struct agw_endpoint to;  /* own copy, key included */
-    struct agw_list all;     /* client->pools */
-    struct agw_list dynamic; /* client->dynamic, or alone */
-    struct agw_list idle;    /* h1, most recently used first */
-    struct agw_list busy;    /* h1 */
-    struct agw_list h2;      /* h2 connections that take streams */
-    struct agw_list waiting; /* agw_client_stream */
+    struct agw_endpoint to;     /* own copy, key included */
+    struct agw_endpoint tunnel; /* the same, where to.tunnel points */
+    struct agw_list all;        /* client->pools */
+    struct agw_list dynamic;    /* client->dynamic, or alone */
+    struct agw_list idle;       /* h1, most recently used first */
+    struct agw_list busy;       /* h1 */
+    struct agw_list h2;         /* h2 connections that take streams */
+    struct agw_list waiting;    /* agw_client_stream */
     struct agw_list dials;
     uint32_t idle_count, open, dialing, waiting_count;
     uint32_t streams; /* that exist: waiting, on a connection, or about to hear of their end */
@@ -72,6 +73,7 @@ struct agw_client {
     struct agw_list dynamic; /* pools of dynamic endpoints, least recently used first */
     uint32_t dynamic_count;
     struct agw_list dying;           /* streams whose on_close is due */
+    struct agw_list tunnels;         /* connections through streams, the lingering ones too */
     struct agw_timer tick;           /* closes idle connections and unused pools */
     struct agw_client_stream *spare; /* free list by s.owner */
 };
@@ -92,12 +94,17 @@ void agw_client_stream_free(struct agw_client_stream *cs);
 /* --- pool.c --- */
 void agw_pool_serve(struct agw_pool *p); /* gives waiting streams connections, dials more if allowed */
 bool agw_pool_attach(struct agw_pool *p, struct agw_client_stream *cs); /* false: no connection is free now */
-void agw_pool_free(struct agw_pool *p); /* closes all connections; streams are freed without events */
+void agw_pool_close(struct agw_pool *p); /* ends all connections; streams are freed without events */
+void agw_pool_free(struct agw_pool *p);
 void agw_pool_trim(struct agw_pool *p, uint64_t now_ms);
 bool agw_pool_unused(const struct agw_pool *p);
 void agw_pool_count_waiting(struct agw_pool *p, int by);
 /* A dial ended: |conn| is ready (taken over) or NULL with the reason. */
 void agw_pool_dialed(struct agw_pool *p, struct agw_conn *conn, int code);
+
+/* --- tunnel.c --- */
+/* What lingers of connections that are closed. */
+void agw_client_tunnels_end(struct agw_client *c);
 
 /* --- dial.c --- */
 /* Connects and shakes hands; agw_pool_dialed follows from an event or task, never from inside. AGW_ENOMEM. */
@@ -124,6 +131,8 @@ unsigned agw_h2_conn_room(const struct agw_h2_conn *h); /* streams it could stil
 void agw_h2_conn_attach(struct agw_h2_conn *h, struct agw_client_stream *cs);
 void agw_h2_conn_close(struct agw_h2_conn *h); /* closes and frees, its streams without an event */
 bool agw_h2_conn_idle(const struct agw_h2_conn *h, uint64_t *ret_since_ms); /* no stream open */
+/* False: how many streams the peer takes is to be known first, and is not yet. */
+bool agw_h2_conn_settled(const struct agw_h2_conn *h);
 bool agw_h2_conn_retired(const struct agw_h2_conn *h); /* too old, or has served enough: takes no stream */
 struct agw_h2_conn *agw_h2_conn_of(struct agw_list *node);
 

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "client/client_int.h"
+#include "client/tunnel.h"
 
 /* RFC 8305 section 5: how long an address is tried alone before the next one joins. */
 #define ATTEMPT_DELAY_MS 250
@@ -133,27 +134,55 @@ static const struct agw_conn_events dial_events = {
     .on_writable = on_nothing,
 };
 
+/* By the gateway's own certificate, as it is now. */
+static int own_tls(const struct agw_endpoint *e, struct agw_filter **ret_filter)
+{
+    struct agw_tls_client *now = agw_tls_own_client(e->own);
+    if (!now) {
+        agw_debug("client", "%.*s: the gateway has no certificate of its own", AGW_STRF(e->key));
+        return AGW_ETLS;
+    }
+    struct agw_filter *tls = agw_tls_client_filter(now, AGW_STR(""), NULL);
+    if (tls && agw_tls_expect(tls, e->peers)) {
+        tls->ops->free(tls);
+        tls = NULL;
+    }
+    *ret_filter = tls;
+    return tls ? 0 : AGW_ENOMEM;
+}
+
+static int add_tls(struct agw_pool *p, struct agw_conn *c)
+{
+    struct agw_filter *tls = NULL;
+    int rc = 0;
+    if (p->to.own)
+        rc = own_tls(&p->to, &tls);
+    else if (p->to.tls && !(tls = agw_tls_client_filter(p->to.tls, p->to.host, &p->sessions)))
+        rc = AGW_ENOMEM;
+    if (tls)
+        agw_conn_push(c, tls);
+    return rc;
+}
+
 /* Opens |a|'s connection and starts it. */
 static int connect_to(struct attempt *a, const struct agw_addr *to)
 {
-    const struct agw_endpoint *e = &a->dial->pool->to;
+    struct agw_pool *p = a->dial->pool;
+    struct agw_client *client = p->client;
     struct agw_error err;
-    int rc = agw_conn_connect(a->conn, a->dial->pool->client->loop, to, &dial_events, &err);
+    int rc = p->to.tunnel ? agw_tunnel_connect(a->conn, client, &p->to, &dial_events, &err)
+                          : agw_conn_connect(a->conn, client->loop, to, &dial_events, &err);
     if (rc)
         return rc;
     a->conn->user = a;
-    if (e->keepalive.on)
-        agw_conn_keepalive(a->conn, &e->keepalive);
-    if (e->tls) {
-        struct agw_filter *tls = agw_tls_client_filter(e->tls, e->host, &a->dial->pool->sessions);
-        if (!tls) {
-            agw_conn_close(a->conn, false);
-            return AGW_ENOMEM;
-        }
-        agw_conn_push(a->conn, tls);
-    }
-    agw_conn_start(a->conn);
-    return 0;
+    if (p->to.keepalive.on)
+        agw_conn_keepalive(a->conn, &p->to.keepalive);
+    rc = add_tls(p, a->conn);
+    if (rc)
+        agw_conn_close(a->conn, false);
+    else
+        agw_conn_start(a->conn);
+    return rc;
 }
 
 static int attempt_start(struct agw_dial *d, const struct agw_addr *to)
@@ -225,7 +254,7 @@ int agw_dial_start(struct agw_pool *p)
     agw_timer_init(&d->timer, on_timeout);
     uint32_t connect_ms = p->to.connect_ms ? p->to.connect_ms : c->limits->connect_ms;
     agw_timer_set(&c->loop->timers, &d->timer, c->loop->now_ms + connect_ms);
-    if (p->to.addr.n > 0) {
+    if (p->to.addr.n > 0 || p->to.tunnel) { /* the tunnel's end resolves the name */
         d->count = 1;
         try_next(d, AGW_EIO);
         return 0;

@@ -335,9 +335,16 @@ bool agw_h2_conn_retired(const struct agw_h2_conn *h)
            (l->age_ms && h->conn->loop->now_ms - h->born_ms >= l->age_ms);
 }
 
+/* Tunnels last: one stream too many would wait for as long as the others live. */
+bool agw_h2_conn_settled(const struct agw_h2_conn *h)
+{
+    return !h->pool->to.own || agw_h2_takes_upgrades(h->link.h2) != AGW_EAGAIN;
+}
+
 unsigned agw_h2_conn_room(const struct agw_h2_conn *h)
 {
-    unsigned room = h->link.over || agw_h2_conn_retired(h) ? 0 : agw_h2_room(h->link.h2);
+    bool none = h->link.over || agw_h2_conn_retired(h) || !agw_h2_conn_settled(h);
+    unsigned room = none ? 0 : agw_h2_room(h->link.h2);
     return room > h->heads_due ? room - h->heads_due : 0;
 }
 

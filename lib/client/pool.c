@@ -60,13 +60,22 @@ bool agw_pool_attach(struct agw_pool *p, struct agw_client_stream *cs)
     return true;
 }
 
+/* A connection that is not will have room soon. */
+static bool all_settled(const struct agw_pool *p)
+{
+    for (const struct agw_list *node = p->h2.next; node != &p->h2; node = node->next)
+        if (!agw_h2_conn_settled(agw_h2_conn_of((struct agw_list *)node)))
+            return false;
+    return true;
+}
+
 /* One dial may bring room for many streams where the endpoint speaks HTTP/2. */
 static bool wants_dial(const struct agw_pool *p)
 {
     if (p->open + p->dialing >= p->client->limits->conns_max)
         return false;
     if (p->to.http == AGW_UPSTREAM_HTTP2)
-        return p->dialing == 0;
+        return p->dialing == 0 && all_settled(p);
     return p->dialing < p->waiting_count;
 }
 
@@ -151,7 +160,7 @@ void agw_pool_trim(struct agw_pool *p, uint64_t now_ms)
     agw_pool_serve(p); /* there may be room for more connections */
 }
 
-void agw_pool_free(struct agw_pool *p)
+void agw_pool_close(struct agw_pool *p)
 {
     struct agw_client_stream *cs;
     while ((cs = pop_waiting(p)))
@@ -164,7 +173,13 @@ void agw_pool_free(struct agw_pool *p)
         agw_h1_conn_close(agw_h1_conn_of(p->busy.next));
     while (!agw_list_empty(&p->h2))
         agw_h2_conn_close(agw_h2_conn_of(p->h2.next));
+}
+
+void agw_pool_free(struct agw_pool *p)
+{
+    agw_pool_close(p);
     agw_tls_sessions_clear(&p->sessions);
     agw_tls_client_unref(p->to.tls);
+    agw_tls_client_unref(p->tunnel.tls);
     free(p);
 }

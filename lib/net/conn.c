@@ -223,9 +223,8 @@ static void drive(struct agw_conn *c)
         c->events->on_readable(c);
 }
 
-static void on_event(struct agw_watch *w, unsigned events)
+void agw_conn_news(struct agw_conn *c, unsigned events)
 {
-    struct agw_conn *c = agw_container_of(w, struct agw_conn, watch);
     bool was_blocked = !c->write_ready;
 
     if (events & AGW_HANGUP)
@@ -245,6 +244,11 @@ static void on_event(struct agw_watch *w, unsigned events)
     /* Edge-triggered epoll reports "writable" with every event; only who waited for it is told. */
     if ((events & AGW_WRITABLE) && was_blocked)
         c->events->on_writable(c);
+}
+
+static void on_event(struct agw_watch *w, unsigned events)
+{
+    agw_conn_news(agw_container_of(w, struct agw_conn, watch), events);
 }
 
 static void run_again(struct agw_task *t)
@@ -284,6 +288,7 @@ int agw_conn_accept(struct agw_conn *c, struct agw_loop *loop, int fd, const str
         c->watch.fd = -1;
         close(fd);
     }
+    c->open = rc == 0;
     return rc;
 }
 
@@ -325,7 +330,19 @@ int agw_conn_connect(struct agw_conn *c, struct agw_loop *loop, const struct agw
         close(fd);
         return agw_error_set(err, rc, "connect: %s", agw_err_text(rc));
     }
+    c->open = true;
     return 0;
+}
+
+void agw_conn_over(struct agw_conn *c, struct agw_loop *loop, struct agw_filter *bottom,
+                   const struct agw_addr *peer, const struct agw_conn_events *events)
+{
+    init(c, loop, peer, events);
+    bottom->conn = c;
+    bottom->next = NULL;
+    c->top = bottom;
+    c->open = true;
+    c->read_ready = c->write_ready = true; /* the bottom knows better */
 }
 
 static void set_number(int fd, int name, uint32_t value)
@@ -338,7 +355,7 @@ static void set_number(int fd, int name, uint32_t value)
 void agw_conn_keepalive(struct agw_conn *c, const struct agw_keepalive *k)
 {
     int one = 1;
-    if (c->peer.u.sa.sa_family == AF_UNIX)
+    if (c->peer.u.sa.sa_family == AF_UNIX || c->watch.fd < 0)
         return;
     setsockopt(c->watch.fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
     set_number(c->watch.fd, TCP_KEEPIDLE, k->idle_s);
@@ -388,8 +405,10 @@ void agw_conn_close(struct agw_conn *c, bool reset)
 {
     int fd = c->watch.fd;
 
-    if (fd < 0)
+    if (!c->open)
         return;
+    c->open = false;
+    c->reset = reset;
     if (c->gone)
         *c->gone = true;
     c->gone = NULL;
@@ -399,9 +418,11 @@ void agw_conn_close(struct agw_conn *c, bool reset)
         f->ops->free(f);
     }
     c->top = &c->socket;
+    c->ready = false;
+    if (fd < 0)
+        return;
     agw_watch_remove(c->loop, &c->watch);
     c->watch.fd = -1;
-    c->ready = false;
     if (reset) {
         struct linger now = {.l_onoff = 1, .l_linger = 0};
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
@@ -414,7 +435,7 @@ const struct agw_addr *agw_conn_local(struct agw_conn *c)
     struct sockaddr_storage sa;
     socklen_t n = sizeof(sa);
 
-    if (c->local.n == 0 && agw_conn_is_open(c) && getsockname(c->watch.fd, (struct sockaddr *)&sa, &n) == 0)
+    if (c->local.n == 0 && c->watch.fd >= 0 && getsockname(c->watch.fd, (struct sockaddr *)&sa, &n) == 0)
         agw_addr_from(&sa, n, &c->local);
     return &c->local;
 }

@@ -58,6 +58,8 @@ struct agw_conn {
     void *user;               /* the owner's; untouched by the connection */
     struct agw_task again;    /* agw_conn_want_read */
     bool *gone;               /* set by agw_conn_close while a callback runs */
+    bool open;                /* until agw_conn_close */
+    bool reset;               /* for the bottom's free: the peer is to see that it was cut off */
     bool started;             /* agw_conn_start was called */
     bool ready;
     bool failed; /* on_failed was called: no event follows */
@@ -76,6 +78,14 @@ int agw_conn_accept(struct agw_conn *c, struct agw_loop *loop, int fd, const str
  * open. */
 int agw_conn_connect(struct agw_conn *c, struct agw_loop *loop, const struct agw_addr *to,
                      const struct agw_conn_events *events, struct agw_error *err);
+/* A connection over |bottom| in place of a socket: a stream of another connection. The bottom says AGW_EAGAIN
+ * while it waits, and clears read_ready and write_ready then; its owner tells news by agw_conn_news. Its free
+ * is called by agw_conn_close, |reset| says how. agw_conn_start must follow. */
+void agw_conn_over(struct agw_conn *c, struct agw_loop *loop, struct agw_filter *bottom,
+                   const struct agw_addr *peer, const struct agw_conn_events *events);
+/* For the owner of a bottom: what the socket's events would be (AGW_READABLE, AGW_WRITABLE, AGW_HANGUP). From
+ * a task of its own, not from inside a call of the connection; the connection may be gone afterwards. */
+void agw_conn_news(struct agw_conn *c, unsigned events);
 /* Has the kernel probe the connection while it says nothing. Best effort; nothing for unix sockets. */
 void agw_conn_keepalive(struct agw_conn *c, const struct agw_keepalive *k);
 /* Puts a filter on top; before agw_conn_start only. */
@@ -107,7 +117,7 @@ void agw_conn_shutdown(struct agw_conn *c);
 void agw_conn_close(struct agw_conn *c, bool reset);
 static inline bool agw_conn_is_open(const struct agw_conn *c)
 {
-    return c->watch.fd >= 0;
+    return c->open;
 }
 /* True when all filters are plain: bytes may go between the socket and a pipe by the two calls below. */
 bool agw_conn_is_plain(const struct agw_conn *c);

@@ -24,7 +24,8 @@ struct agw_gateway_options {
     unsigned char session_key[32];     /* seals MCP session ids */
     struct agw_cidrs trusted;          /* peers whose X-Forwarded fields count; outlive the gateway */
     const struct agw_server_limits
-        *server; /* of clients' connections; outlives the gateway; NULL: the defaults */
+        *server;             /* of clients' connections; outlives the gateway; NULL: the defaults */
+    struct agw_tls_own *own; /* the gateway's certificate in a mesh; NULL: it is in none */
     struct agw_client_limits
         client; /* of each worker, to each endpoint; without conns_max: the default ones */
 };

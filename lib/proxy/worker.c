@@ -165,7 +165,7 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
         agw_mcp_join(w->mcp, w->gateway->mcp_hub);
     w->balancer = agw_balancer_new(&w->loop);
     if (w->mcp && w->metrics && w->balancer)
-        w->l4 = agw_l4_new(&w->loop, w->dns, w->metrics, w->access_log, &agw_l4_default_limits);
+        w->l4 = agw_l4_new(&w->loop, w->dns, w->client, w->metrics, w->access_log, &agw_l4_default_limits);
     if (!w->l4)
         return agw_error_set(err, AGW_ENOMEM, "worker %u: out of memory", w->loop.index);
     return 0;

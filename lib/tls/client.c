@@ -115,6 +115,36 @@ static bool has_name(X509 *cert, const char *name)
     return X509_check_host(cert, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
 }
 
+/* |ids|: separated by spaces. */
+static bool is_listed(const char *ids, const char *id, size_t n)
+{
+    for (const char *at = ids; *at;) {
+        size_t length = strcspn(at, " ");
+        if (length == n && memcmp(at, id, n) == 0)
+            return true;
+        at += length + strspn(at + length, " ");
+    }
+    return false;
+}
+
+static bool is_peer(X509 *cert, const char *ids)
+{
+    GENERAL_NAMES *list = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+    unsigned uris = 0;
+    bool found = false;
+
+    for (int i = 0; i < sk_GENERAL_NAME_num(list); i++) {
+        const GENERAL_NAME *g = sk_GENERAL_NAME_value(list, i);
+        if (g->type != GEN_URI)
+            continue;
+        uris++;
+        found = is_listed(ids, (const char *)ASN1_STRING_get0_data(g->d.ia5),
+                          (size_t)ASN1_STRING_length(g->d.ia5));
+    }
+    GENERAL_NAMES_free(list);
+    return uris == 1 && found;
+}
+
 /* After OpenSSL's own checks of each certificate of the chain. */
 static int verify_names(int ok, X509_STORE_CTX *store)
 {
@@ -122,7 +152,13 @@ static int verify_names(int ok, X509_STORE_CTX *store)
     const struct agw_tls *t = SSL_get_app_data(ssl);
     const struct agw_tls_client *c = t->client;
 
-    if (!ok || X509_STORE_CTX_get_error_depth(store) > 0 || c->subject_name_count == 0)
+    if (!ok || X509_STORE_CTX_get_error_depth(store) > 0)
+        return ok;
+    if (t->peers && !is_peer(X509_STORE_CTX_get_current_cert(store), t->peers)) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_HOSTNAME_MISMATCH);
+        return 0;
+    }
+    if (c->subject_name_count == 0)
         return ok;
     for (size_t i = 0; i < c->subject_name_count; i++)
         if (has_name(X509_STORE_CTX_get_current_cert(store), c->subject_names[i]))
@@ -176,8 +212,11 @@ static int set_roots(struct agw_tls_client *c, const struct agw_tls_client_conf 
 {
     if (conf->insecure)
         return 0;
-    return conf->ca_pem.n ? agw_tls_add_roots(SSL_CTX_get_cert_store(c->ctx), conf->ca_pem, err)
-                          : use_system_roots(c->ctx, err);
+    if (conf->ca_pem.n == 0)
+        return use_system_roots(c->ctx, err);
+    X509_STORE *store = SSL_CTX_get_cert_store(c->ctx);
+    int rc = agw_tls_add_roots(store, conf->ca_pem, err);
+    return rc || !conf->partial_chain ? rc : agw_tls_trust_partial(store, err);
 }
 
 static int set_certificate(struct agw_tls_client *c, const struct agw_tls_client_conf *conf,
@@ -316,4 +355,13 @@ struct agw_filter *agw_tls_client_filter(struct agw_tls_client *c, struct agw_st
     }
     use_session(t);
     return &t->filter;
+}
+
+int agw_tls_expect(struct agw_filter *f, struct agw_str ids)
+{
+    struct agw_tls *t = (struct agw_tls *)f; /* the filter is the first member */
+
+    free(t->peers);
+    t->peers = agw_tls_copy_name(ids);
+    return t->peers ? 0 : AGW_ENOMEM;
 }

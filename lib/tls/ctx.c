@@ -60,6 +60,12 @@ int agw_tls_add_roots(X509_STORE *store, struct agw_str pem, struct agw_error *e
     return rc;
 }
 
+int agw_tls_trust_partial(X509_STORE *store, struct agw_error *err)
+{
+    return X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1 ? 0
+                                                                       : agw_tls_error(err, "CA certificate");
+}
+
 int agw_tls_check_roots(struct agw_str pem, struct agw_error *err)
 {
     X509_STORE *store = X509_STORE_new();

@@ -144,9 +144,9 @@ static int unverified(const struct agw_tls *t, long result, struct agw_error *er
 
     if (t->server)
         return agw_error_set(err, AGW_ETLS, "TLS handshake: client certificate refused: %s", why);
-    if (t->name)
+    if (t->name || t->peers)
         return agw_error_set(err, AGW_ETLS, "TLS handshake: certificate refused: %s (expected \"%s\")", why,
-                             t->name);
+                             t->peers ? t->peers : t->name);
     return agw_error_set(err, AGW_ETLS, "TLS handshake: certificate refused: %s", why);
 }
 
@@ -296,6 +296,7 @@ void agw_tls_filter_free(struct agw_filter *f)
     agw_tls_server_unref(t->server);
     agw_tls_client_unref(t->client);
     free(t->name);
+    free(t->peers);
     free(t);
 }
 

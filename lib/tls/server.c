@@ -31,6 +31,7 @@ struct agw_tls_server {
     size_t site_count;
     struct agw_map by_name;
     enum agw_tls_client_auth client_auth;
+    bool no_tickets;
     char groups[AGW_TLS_GROUPS_MAX]; /* empty: the library's */
     unsigned char *alpn;             /* as on the wire */
     unsigned alpn_n;
@@ -120,6 +121,8 @@ static int set_client_auth(SSL_CTX *ctx, const struct agw_tls_server_conf *conf,
         return 0;
     if (conf->client_ca_pem.n || conf->client_auth == AGW_TLS_CLIENT_REQUIRED)
         rc = agw_tls_add_roots(SSL_CTX_get_cert_store(ctx), conf->client_ca_pem, err);
+    if (!rc && conf->partial_chain)
+        rc = agw_tls_trust_partial(SSL_CTX_get_cert_store(ctx), err);
     if (rc)
         agw_error_prefix(err, "client");
     else if (set_ca_names(ctx))
@@ -255,6 +258,7 @@ static int set_protocols(struct agw_tls_server *s, const struct agw_tls_server_c
 static int configure(struct agw_tls_server *s, const struct agw_tls_server_conf *conf, struct agw_error *err)
 {
     s->client_auth = conf->client_auth;
+    s->no_tickets = conf->no_tickets;
     int rc = add_certs(s, conf, err);
     if (!rc)
         rc = set_protocols(s, conf, err);
@@ -357,6 +361,8 @@ static bool take_over(SSL *ssl, const struct agw_tls_server *s, const struct sit
                      : SSL_VERIFY_PEER;
 
     if (!SSL_set_SSL_CTX(ssl, site->ctx))
+        return false;
+    if (s->no_tickets && (SSL_set_num_tickets(ssl, 0) != 1 || !SSL_set_options(ssl, SSL_OP_NO_TICKET)))
         return false;
     SSL_set_verify(ssl, verify, s->client_auth == AGW_TLS_CLIENT_ASKED ? let_in : NULL);
     return SSL_set_min_proto_version(ssl, SSL_CTX_get_min_proto_version(site->ctx)) &&

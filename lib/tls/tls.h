@@ -53,7 +53,9 @@ struct agw_tls_server_conf {
     struct agw_str client_ca_pem; /* may be empty with AGW_TLS_CLIENT_ASKED: nobody is verified then */
     const struct agw_str *alpn;   /* in order of preference; none: "h2", "http/1.1", "http/1.0" */
     size_t alpn_count;
-    bool no_alpn; /* the protocol is nobody's here: what a client offers is left unanswered */
+    bool no_alpn;       /* the protocol is nobody's here: what a client offers is left unanswered */
+    bool no_tickets;    /* nothing is resumed */
+    bool partial_chain; /* what |client_ca_pem| has is trusted, be it a root or not */
 };
 
 struct agw_tls_server;
@@ -85,6 +87,7 @@ struct agw_tls_client_conf {
     size_t subject_name_count;
     bool insecure;            /* no verification at all */
     bool any_name;            /* the chain is verified, the name is not */
+    bool partial_chain;       /* what |ca_pem| has is trusted, be it a root or not */
     bool alpn_h2, alpn_http1; /* protocols offered */
     struct agw_tls_params params;
 };
@@ -107,6 +110,10 @@ void agw_tls_sessions_clear(struct agw_tls_sessions *s);
  * |host|; outlives the filter; NULL: none. NULL: out of memory. */
 struct agw_filter *agw_tls_client_filter(struct agw_tls_client *c, struct agw_str host,
                                          struct agw_tls_sessions *sessions);
+
+/* The server of |f|, a client's filter before its handshake, must show one of |ids|, URIs separated by
+ * spaces, as the only URI of its certificate (X.509-SVID section 2). AGW_ENOMEM. */
+int agw_tls_expect(struct agw_filter *f, struct agw_str ids);
 
 /* --- either, after the handshake --- */
 struct agw_filter *agw_tls_find(struct agw_conn *c); /* the connection's TLS filter or NULL */

@@ -17,6 +17,7 @@ struct agw_tls {
     bool drained; /* the last read wanted more from below */
     bool refused; /* |select| knows no certificate for |name| */
     char *name;   /* server: the SNI received; client: the name verified; NULL when there is none */
+    char *peers;  /* client: agw_tls_expect; NULL: nobody in particular */
     struct agw_tls_server *server;     /* NULL: a client's, or not chosen yet */
     struct agw_tls_client *client;     /* NULL: a server's */
     struct agw_tls_sessions *sessions; /* client: where new ones go; NULL: nowhere */
@@ -37,6 +38,8 @@ char *agw_tls_copy_name(struct agw_str name);
 SSL_CTX *agw_tls_ctx_new(const SSL_METHOD *method);
 /* Adds the certificates of a PEM text, one or more, to |store|. */
 int agw_tls_add_roots(X509_STORE *store, struct agw_str pem, struct agw_error *err);
+/* Whatever |store| has is an anchor, not only what is signed by itself: trust bundles have intermediates. */
+int agw_tls_trust_partial(X509_STORE *store, struct agw_error *err);
 /* For OpenSSL, which otherwise asks on the terminal. */
 int agw_tls_no_pass_phrase(char *buf, int size, int writing, void *ctx);
 /* True if the error is only "no more PEM blocks"; clears it. */

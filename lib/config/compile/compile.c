@@ -61,6 +61,7 @@ struct agw_compiler *agw_compiler_new(const struct agw_compile_options *options)
     c->ipv4_only = options->ipv4_only;
     c->hold_ns = options->hold_ms * 1000000ull;
     c->self = options->self;
+    c->certificate = options->own;
     for (size_t i = 0; i < options->policy_count; i++)
         c->policies[options->policies[i]->kind] = options->policies[i];
     init_records(c);

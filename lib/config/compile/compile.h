@@ -52,7 +52,8 @@ struct agw_compile_options {
     /* A route whose backend is not known or has no endpoint is not served until it has, or this long: what it
      * needs may still be on its way. Its former version serves on, or 404. 0: served at once. */
     uint32_t hold_ms;
-    struct agw_self self; /* the texts live as long as the compiler */
+    struct agw_self self;    /* the texts live as long as the compiler */
+    struct agw_tls_own *own; /* what workloads behind HBONE are connected to by; NULL: plainly */
 };
 
 struct agw_compiler;

@@ -40,7 +40,9 @@ struct agw_compiler {
     struct agw_self self;
     struct agw_resource *own; /* the gateway's workload, held; NULL: not seen */
     struct agw_tls_cache *tls;
-    struct agw_store *seen; /* what the last run compiled */
+    struct agw_tls_own *certificate; /* the gateway's own in a mesh, or NULL */
+    bool told_plain;                 /* a note said that HBONE is not used */
+    struct agw_store *seen;          /* what the last run compiled */
     uint32_t runs;
     bool back;   /* the next run's, see struct agw_compile */
     bool broken; /* memory ran out half-way: nothing below is to be trusted */

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include "config/compile/compile_int.h"
 
+#define HBONE_PORT 15008 /* Istio's, of each workload that takes tunnels */
+
 /* A workload behind a service. */
 struct member {
     struct agw_resource *workload; /* held */
@@ -306,6 +308,59 @@ static bool set_address(struct agw_endpoint *e, const Istio__Workload *w)
     return true;
 }
 
+/* Istio's defaults, where a workload does not say. */
+static const char *or_else(const char *text, const char *fallback)
+{
+    return *text ? text : fallback;
+}
+
+/* Whose certificates are taken for the workload's: its own identity, or one that the service names. */
+static struct agw_str peers_of(struct agw_compile *c, const Istio__Service *service, const Istio__Workload *w)
+{
+    struct agw_str ids =
+        agw_arena_printf(c->arena, "spiffe://%s/ns/%s/sa/%s", or_else(w->trust_domain, "cluster.local"),
+                         w->namespace_, or_else(w->service_account, "default"));
+    for (size_t i = 0; ids.p && i < service->n_subject_alt_names; i++) {
+        const char *name = service->subject_alt_names[i];
+        if (agw_spiffe_domain(agw_str_c(name)).n && !strchr(name, ' '))
+            ids = agw_arena_printf(c->arena, "%.*s %s", AGW_STRF(ids), name);
+    }
+    return ids;
+}
+
+/* |e|, whose address is set, is reached through HBONE where the workload takes it. */
+static int add_tunnel(struct agw_compile *c, const struct agw_resource *service, const struct member *m,
+                      const struct agw_transport *t, struct agw_endpoint *e)
+{
+    const Istio__Workload *w = m->workload->workload;
+    struct agw_compiler *all = c->compiler;
+    if (w->tunnel_protocol != ISTIO__TUNNEL_PROTOCOL__HBONE)
+        return 0;
+    if (!all->certificate) {
+        bool told = all->told_plain;
+        all->told_plain = true;
+        return told ? 0
+                    : agw_compile_warn(c, m->workload,
+                                       "HBONE is not used, here and for others: the gateway has no "
+                                       "certificate (SPIFFE_ENDPOINT_SOCKET, or SVID_FILE)");
+    }
+    struct agw_endpoint *via = agw_arena_zalloc(c->arena, sizeof(*via));
+    if (!via)
+        return AGW_ENOMEM;
+    via->host = e->addr.n ? AGW_STR("") : e->host;
+    via->port = HBONE_PORT;
+    via->addr = e->addr;
+    if (via->addr.n)
+        agw_addr_set_port(&via->addr, HBONE_PORT);
+    via->http = AGW_UPSTREAM_HTTP2;
+    via->connect_ms = t->connect_ms;
+    via->keepalive = t->keepalive;
+    via->own = all->certificate;
+    via->peers = peers_of(c, service->service, w);
+    e->tunnel = via;
+    return via->peers.p ? agw_endpoint_key(via, AGW_STR("own "), c->arena) : AGW_ENOMEM;
+}
+
 /* *ret_endpoint stays NULL when the workload cannot be reached on this port. */
 static int member_endpoint(struct agw_compile *c, const struct agw_resource *service, const struct member *m,
                            const Istio__Port *port, struct agw_transport *t, struct agw_error *err,
@@ -326,7 +381,9 @@ static int member_endpoint(struct agw_compile *c, const struct agw_resource *ser
                         : agw_arena_str(c->arena, agw_str_c(w->hostname)); /* the workload may go */
     if (!e->host.p)
         return AGW_ENOMEM;
-    int code = finish_endpoint(c, e, t, port->app_protocol, err);
+    int code = add_tunnel(c, service, m, t, e);
+    if (!code)
+        code = finish_endpoint(c, e, t, port->app_protocol, err);
     if (!code)
         *ret_endpoint = e;
     return code;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "balance/pick.h"
 #include "base/log.h"
+#include "client/tunnel.h"
 #include "proxy/l4/l4_int.h"
 
 static void try_next(struct agw_l4_session *s);
@@ -45,7 +46,8 @@ static int connect_to(struct agw_l4_session *s, const struct agw_addr *to)
 {
     const struct agw_endpoint *e = s->endpoint;
     struct agw_error err = {0};
-    int rc = agw_conn_connect(&s->up, s->l4->loop, to, &dial_events, &err);
+    int rc = e->tunnel ? agw_tunnel_connect(&s->up, s->l4->client, e, &dial_events, &err)
+                       : agw_conn_connect(&s->up, s->l4->loop, to, &dial_events, &err);
     if (rc) {
         note(s, err.text[0] ? err.text : agw_err_text(rc));
         return rc;
@@ -101,7 +103,7 @@ static void try_next(struct agw_l4_session *s)
                 return;
         if (!next_endpoint(s))
             break;
-        if (s->endpoint->addr.n == 0) {
+        if (s->endpoint->addr.n == 0 && !s->endpoint->tunnel) {
             struct agw_dns_query *q =
                 agw_dns_resolve(s->l4->dns, s->endpoint->host, s->endpoint->port, on_resolved, s);
             if (q)

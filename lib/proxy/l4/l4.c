@@ -14,14 +14,16 @@ const struct agw_l4_limits agw_l4_default_limits = {
     .pipes = 2048, /* 4,096 descriptors and 128 MiB of kernel memory at most */
 };
 
-struct agw_l4 *agw_l4_new(struct agw_loop *loop, struct agw_dns *dns, struct agw_metrics *metrics,
-                          struct agw_access_log *log, const struct agw_l4_limits *limits)
+struct agw_l4 *agw_l4_new(struct agw_loop *loop, struct agw_dns *dns, struct agw_client *client,
+                          struct agw_metrics *metrics, struct agw_access_log *log,
+                          const struct agw_l4_limits *limits)
 {
     struct agw_l4 *l4 = malloc(sizeof(*l4));
     if (!l4)
         return NULL;
     l4->loop = loop;
     l4->dns = dns;
+    l4->client = client;
     l4->metrics = metrics;
     l4->log = log;
     l4->limits = limits;
@@ -161,7 +163,6 @@ static struct agw_l4_session *session_new(struct agw_l4 *l4, struct agw_server_c
     s->protocol = l->tls || l->passthrough ? "TLS" : "TCP";
     s->start_ns = l4->loop->now_ns;
     s->start_wall_ns = l4->loop->wall_ns;
-    s->up.watch.fd = -1;
     return s;
 }
 

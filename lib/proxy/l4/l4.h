@@ -32,9 +32,10 @@ struct agw_l4_limits {
 extern const struct agw_l4_limits agw_l4_default_limits;
 
 struct agw_l4;
-/* |log| may be NULL. NULL: out of memory. */
-struct agw_l4 *agw_l4_new(struct agw_loop *loop, struct agw_dns *dns, struct agw_metrics *metrics,
-                          struct agw_access_log *log, const struct agw_l4_limits *limits);
+/* |client| has the connections that tunnels run through. |log| may be NULL. NULL: out of memory. */
+struct agw_l4 *agw_l4_new(struct agw_loop *loop, struct agw_dns *dns, struct agw_client *client,
+                          struct agw_metrics *metrics, struct agw_access_log *log,
+                          const struct agw_l4_limits *limits);
 /* All connections are gone. NULL is fine. */
 void agw_l4_free(struct agw_l4 *l4);
 

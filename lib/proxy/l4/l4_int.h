@@ -8,6 +8,7 @@
 struct agw_l4 {
     struct agw_loop *loop;
     struct agw_dns *dns;
+    struct agw_client *client;
     struct agw_metrics *metrics;
     struct agw_access_log *log;
     const struct agw_l4_limits *limits;

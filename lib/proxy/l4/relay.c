@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 #include "proxy/l4/l4_int.h"
+#include "tls/tls.h"
 
 /* A burst that a pipe is worth: below it the copy costs less than the pipe's second call. */
 #define BULK 16384
@@ -171,7 +172,7 @@ void agw_l4_relay(struct agw_l4_session *s)
         if (rc == 0)
             continue;
         /* The end of a TLS stream that was not announced is no reset: what went before it is to arrive. */
-        bool reset = rc == AGW_ERESET && agw_conn_is_plain(ways[i]->from);
+        bool reset = rc == AGW_ERESET && !agw_tls_find(ways[i]->from);
         snprintf(s->error, sizeof(s->error), "%s: %s", i ? "the backend" : "the client", agw_err_text(rc));
         agw_l4_end(s, "reset", reset);
         return;

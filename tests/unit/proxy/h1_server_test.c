@@ -468,8 +468,7 @@ static void test_body_that_waits_for_a_100(void **state)
     rig_connect(&client);
     rig_warm_up(&client, &backend);
     limits_of(the_conn())->body_ms = 50;
-    peer_say(&client,
-             "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
+    peer_say(&client, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
     peer_expect(&backend, "\r\n\r\n");
     peer_sleep(&rig.worker.loop, 150);
     peer_hear(&client);

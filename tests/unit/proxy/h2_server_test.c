@@ -483,7 +483,9 @@ static void test_slow_reader(void **state)
 #define START "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
 /* POST / of host a, whose body is to come; with content-type: application/grpc */
 #define POST "\0\0\6\1\4\0\0\0\1\x83\x86\x84\1\1a"
-#define POST_GRPC "\0\0\31\1\4\0\0\0\1\x83\x86\x84\1\1a\x0f\x10\x10" "application/grpc"
+#define POST_GRPC                                                                                            \
+    "\0\0\31\1\4\0\0\0\1\x83\x86\x84\1\1a\x0f\x10\x10"                                                       \
+    "application/grpc"
 #define BYTE "\0\0\1\0\0\0\0\0\1x"
 
 static int raw_client(const char *bytes, size_t n)

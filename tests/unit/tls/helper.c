@@ -19,6 +19,7 @@ struct agw_loop loop;
 struct agw_listen listener;
 struct end client, server;
 struct agw_tls_sessions *client_sessions;
+const char *client_peers;
 struct agw_tls_server *(*selector)(void *ctx, struct agw_str sni, void **ret_choice);
 void *selector_ctx;
 
@@ -239,6 +240,8 @@ static void connect_to(const struct agw_addr *to, struct agw_tls_client *tls, co
     if (tls) {
         struct agw_filter *f = agw_tls_client_filter(tls, agw_str_c(host), client_sessions);
         assert_non_null(f);
+        if (client_peers)
+            assert_int_equal(agw_tls_expect(f, agw_str_c(client_peers)), 0);
         agw_conn_push(&client.conn, f);
     }
     agw_conn_start(&client.conn);

@@ -35,6 +35,7 @@ extern struct agw_loop loop;
 extern struct agw_listen listener;
 extern struct end client, server;
 extern struct agw_tls_sessions *client_sessions; /* what |client| resumes; NULL: nothing */
+extern const char *client_peers;                 /* agw_tls_expect of |client|; NULL: nobody */
 extern struct agw_tls_server *(*selector)(void *ctx, struct agw_str sni,
                                           void **ret_choice); /* NULL: accepted connections stay plain */
 extern void *selector_ctx;

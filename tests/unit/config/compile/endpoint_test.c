@@ -23,7 +23,7 @@ static void begin(struct fixture *f, const struct agw_self *self)
     fx_add(f, AGW_RESOURCE_ROUTE, r, NULL);
 }
 
-static void add_service(struct fixture *f, Istio__LoadBalancing__Mode mode)
+static Istio__Service *make_service(struct fixture *f, Istio__LoadBalancing__Mode mode)
 {
     static Istio__LoadBalancing__Scope scopes[] = {ISTIO__LOAD_BALANCING__SCOPE__REGION,
                                                    ISTIO__LOAD_BALANCING__SCOPE__ZONE};
@@ -39,7 +39,12 @@ static void add_service(struct fixture *f, Istio__LoadBalancing__Mode mode)
     s->load_balancing->mode = mode;
     s->load_balancing->routing_preference = scopes;
     s->load_balancing->n_routing_preference = AGW_ARRAY_LEN(scopes);
-    fx_add(f, AGW_RESOURCE_SERVICE, s, NULL);
+    return s;
+}
+
+static void add_service(struct fixture *f, Istio__LoadBalancing__Mode mode)
+{
+    fx_add(f, AGW_RESOURCE_SERVICE, make_service(f, mode), NULL);
 }
 
 static Istio__Workload *workload(struct fixture *f, const char *uid, unsigned ip, const char *region,
@@ -166,6 +171,75 @@ static void test_capacity_is_weight(void **state)
     fx_free(&f);
 }
 
+/* --- workloads behind HBONE --- */
+
+static void no_grace(void) {}
+
+static void add_hbone(struct fixture *f, const char *trust_domain, const char *account)
+{
+    char *names[] = {fx_text(f, "spiffe://td/extra"), fx_text(f, "not.an.id"),
+                     fx_text(f, "spiffe://td/two ids")};
+    Istio__Workload *w = workload(f, "w1", 1, "us", "a");
+    w->tunnel_protocol = ISTIO__TUNNEL_PROTOCOL__HBONE;
+    w->namespace_ = fx_text(f, "ns");
+    w->trust_domain = fx_text(f, trust_domain);
+    w->service_account = fx_text(f, account);
+    fx_add(f, AGW_RESOURCE_WORKLOAD, w, NULL);
+    Istio__Service *s = make_service(f, ISTIO__LOAD_BALANCING__MODE__UNSPECIFIED_MODE);
+    s->subject_alt_names = agw_arena_copy(&f->arena, names, sizeof(names));
+    s->n_subject_alt_names = AGW_ARRAY_LEN(names);
+    fx_add(f, AGW_RESOURCE_SERVICE, s, NULL);
+}
+
+static const struct agw_endpoint *only_endpoint(struct fixture *f)
+{
+    fx_compile(f);
+    const struct agw_match *m = fx_any_match(fx_out_listener(f, "b", "l"));
+    const struct agw_backend *b = fx_backend(f, &m->route->backends[0]);
+    assert_int_equal(b->endpoint_count, 1);
+    return b->endpoints[0];
+}
+
+static void begin_in_mesh(struct fixture *f, struct agw_tls_own *own)
+{
+    const struct agw_compile_options o = {.own = own};
+    begin(f, &(struct agw_self){0});
+    agw_compiler_free(f->compiler);
+    f->compiler = agw_compiler_new(&o);
+}
+
+static void test_hbone_goes_through_the_workloads_tunnel(void **state)
+{
+    const char *const cases[][3] = {{"td", "app", "spiffe://td/ns/ns/sa/app spiffe://td/extra"},
+                                    {"", "", "spiffe://cluster.local/ns/ns/sa/default spiffe://td/extra"}};
+    for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {
+        struct agw_tls_own *own = agw_tls_own_new(AGW_STR(""), no_grace);
+        struct fixture f;
+        begin_in_mesh(&f, own);
+        add_hbone(&f, cases[i][0], cases[i][1]);
+        const struct agw_endpoint *e = only_endpoint(&f), *via = e->tunnel;
+        assert_non_null(via);
+        assert_int_equal(agw_addr_port(&e->addr), 8080);
+        assert_int_equal(agw_addr_port(&via->addr), 15008);
+        assert_int_equal(via->http, AGW_UPSTREAM_HTTP2);
+        assert_ptr_equal(via->own, own);
+        assert_true(agw_str_eq(via->peers, agw_str_c(cases[i][2])));
+        assert_null(via->tunnel);
+        fx_free(&f);
+        agw_tls_own_free(own);
+    }
+}
+
+static void test_hbone_without_a_certificate(void **state)
+{
+    struct fixture f;
+    begin_in_mesh(&f, NULL);
+    add_hbone(&f, "", "");
+    assert_null(only_endpoint(&f)->tunnel);
+    assert_non_null(fx_note(&f, "workload/w1", "HBONE is not used"));
+    fx_free(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +248,8 @@ int main(void)
         cmocka_unit_test(test_other_modes_are_one_bucket),
         cmocka_unit_test(test_by_the_own_workload),
         cmocka_unit_test(test_capacity_is_weight),
+        cmocka_unit_test(test_hbone_goes_through_the_workloads_tunnel),
+        cmocka_unit_test(test_hbone_without_a_certificate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "config/rcu.h"
+#include "mcp/transport/hub.h"
 
 struct rig rig;
 
@@ -123,6 +124,8 @@ int rig_set_up(void **state)
     rig.gateway.options.metrics = agw_metrics_registry_new(1);
     memcpy(rig.gateway.options.session_key, key, sizeof(key));
     rig.gateway.options.client = agw_client_default_limits;
+    rig.gateway.mcp_hub = agw_mcp_hub_new(1);
+    assert_non_null(rig.gateway.mcp_hub);
     if (agw_worker_init(&rig.worker, &rig.gateway, 0, &err))
         fail_msg("%s", err.text);
     agw_rcu_register();
@@ -141,6 +144,7 @@ int rig_tear_down(void **state)
     agw_snapshot_shutdown();
     agw_rcu_unregister();
     agw_metrics_registry_free(rig.gateway.options.metrics);
+    agw_mcp_hub_free(rig.gateway.mcp_hub);
     close(rig.listener);
     return 0;
 }

@@ -42,15 +42,20 @@ static void write_id(struct agw_json_writer *w, const struct agw_a2a_found *f)
         agw_json_null(w);
 }
 
-static void write_jsonrpc(struct agw_json_writer *w, const struct agw_a2a_found *f, int status,
+/* Task not found, invalid request, internal error. */
+static int code_of(int status)
+{
+    return status == 404 ? -32001 : status < 500 ? -32600 : -32603;
+}
+
+static void write_jsonrpc(struct agw_json_writer *w, const struct agw_a2a_found *f, int code,
                           struct agw_str message)
 {
     agw_json_put_string(w, "jsonrpc", AGW_STR("2.0"));
     write_id(w, f);
     agw_json_key(w, AGW_STR("error"));
     agw_json_begin_object(w);
-    /* task not found, invalid request, internal error */
-    agw_json_put_int(w, "code", status == 404 ? -32001 : status < 500 ? -32600 : -32603);
+    agw_json_put_int(w, "code", code);
     agw_json_put_string(w, "message", message);
     agw_json_end_object(w);
 }
@@ -66,8 +71,8 @@ static void write_rest(struct agw_json_writer *w, int status, struct agw_str mes
     agw_json_end_object(w);
 }
 
-struct agw_str agw_a2a_error_body(const struct agw_a2a_watch *watch, int status, struct agw_str message,
-                                  struct agw_arena *arena)
+struct agw_str agw_a2a_error_body(const struct agw_a2a_watch *watch, int status, int code,
+                                  struct agw_str message, struct agw_arena *arena)
 {
     enum agw_a2a_binding binding = watch->call.binding;
     struct agw_json_writer w;
@@ -77,7 +82,7 @@ struct agw_str agw_a2a_error_body(const struct agw_a2a_watch *watch, int status,
     agw_json_writer_init(&w);
     agw_json_begin_object(&w);
     if (binding == AGW_A2A_JSONRPC)
-        write_jsonrpc(&w, &watch->request.found, status, message);
+        write_jsonrpc(&w, &watch->request.found, code ? code : code_of(status), message);
     else
         write_rest(&w, status, message);
     agw_json_end_object(&w);

@@ -7,9 +7,9 @@
 #include "base/arena.h"
 
 /* The JSON body of an answer with the HTTP status |status|: a JSON-RPC error with the id that the request had
- * (null if it is not known), or the status object of HTTP+JSON. Empty if the call is neither's; p NULL: no
- * memory. */
-struct agw_str agw_a2a_error_body(const struct agw_a2a_watch *w, int status, struct agw_str message,
+ * (null if it is not known) and |code| (0: the one for |status|), or the status object of HTTP+JSON. Empty if
+ * the call is neither's; p NULL: no memory. */
+struct agw_str agw_a2a_error_body(const struct agw_a2a_watch *w, int status, int code, struct agw_str message,
                                   struct agw_arena *arena);
 
 #endif

@@ -26,9 +26,22 @@ static struct agw_block *flatten(const struct agw_chain *chain)
     return b;
 }
 
-/* Maps all of |body|: |up| with a call, or an answer. */
-static int map_body(struct agw_a2a_relay *r, const struct agw_a2a_call *call, struct agw_chain *body,
-                    struct agw_a2a_claim *claim)
+/* What a request tells on its way; NULL for answers. */
+struct told {
+    const struct agw_a2a_call *call;
+    struct agw_arena *arena;
+    struct agw_a2a_claim *claim;
+    struct agw_a2a_need *need;
+};
+
+static int read_request(struct agw_a2a_relay *r, const struct told *t, struct agw_json_edits *edits)
+{
+    int rc = agw_a2a_ids_up(r->key, t->call, &r->doc, edits, t->claim);
+    return rc ? rc : agw_a2a_need_read(t->call, &r->doc, t->arena, t->need);
+}
+
+/* Maps all of |body|, which is a request with |told|, else an answer. */
+static int map_body(struct agw_a2a_relay *r, const struct told *told, struct agw_chain *body)
 {
     struct agw_json_edits edits;
     struct agw_chain out;
@@ -42,7 +55,7 @@ static int map_body(struct agw_a2a_relay *r, const struct agw_a2a_call *call, st
     if (rc == AGW_EINVAL || rc == AGW_ELIMIT)
         goto out; /* the peer will say what it is */
     if (rc == 0)
-        rc = call ? agw_a2a_ids_up(r->key, call, &r->doc, &edits, claim)
+        rc = told ? read_request(r, told, &edits)
                   : agw_a2a_ids_down(r->key, &r->owner, r->jsonrpc, &r->doc, &edits);
     if (rc == 0 && edits.count > 0)
         rc = agw_json_edits_apply(&edits, text, b, &out);
@@ -58,9 +71,11 @@ out:
 }
 
 int agw_a2a_relay_request(struct agw_a2a_relay *r, const struct agw_a2a_call *call, struct agw_chain *body,
-                          struct agw_a2a_claim *claim)
+                          struct agw_arena *arena, struct agw_a2a_claim *claim, struct agw_a2a_need *need)
 {
-    return body->bytes == 0 ? 0 : map_body(r, call, body, claim);
+    struct told told = {call, arena, claim, need};
+    *need = (struct agw_a2a_need){0};
+    return body->bytes == 0 ? 0 : map_body(r, &told, body);
 }
 
 void agw_a2a_relay_answer(struct agw_a2a_relay *r, const struct agw_a2a_owner *owner, bool jsonrpc)
@@ -71,7 +86,7 @@ void agw_a2a_relay_answer(struct agw_a2a_relay *r, const struct agw_a2a_owner *o
 
 int agw_a2a_relay_json(struct agw_a2a_relay *r, struct agw_chain *body)
 {
-    return map_body(r, NULL, body, NULL);
+    return map_body(r, NULL, body);
 }
 
 static int write_event(struct agw_a2a_relay *r, struct agw_sse_event *e, struct agw_chain *out)

@@ -6,6 +6,7 @@
 #ifndef AGW_A2A_RELAY_H
 #define AGW_A2A_RELAY_H
 
+#include "a2a/ability.h"
 #include "a2a/ids.h"
 #include "http/sse.h"
 
@@ -27,9 +28,10 @@ struct agw_a2a_relay {
 
 void agw_a2a_relay_init(struct agw_a2a_relay *r, const struct agw_siv *key, struct agw_block_pool *pool);
 void agw_a2a_relay_free(struct agw_a2a_relay *r);
-/* |body|, the whole request, becomes what the agent gets. */
+/* |body|, the whole request, becomes what the agent gets. *need is what it asks of one, its texts in |arena|.
+ */
 int agw_a2a_relay_request(struct agw_a2a_relay *r, const struct agw_a2a_call *call, struct agw_chain *body,
-                          struct agw_a2a_claim *claim);
+                          struct agw_arena *arena, struct agw_a2a_claim *claim, struct agw_a2a_need *need);
 /* The answer of |owner| follows. */
 void agw_a2a_relay_answer(struct agw_a2a_relay *r, const struct agw_a2a_owner *owner, bool jsonrpc);
 /* |body|, the whole of a JSON answer, becomes what the client gets. */

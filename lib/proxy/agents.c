@@ -44,6 +44,7 @@ void agw_exchange_agent_free(struct agw_exchange *x)
     if (!x->agent)
         return;
     agw_chain_clear(&x->agent->body);
+    agw_a2a_directory_leave(&x->agent->waiter);
     if (x->agent->relay)
         agw_a2a_relay_free(x->agent->relay);
 }
@@ -107,21 +108,104 @@ bool agw_exchange_agent_holds(struct agw_exchange *x)
     return true;
 }
 
-int agw_exchange_agent_find(struct agw_exchange *x, const char **ret_why)
+/* The message as its agent is to get it, and whose it is. 0 or a status. */
+static int read_request(struct agw_exchange *x, struct agw_a2a_claim *claim)
 {
     struct agw_exchange_agent *a = x->agent;
     struct agw_a2a_call call = agw_a2a_watch_call(&a->watch);
-    struct agw_a2a_claim claim = {.by = AGW_A2A_CLAIM_NONE};
-    a->collecting = false;
-    *ret_why = "out of memory";
-    if (agw_a2a_relay_request(a->relay, &call, &x->held, &claim) ||
-        agw_a2a_path_up(a->relay->key, &call, x->req->path, x->ctx.arena, &claim, &x->req->path))
+    if (agw_a2a_relay_request(a->relay, &call, &x->held, x->ctx.arena, claim, &a->need) ||
+        agw_a2a_path_up(a->relay->key, &call, x->req->path, x->ctx.arena, claim, &x->req->path))
         return 503;
     x->credited = x->held.bytes; /* the client was given credit for all that it sent */
     if (x->req->length != 0)
         x->req->length = (int64_t)x->held.bytes;
-    if (claim.by == AGW_A2A_CLAIM_NONE)
-        return 0;
+    return 0;
+}
+
+static const struct agw_backend *agent_at(const struct agw_exchange *x, uint32_t i)
+{
+    const struct agw_backend_ref *ref = &x->ctx.route->backends[i];
+    const struct agw_backend *b = agw_snapshot_backend(x->snap, ref->backend);
+    return b->is_a2a && ref->weight > 0 ? b : NULL;
+}
+
+/* How well the agent fits what is asked; COMING in *ret_known: ask again. Of whom nothing is known, much is
+ * hoped. */
+static enum agw_a2a_fit fit_of(struct agw_exchange *x, const struct agw_backend *b,
+                               enum agw_a2a_known *ret_known)
+{
+    const struct agw_json_doc *card;
+    const struct agw_endpoint *to = agw_balance_endpoint(b, &x->worker->loop.rng);
+    *ret_known = agw_a2a_directory_get(x->worker->agents, b->key, to, &card);
+    return *ret_known == AGW_A2A_CARD_HERE ? agw_a2a_fits(card, &x->agent->need) : AGW_A2A_FITS_PARTLY;
+}
+
+static void on_cards(struct agw_a2a_waiter *w)
+{
+    agw_exchange_run(agw_container_of(w, struct agw_exchange_agent, waiter)->exchange);
+}
+
+static int ask_again(struct agw_exchange *x)
+{
+    struct agw_exchange_agent *a = x->agent;
+    a->asking = true;
+    a->exchange = x;
+    a->waiter.ready = on_cards;
+    agw_a2a_directory_wait(x->worker->agents, &a->waiter);
+    return AGW_AGENT_ASKING;
+}
+
+/* By weight among those that fit best. */
+static int choose_agent(struct agw_exchange *x, const char **ret_why)
+{
+    struct agw_exchange_agent *a = x->agent;
+    const struct agw_route *r = x->ctx.route;
+    enum agw_a2a_fit best = AGW_A2A_FITS_NOT;
+    uint32_t total = 0;
+    bool coming = false;
+    for (uint32_t i = 0; i < r->backend_count; i++) {
+        enum agw_a2a_known known;
+        const struct agw_backend *b = agent_at(x, i);
+        enum agw_a2a_fit fit = b ? fit_of(x, b, &known) : AGW_A2A_FITS_NOT;
+        coming |= b && known == AGW_A2A_CARD_COMING;
+        if (fit == AGW_A2A_FITS_NOT || fit < best)
+            continue;
+        total = fit > best ? 0 : total;
+        best = fit;
+        total += r->backends[i].weight;
+        if (agw_rng_below(&x->worker->loop.rng, total) < r->backends[i].weight)
+            a->ref = &r->backends[i];
+    }
+    if (coming)
+        return ask_again(x);
+    *ret_why = "no agent here has the skill that the message asks for";
+    a->error = -32004; /* UnsupportedOperationError */
+    return best == AGW_A2A_FITS_NOT ? 400 : 0;
+}
+
+/* True if one of several agents is to be chosen for a new message. */
+static bool to_choose(const struct agw_exchange *x)
+{
+    enum agw_a2a_method m = agw_a2a_watch_call(&x->agent->watch).method;
+    uint32_t agents = 0;
+    for (uint32_t i = 0; i < x->ctx.route->backend_count; i++)
+        agents += agent_at(x, i) != NULL;
+    return agents > 1 && (m == AGW_A2A_SEND_MESSAGE || m == AGW_A2A_SEND_STREAMING_MESSAGE);
+}
+
+int agw_exchange_agent_find(struct agw_exchange *x, const char **ret_why)
+{
+    struct agw_exchange_agent *a = x->agent;
+    struct agw_a2a_claim claim = {.by = AGW_A2A_CLAIM_NONE};
+    *ret_why = "out of memory";
+    if (!a->asking && read_request(x, &claim))
+        return 503;
+    if (claim.by == AGW_A2A_CLAIM_NONE) {
+        int status = to_choose(x) ? choose_agent(x, ret_why) : 0;
+        a->collecting = status == AGW_AGENT_ASKING;
+        return status;
+    }
+    a->collecting = false;
     a->ref = find_owner(x, &claim.owner);
     a->replica = claim.owner.replica;
     *ret_why = "the task's agent is not served here";
@@ -340,7 +424,8 @@ int agw_exchange_agent_reply(struct agw_exchange *x, struct agw_msg *m, struct a
 {
     if (!x->agent || m->status < 400 || !x->reason)
         return 0;
-    struct agw_str text = agw_a2a_error_body(&x->agent->watch, m->status, agw_str_c(x->reason), x->ctx.arena);
+    struct agw_str text =
+        agw_a2a_error_body(&x->agent->watch, m->status, x->agent->error, agw_str_c(x->reason), x->ctx.arena);
     if (!text.p)
         return AGW_ENOMEM;
     if (text.n == 0)

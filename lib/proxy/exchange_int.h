@@ -3,6 +3,7 @@
 #define AGW_PROXY_EXCHANGE_INT_H
 
 #include "a2a/card.h"
+#include "a2a/directory.h"
 #include "a2a/relay.h"
 #include "a2a/watch.h"
 #include "grpc/message.h"
@@ -56,7 +57,13 @@ struct agw_exchange_agent {
     struct agw_a2a_relay *relay;
     const struct agw_backend_ref *ref; /* the owner's; NULL: any */
     uint64_t replica;                  /* 0: any */
-    bool collecting;                   /* the request is being held until it is whole */
+    bool collecting; /* the request is being held until it is whole and its agent is found */
+    /* While the cards of agents are awaited. */
+    struct agw_a2a_waiter waiter;
+    struct agw_exchange *exchange;
+    struct agw_a2a_need need;
+    bool asking;
+    int error; /* JSON-RPC code of the gateway's own answer; 0: by its status */
 };
 
 struct agw_exchange {
@@ -169,7 +176,9 @@ int agw_exchange_agent_begin(struct agw_exchange *x);
 /* True if the request is a call whose task may belong to one of several agents: it is held until it is whole.
  */
 bool agw_exchange_agent_holds(struct agw_exchange *x);
-/* Held to its end: finds the owner, gives the message the ids that it knows. 0, or the status to answer. */
+/* Held to its end: gives the message the ids that its owner knows, finds that owner, or who can do what is
+ * asked. 0, AGW_AGENT_ASKING (the step runs again when more is known), or the status to answer. */
+#define AGW_AGENT_ASKING (-1)
 int agw_exchange_agent_find(struct agw_exchange *x, const char **ret_why);
 /* A piece of a request that is held. */
 void agw_exchange_agent_collect(struct agw_exchange *x, struct agw_chain *data);

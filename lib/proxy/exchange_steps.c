@@ -163,6 +163,8 @@ enum agw_step_result agw_step_agent(struct agw_exchange *x)
         if (!x->req_end)
             return AGW_STEP_WAIT;
         status = agw_exchange_agent_find(x, &why);
+        if (status == AGW_AGENT_ASKING)
+            return AGW_STEP_WAIT;
     }
     return status ? agw_exchange_fail(x, status, why) : agw_exchange_next(x, AGW_STEP_BACKEND);
 }

@@ -135,6 +135,7 @@ static void *worker_main(void *arg)
     agw_loop_run(&w->loop);
     agw_l4_free(w->l4);
     agw_mcp_free(w->mcp);
+    agw_a2a_directory_free(w->agents);
     agw_mirrors_free(&w->mirrors);
     agw_client_free(w->client);
     agw_dns_free(w->dns);
@@ -164,7 +165,8 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
     if (w->mcp)
         agw_mcp_join(w->mcp, w->gateway->mcp_hub);
     w->balancer = agw_balancer_new(&w->loop);
-    if (w->mcp && w->metrics && w->balancer)
+    w->agents = w->client ? agw_a2a_directory_new(&w->loop, w->client) : NULL;
+    if (w->agents && w->mcp && w->metrics && w->balancer)
         w->l4 = agw_l4_new(&w->loop, w->dns, w->client, w->metrics, w->access_log, &agw_l4_default_limits);
     if (!w->l4)
         return agw_error_set(err, AGW_ENOMEM, "worker %u: out of memory", w->loop.index);
@@ -192,6 +194,7 @@ void agw_worker_free(struct agw_worker *w)
 {
     agw_l4_free(w->l4);
     agw_mcp_free(w->mcp);
+    agw_a2a_directory_free(w->agents);
     agw_mirrors_free(&w->mirrors);
     agw_client_free(w->client);
     agw_dns_free(w->dns);

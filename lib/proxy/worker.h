@@ -5,6 +5,7 @@
 #define AGW_PROXY_WORKER_H
 
 #include <pthread.h>
+#include "a2a/directory.h"
 #include "balance/balancer.h"
 #include "client/client.h"
 #include "config/snapshot.h"
@@ -27,6 +28,7 @@ struct agw_worker {
     struct agw_client *client;
     struct agw_balancer *balancer;
     struct agw_mcp *mcp;
+    struct agw_a2a_directory *agents;
     struct agw_l4 *l4;
     struct agw_metrics *metrics;
     struct agw_access_log *access_log; /* NULL: off */

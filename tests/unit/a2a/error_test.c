@@ -14,7 +14,7 @@ static struct agw_str body(struct agw_a2a_watch *w, enum agw_a2a_binding binding
     w->call.binding = binding;
     agw_a2a_scan_request(&w->request, &w->call);
     agw_a2a_scan_bytes(&w->request, (const unsigned char *)request, strlen(request));
-    return agw_a2a_error_body(w, status, AGW_STR("no \"agent\""), arena);
+    return agw_a2a_error_body(w, status, 0, AGW_STR("no \"agent\""), arena);
 }
 
 static void bodies_of_each_binding(void **state)

@@ -131,6 +131,7 @@ static void requests_go_to_the_owner(void **state)
             .binding = AGW_A2A_JSONRPC, .method = requests[i].method, .old = requests[i].old};
         struct agw_a2a_claim claim = {.by = AGW_A2A_CLAIM_NONE};
         struct agw_a2a_relay relay;
+        struct agw_a2a_need need;
         struct agw_arena arena;
         struct agw_chain body;
         agw_arena_init(&arena, 1024, 0);
@@ -138,7 +139,7 @@ static void requests_go_to_the_owner(void **state)
         agw_a2a_relay_init(&relay, siv, &pool);
         struct agw_str in = with_sealed(requests[i].body, &arena);
         assert_int_equal(agw_chain_copy(&body, &pool, in.p, in.n), 0);
-        assert_int_equal(agw_a2a_relay_request(&relay, &call, &body, &claim), 0);
+        assert_int_equal(agw_a2a_relay_request(&relay, &call, &body, &arena, &claim, &need), 0);
         assert_chain(&body, plain(requests[i].body, &arena));
         assert_int_equal(claim.by, requests[i].by);
         assert_true(claim.by == AGW_A2A_CLAIM_NONE || claim.owner.replica == owner.replica);

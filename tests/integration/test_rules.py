@@ -30,6 +30,12 @@ file, those of filters and timeouts are in test_filters):
 25 retries                                    test_retry
 26 filters that are not served                 test_unserved_filter_of_a_backend; test_routing: test_unknown_filter_*
 27 certificates                                test_unusable_certificates; test_tls
+28 TLSRoutes                                   test_l4: test_rule_28_*
+29 BackendTLSPolicy                            test_tls_upstream: test_rule_29_*
+30 client certificates of both sides           test_tls_upstream: test_rule_30_*; test_tls_listener
+31 GRPCRoutes                                  test_grpc: test_rule31_*
+32 TCPRoutes                                   test_l4: test_rule_32_*
+33 ListenerSets                                test_listener_sets
 """
 
 import http.client

@@ -35,6 +35,8 @@ static int add_backend(struct agw_translate *t, const struct agw_object *o, cons
     b->weight = (int32_t)agw_field_int(ref, "weight", 1);
     if (refusal.reason)
         agw_gwapi_refs_condition(t, o, ref, &refusal, "answered 500");
+    else if (agw_gwapi_wants_tls(t, o, ref) && agw_gwapi_default_tls(t, b))
+        return AGW_ENOMEM;
     if (unserved) {
         unserved_filter(t, o, unserved);
         b->backend = agw_gwapi_new(t, Pb__BackendReference, pb__backend_reference__init);

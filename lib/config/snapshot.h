@@ -172,7 +172,7 @@ struct agw_host_bucket {
 struct agw_listener {
     struct agw_shared shared;
     struct agw_str key, name, gateway; /* gateway: "ns/name" */
-    struct agw_str label;              /* "ns/gateway/listener" for metrics */
+    struct agw_str label;              /* "ns/gateway[/ns/listener set]/listener" for metrics */
     struct agw_str hostname;           /* lower case; "*.x" or empty */
     bool tls;
     bool l4;          /* TCP or TLS: connections are relayed to a backend, whatever they carry */

@@ -10,15 +10,11 @@
 int agw_gwapi_translate(const struct agw_objects *objects, struct agw_resource_set *out,
                         struct agw_gwapi_report *report)
 {
-    static int (*const steps[])(struct agw_translate * t) = {agw_gwapi_services,
-                                                             agw_gwapi_backends,
-                                                             agw_gwapi_gateways,
-                                                             agw_gwapi_frontends,
-                                                             agw_gwapi_backend_tls_policies,
-                                                             agw_gwapi_http_routes,
-                                                             agw_gwapi_l4_routes,
-                                                             agw_gwapi_policies,
-                                                             agw_gwapi_report_attached};
+    static int (*const steps[])(struct agw_translate * t) = {
+        agw_gwapi_services,       agw_gwapi_backends,  agw_gwapi_gateways,
+        agw_gwapi_listener_sets,  agw_gwapi_frontends, agw_gwapi_backend_tls_policies,
+        agw_gwapi_http_routes,    agw_gwapi_l4_routes, agw_gwapi_policies,
+        agw_gwapi_report_attached};
     struct agw_translate t = {.objects = objects, .out = out, .report = report};
     size_t i;
     int rc = 0;

@@ -16,8 +16,9 @@ def listener(port, name="http", hostname=None, protocol="HTTP", tls=None, allowe
     return made
 
 
-def gateway(port=None, listeners=None, name="gw", namespace=NAMESPACE):
-    return {
+def gateway(port=None, listeners=None, name="gw", namespace=NAMESPACE, sets=None):
+    """|sets|: whose ListenerSets are allowed, such as "All" or {"from": "Selector", ...}."""
+    made = {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "Gateway",
         "metadata": meta(name, namespace),
@@ -27,6 +28,24 @@ def gateway(port=None, listeners=None, name="gw", namespace=NAMESPACE):
             "listeners": listeners or [listener(port)],
         },
     }
+    if sets:
+        made["spec"]["allowedListeners"] = {"namespaces": {"from": sets} if isinstance(sets, str) else sets}
+    return made
+
+
+def listener_set(name, *listeners, namespace=NAMESPACE, created=None, gateway="gw"):
+    extra = {"creationTimestamp": created} if created else {}
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "ListenerSet",
+        "metadata": meta(name, namespace, **extra),
+        "spec": {"parentRef": {"name": gateway, "namespace": NAMESPACE}, "listeners": list(listeners)},
+    }
+
+
+def set_parent(name, namespace=NAMESPACE, **extra):
+    """parentRefs of a route that is attached to a ListenerSet."""
+    return [{"group": "gateway.networking.k8s.io", "kind": "ListenerSet", "name": name, "namespace": namespace, **extra}]
 
 
 def service(name, target_port, port=80, app_protocol=None, namespace=NAMESPACE, addresses=("127.0.0.1",), ready=True):

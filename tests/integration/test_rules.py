@@ -18,7 +18,7 @@ file, those of filters and timeouts are in test_filters):
 13 weights, no endpoints                       test_share_of_what_does_not_resolve, test_endpoints_that_are_not_ready; test_routing
 14 EndpointSlices                              test_target_port_by_name_*, test_slice_without_the_port, test_headless_service
 15 filters of a backendRef                     test_backend_filters_come_after_the_rules; test_mirror: test_mirrors_of_a_*
-16 appProtocol                                 test_routing: test_h2c_*; test_a2a, test_mcp
+16 appProtocol                                 test_routing: test_h2c_*; test_upgrade: test_rule16_*; test_tls_upstream: test_rule_16_*
 17 ReferenceGrant                              test_grants_that_do_not_fit; test_routing: test_reference_*
 18 header filters                              test_header_filters_on_one_name, test_response_filter_*
 19 redirects                                   test_redirect_statuses, test_redirect_on_https, test_redirect_without_a_host; test_routing: test_redirect
@@ -30,6 +30,12 @@ file, those of filters and timeouts are in test_filters):
 25 retries                                    test_retry
 26 filters that are not served                 test_unserved_filter_of_a_backend; test_routing: test_unknown_filter_*
 27 certificates                                test_unusable_certificates; test_tls
+28 TLSRoutes                                   test_l4: test_rule_28_*
+29 BackendTLSPolicy                            test_tls_upstream: test_rule_29_*
+30 client certificates of both sides           test_tls_upstream: test_rule_30_*; test_tls_listener
+31 GRPCRoutes                                  test_grpc: test_rule31_*
+32 TCPRoutes                                   test_l4: test_rule_32_*
+33 ListenerSets                                test_listener_sets
 """
 
 import http.client

@@ -165,6 +165,47 @@ def test_mistakes_are_refused_with_their_place(serve, validation, why):
     assert ask(site.port).status == 200
 
 
+# --- appProtocol ---
+
+
+@pytest.mark.parametrize("protocol, roots", [("kubernetes.io/wss", True), ("https", True), ("https", False)])
+def test_rule_16_plain_requests_over_tls(authority, start_gateway, start_upstream, protocol, roots):
+    """Without a policy: the system's roots, and the Service's name in the certificate and as the server name."""
+    name = "up.test.svc.cluster.local"
+    upstream = start_upstream(tls=context(authority, name))
+    port = free_port()
+    start_gateway(
+        m.gateway(port),
+        m.service("up", upstream.port, app_protocol=protocol),
+        m.route("r", m.rule("up")),
+        env={"SSL_CERT_FILE": str(authority.certificate)} if roots else None,
+    )
+    assert ask(port).status == (200 if roots else 503)
+    if roots:
+        assert [asked_for for asked_for, *_ in upstream.handshakes] == [name]
+
+
+def test_rule_16_a_policy_says_it_better(serve, start_upstream):
+    site = serve(policy())
+    services = m.service("up", site.upstream.port, app_protocol="https")
+    rest = [o for o in m.flat(site.common) if o["kind"] not in ("Service", "EndpointSlice")]
+    site.gateway.apply(rest, services, policy())
+    site.upstream.handshakes.clear()
+    eventually(lambda: ask(site.port).status == 200 and site.upstream.handshakes)
+    assert {asked_for for asked_for, *_ in site.upstream.handshakes} == {"up.test"}
+
+
+def test_rule_16_connections_are_not_wrapped(authority, start_gateway, start_upstream):
+    """A TCPRoute to a port of appProtocol https passes the client's own TLS on."""
+    upstream, port = start_upstream(tls=context(authority, "up.test")), free_port()
+    start_gateway(
+        m.gateway(listeners=[m.tcp_listener(port)]),
+        m.service("up", upstream.port, app_protocol="https"),
+        m.l4_route("TCPRoute", "r", "up"),
+    )
+    assert ask(port, tls=str(authority.certificate), server_name="up.test").status == 200
+
+
 # --- client certificates ---
 
 

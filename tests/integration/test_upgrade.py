@@ -6,6 +6,7 @@ import base64
 import hashlib
 import signal
 import socket
+import ssl
 import threading
 import time
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import pytest
 import websockets
 
 import manifests as m
+from certificates import Authority
 from client import Connection
 from gateway import SANITIZED, eventually
 from h2client import DATA, END_HEADERS, END_STREAM, H2, HEADERS, RST_STREAM, WINDOW_UPDATE, fields, frame
@@ -32,8 +34,9 @@ def accept_of(key):
 class Server:
     """The websockets library's server: echoes; "close" closes with a code of its own."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.port = free_port()
+        self.tls = tls
         self.paths = []
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -46,7 +49,7 @@ class Server:
         self._loop.run_forever()
 
     async def _start(self):
-        await websockets.serve(self._serve, "127.0.0.1", self.port, subprotocols=["chat.v2"], max_size=None)
+        await websockets.serve(self._serve, "127.0.0.1", self.port, subprotocols=["chat.v2"], max_size=None, ssl=self.tls)
 
     async def _serve(self, connection, path):
         self.paths.append(path)
@@ -144,6 +147,46 @@ def test_many_at_once(site, way):
         await asyncio.gather(*(one(number) for number in range(150)))
 
     asyncio.run(asyncio.wait_for(run(), 60))
+
+
+@pytest.fixture
+def tls_server(tmp_path):
+    """Over TLS, with HTTP/2 on offer: a client that takes it finds no WebSocket there."""
+    authority = Authority(tmp_path)
+    authority.issue("ws.test", "wss.test.svc.cluster.local")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.file("ws.test", "crt"), authority.file("ws.test", "key"))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    server = Server(context)
+    yield SimpleNamespace(port=server.port, authority=authority)
+    server.stop()
+
+
+@pytest.mark.parametrize("roots", ["policy", "system", "strange"])
+def test_rule16_wss_is_websocket_over_tls(tls_server, start_gateway, roots):
+    """As a BackendTLSPolicy says; without one by the system's roots and the Service's name."""
+    port, certificate = free_port(), tls_server.authority.certificate
+    policy = []
+    if roots == "policy":
+        validation = {"hostname": "ws.test", "caCertificateRefs": [m.core_ref("ca")]}
+        policy = [m.config_map("ca", ca_crt=certificate.read_text()), m.backend_tls_policy("p", ["wss"], **validation)]
+    start_gateway(
+        m.gateway(port),
+        m.service("wss", tls_server.port, app_protocol="kubernetes.io/wss"),
+        m.route("r", m.rule("wss")),
+        policy,
+        env={"SSL_CERT_FILE": str(certificate)} if roots == "system" else None,
+    )
+
+    async def conversation(connection):
+        await connection.send("hello")
+        assert await connection.recv() == "hello"
+
+    if roots == "strange":
+        with Connection(port) as connection:
+            assert connection.ask(headers=WS).status == 503
+    else:
+        talk(port, conversation)
 
 
 def test_backend_whose_http2_takes_no_upgrades(start_gateway):

@@ -146,8 +146,11 @@ static int name_listener(struct agw_compile *c, const struct agw_resource *r, st
         return 0;
     l->name = agw_str_c(n->listener_name);
     l->gateway = agw_arena_printf(c->arena, "%s/%s", n->gateway_namespace, n->gateway_name);
-    l->label =
-        agw_arena_printf(c->arena, "%s/%s/%s", n->gateway_namespace, n->gateway_name, n->listener_name);
+    if (n->listener_set) /* sets may call their listeners the same */
+        l->label = agw_arena_printf(c->arena, "%.*s/%s/%s/%s", AGW_STRF(l->gateway),
+                                    n->listener_set->namespace_, n->listener_set->name, n->listener_name);
+    else
+        l->label = agw_arena_printf(c->arena, "%.*s/%s", AGW_STRF(l->gateway), n->listener_name);
     return l->gateway.p && l->label.p ? 0 : AGW_ENOMEM;
 }
 

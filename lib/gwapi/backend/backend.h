@@ -12,7 +12,7 @@ int agw_gwapi_services(struct agw_translate *t);
 int agw_gwapi_backends(struct agw_translate *t);
 
 /* --- service.c --- */
-enum agw_gwapi_protocol { AGW_APP_PLAIN, AGW_APP_A2A, AGW_APP_MCP, AGW_APP_MCP_SSE, AGW_APP_UNSERVED };
+enum agw_gwapi_protocol { AGW_APP_PLAIN, AGW_APP_TLS, AGW_APP_A2A, AGW_APP_MCP, AGW_APP_MCP_SSE };
 /* What appProtocol makes of a Service's port. */
 enum agw_gwapi_protocol agw_gwapi_app_protocol(const struct agw_node *port);
 /* "name.ns.svc.cluster.local" */
@@ -34,6 +34,9 @@ char *agw_gwapi_service_backend_key(struct agw_translate *t, const struct agw_ob
  * or closes connections. */
 int agw_gwapi_backend_ref(struct agw_translate *t, const struct agw_object *route, const struct agw_node *ref,
                           Pb__BackendReference **ret_ref, struct agw_gwapi_refusal *ret_refusal);
+/* True if |ref| of |route| is to a Service's port whose appProtocol is one over TLS. */
+bool agw_gwapi_wants_tls(const struct agw_translate *t, const struct agw_object *route,
+                         const struct agw_node *ref);
 
 /* --- backend_policy.c --- */
 /* Policies http, tls, tcp and health of an AgentgatewayBackend; |ret_why| is set when one cannot be made: the

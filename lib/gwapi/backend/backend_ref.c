@@ -67,9 +67,6 @@ static int resolve_service(struct agw_translate *t, const struct target *to, Pb_
     if (to->l4)
         return agw_gwapi_service_ref(t, service, to->port, ref);
     switch (agw_gwapi_app_protocol(port)) {
-    case AGW_APP_UNSERVED:
-        return refuse(t, refusal, "UnsupportedProtocol", "appProtocol %.*s of port %u is not served",
-                      AGW_STRF(agw_node_text(port, "appProtocol")), to->port);
     case AGW_APP_MCP:
     case AGW_APP_MCP_SSE:
         return backend_by_key(t, agw_gwapi_service_backend_key(t, service, to->port), *ref);
@@ -87,17 +84,38 @@ static int resolve_backend(struct agw_translate *t, const struct target *to, Pb_
     return backend_by_key(t, agw_gwapi_printf(t, "%.*s/%.*s", AGW_STRF(to->ns), AGW_STRF(to->name)), ref);
 }
 
+static struct target target_of(const struct agw_object *route, const struct agw_node *ref)
+{
+    return (struct target){.group = agw_field_text(ref, "group", AGW_STR("")),
+                           .kind = agw_field_text(ref, "kind", AGW_STR("Service")),
+                           .ns = agw_field_text(ref, "namespace", route->ns),
+                           .name = agw_node_text(ref, "name"),
+                           .port = (uint32_t)agw_field_int(ref, "port", 0),
+                           .l4 = route->kind == AGW_KIND_TCP_ROUTE || route->kind == AGW_KIND_TLS_ROUTE};
+}
+
+static bool is_service(const struct target *to)
+{
+    return agw_str_eq(to->kind, AGW_STR("Service")) && to->group.n == 0;
+}
+
+bool agw_gwapi_wants_tls(const struct agw_translate *t, const struct agw_object *route,
+                         const struct agw_node *ref)
+{
+    struct target to = target_of(route, ref);
+    const struct agw_object *service =
+        is_service(&to) ? agw_objects_get(t->objects, AGW_KIND_SERVICE, to.ns, to.name) : NULL;
+    const struct agw_node *port = service ? agw_gwapi_service_port(service, to.port) : NULL;
+
+    return port && agw_gwapi_app_protocol(port) == AGW_APP_TLS;
+}
+
 int agw_gwapi_backend_ref(struct agw_translate *t, const struct agw_object *route, const struct agw_node *ref,
                           Pb__BackendReference **ret_ref, struct agw_gwapi_refusal *ret_refusal)
 {
-    struct target to = {.group = agw_field_text(ref, "group", AGW_STR("")),
-                        .kind = agw_field_text(ref, "kind", AGW_STR("Service")),
-                        .ns = agw_field_text(ref, "namespace", route->ns),
-                        .name = agw_node_text(ref, "name"),
-                        .port = (uint32_t)agw_field_int(ref, "port", 0),
-                        .l4 = route->kind == AGW_KIND_TCP_ROUTE || route->kind == AGW_KIND_TLS_ROUTE};
+    struct target to = target_of(route, ref);
     const char *from = agw_gwapi_text(t, route->kind_name);
-    bool service = agw_str_eq(to.kind, AGW_STR("Service")) && to.group.n == 0;
+    bool service = is_service(&to);
     bool backend = agw_str_eq(to.kind, AGW_STR("AgentgatewayBackend")) &&
                    agw_str_eq(to.group, AGW_STR(AGW_GROUP_AGENTGATEWAY));
 

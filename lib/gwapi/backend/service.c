@@ -13,8 +13,8 @@ static const struct {
     {"http", ISTIO__APP_PROTOCOL__HTTP11, AGW_APP_PLAIN},
     {"kubernetes.io/h2c", ISTIO__APP_PROTOCOL__HTTP2, AGW_APP_PLAIN},
     {"kubernetes.io/ws", ISTIO__APP_PROTOCOL__HTTP11, AGW_APP_PLAIN},
-    {"kubernetes.io/wss", ISTIO__APP_PROTOCOL__TLS, AGW_APP_UNSERVED},
-    {"https", ISTIO__APP_PROTOCOL__TLS, AGW_APP_UNSERVED},
+    {"kubernetes.io/wss", ISTIO__APP_PROTOCOL__HTTP11, AGW_APP_TLS}, /* RFC 6455 upgrades HTTP/1.1 */
+    {"https", ISTIO__APP_PROTOCOL__TLS, AGW_APP_TLS},
     {"http2", ISTIO__APP_PROTOCOL__HTTP2, AGW_APP_PLAIN},
     {"grpc", ISTIO__APP_PROTOCOL__GRPC, AGW_APP_PLAIN},
     {"agentgateway.dev/a2a", ISTIO__APP_PROTOCOL__HTTP11, AGW_APP_A2A},

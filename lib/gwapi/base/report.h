@@ -10,7 +10,7 @@
 struct agw_gwapi_condition {
     struct agw_gwapi_condition *next;
     struct agw_str kind, ns, name; /* of the object */
-    struct agw_str part;           /* a Gateway's listener, else empty */
+    struct agw_str part;           /* a listener of a Gateway or a ListenerSet, else empty */
     int parent;                    /* a route's parentRef by index, else -1 */
     const char *type;
     bool status;
@@ -18,11 +18,12 @@ struct agw_gwapi_condition {
     struct agw_str message; /* empty when all is well */
 };
 
-/* Routes attached to a Gateway's listener. */
+/* Routes attached to a listener of a Gateway or a ListenerSet; of a Gateway as a whole (|listener| is empty),
+ * the ListenerSets, if there are any. */
 struct agw_gwapi_attached {
     struct agw_gwapi_attached *next;
-    struct agw_str ns, gateway, listener;
-    uint32_t routes;
+    struct agw_str kind, ns, name, listener;
+    uint32_t count;
 };
 
 struct agw_gwapi_report {

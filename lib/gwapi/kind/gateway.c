@@ -1,4 +1,5 @@
-/* GatewayClass, Gateway, ReferenceGrant; AgentgatewayPolicy as far as it is about a Gateway's front. */
+/* GatewayClass, Gateway, ListenerSet, ReferenceGrant; AgentgatewayPolicy as far as it is about a Gateway's
+ * front. */
 #include "gwapi/kind/kind.h"
 
 static const struct agw_field class_spec[] = {
@@ -87,20 +88,46 @@ static const struct agw_field gateway_tls[] = {
     AGW_END,
 };
 
+#define LISTENERS                                                                                            \
+    AGW_LIST("listeners", listener, .required = true, .min_items = 1, .max_items = 64, .unique = "name")
+
+static const struct agw_field allowed_listeners[] = {
+    AGW_MAP("namespaces", route_namespaces),
+    AGW_END,
+};
+
 static const struct agw_field gateway_spec[] = {
     AGW_TEXT("gatewayClassName", .required = true, .min = 1, .max = 253),
-    AGW_LIST("listeners", listener, .required = true, .min_items = 1, .max_items = 64, .unique = "name"),
+    LISTENERS,
     AGW_LIST("addresses", address, .max_items = 16),
     AGW_ANY("infrastructure"), /* the deployer's, in a cluster */
     AGW_MAP("tls", gateway_tls),
     AGW_UNSERVED("backendTLS"),
-    AGW_UNSERVED("allowedListeners"),
+    AGW_MAP("allowedListeners", allowed_listeners),
     AGW_UNSERVED("defaultScope"),
     AGW_END,
 };
 
 const struct agw_field agw_fields_gateway[] = {
     AGW_OBJECT(gateway_spec),
+};
+
+static const struct agw_field parent_gateway[] = {
+    AGW_TEXT("group", AGW_A_GROUP),
+    AGW_TEXT("kind", AGW_A_KIND),
+    AGW_TEXT("namespace", AGW_A_LABEL),
+    AGW_TEXT("name", AGW_A_SUBDOMAIN, .required = true),
+    AGW_END,
+};
+
+static const struct agw_field set_spec[] = {
+    AGW_MAP("parentRef", parent_gateway, .required = true),
+    LISTENERS,
+    AGW_END,
+};
+
+const struct agw_field agw_fields_listener_set[] = {
+    AGW_OBJECT(set_spec),
 };
 
 /* Protocols that begin alike: of these one listener is chosen by its hostname. */
@@ -177,10 +204,10 @@ static bool check_frontend(struct agw_report *r, const struct agw_object *o)
     return true;
 }
 
-bool agw_rules_gateway(struct agw_report *r, const struct agw_object *o)
+static bool check_listeners(struct agw_report *r, const struct agw_object *o)
 {
     const struct agw_node *list = agw_field(o->spec, "listeners"), *a, *b;
-    bool ok = check_addresses(r, o) && check_frontend(r, o);
+    bool ok = true;
 
     agw_node_each (a, list) {
         ok = check_listener(r, o, a) && ok;
@@ -193,6 +220,18 @@ bool agw_rules_gateway(struct agw_report *r, const struct agw_object *o)
         }
     }
     return ok;
+}
+
+bool agw_rules_gateway(struct agw_report *r, const struct agw_object *o)
+{
+    bool ok = check_addresses(r, o) && check_frontend(r, o);
+
+    return check_listeners(r, o) && ok;
+}
+
+bool agw_rules_listener_set(struct agw_report *r, const struct agw_object *o)
+{
+    return check_listeners(r, o);
 }
 
 /* --- ReferenceGrant --- */

@@ -9,7 +9,8 @@
 extern const struct agw_field agw_fields_namespace[], agw_fields_service[], agw_fields_secret[],
     agw_fields_config_map[], agw_fields_endpoint_slice[], agw_fields_gateway_class[], agw_fields_gateway[],
     agw_fields_http_route[], agw_fields_grpc_route[], agw_fields_reference_grant[], agw_fields_backend[],
-    agw_fields_policy[], agw_fields_backend_tls_policy[], agw_fields_tls_route[], agw_fields_tcp_route[];
+    agw_fields_policy[], agw_fields_backend_tls_policy[], agw_fields_tls_route[], agw_fields_tcp_route[],
+    agw_fields_listener_set[];
 
 /* Parts used by more than one kind. */
 extern const struct agw_field agw_fields_metadata[], agw_fields_label_selector[], agw_fields_secret_ref[],
@@ -20,6 +21,7 @@ bool agw_rules_service(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_secret(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_endpoint_slice(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_gateway(struct agw_report *r, const struct agw_object *o);
+bool agw_rules_listener_set(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_http_route(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_grpc_route(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_l4_route(struct agw_report *r, const struct agw_object *o);

@@ -1,7 +1,6 @@
 /* Gateways to binds and listeners. */
 #include <string.h>
-#include "base/check.h"
-#include "gwapi/listener/listener.h"
+#include "gwapi/listener/listener_int.h"
 
 /* --- whose it is --- */
 
@@ -60,7 +59,7 @@ static int add_addresses(struct agw_translate *t, struct agw_gwapi_gateway *g)
     return 0;
 }
 
-static bool share_address(const struct agw_gwapi_gateway *a, const struct agw_gwapi_gateway *b)
+bool agw_gwapi_share_address(const struct agw_gwapi_gateway *a, const struct agw_gwapi_gateway *b)
 {
     uint32_t i, j;
 
@@ -82,237 +81,54 @@ static void check_conflicts(struct agw_translate *t, const struct agw_gwapi_gate
     uint32_t i, j;
 
     for (other = t->gateways; other != g; other = other->next) {
-        if (!share_address(g, other))
+        if (!agw_gwapi_share_address(g, other))
             continue;
-        for (i = 0; i < g->listener_count; i++) {
-            for (j = 0; j < other->listener_count && g->listeners[i].port != other->listeners[j].port;)
+        for (i = 0; i < g->own.listener_count; i++) {
+            for (j = 0;
+                 j < other->own.listener_count && g->own.listeners[i].port != other->own.listeners[j].port;)
                 j++;
-            if (j == other->listener_count)
+            if (j == other->own.listener_count)
                 continue;
-            agw_report_error(&t->report->texts, g->object, agw_field(g->listeners[i].node, "port"), NULL,
+            agw_report_error(&t->report->texts, g->object, agw_field(g->own.listeners[i].node, "port"), NULL,
                              "port %u of the same address belongs to Gateway %.*s/%.*s (%s:%u)",
-                             g->listeners[i].port, AGW_STRF(other->object->ns), AGW_STRF(other->object->name),
-                             other->object->file, other->object->node->line);
+                             g->own.listeners[i].port, AGW_STRF(other->object->ns),
+                             AGW_STRF(other->object->name), other->object->file, other->object->node->line);
             break; /* once is enough for two Gateways */
         }
     }
 }
 
-/* --- listeners --- */
-
-static const struct agw_gwapi_listen_protocol protocols[] = {
-    {"HTTP", PB__PROTOCOL__HTTP, PB__BIND__PROTOCOL__HTTP, "HTTPRoute GRPCRoute", NULL},
-    {"HTTPS", PB__PROTOCOL__HTTPS, PB__BIND__PROTOCOL__TLS, "HTTPRoute GRPCRoute", NULL},
-    {"TLS", PB__PROTOCOL__TLS, PB__BIND__PROTOCOL__TLS, "TLSRoute TCPRoute", "TLSRoute"},
-    {"TCP", PB__PROTOCOL__TCP, PB__BIND__PROTOCOL__TCP, "TCPRoute", NULL},
-};
-
-static const struct agw_gwapi_listen_protocol *find_protocol(const struct agw_node *listener)
-{
-    size_t i;
-
-    for (i = 0; i < AGW_ARRAY_LEN(protocols); i++) {
-        if (agw_field_is(listener, "protocol", protocols[i].name))
-            return &protocols[i];
-    }
-    return NULL;
-}
-
-static const char *route_kinds(const struct agw_gwapi_listener *l)
-{
-    if (!l->protocol)
-        return "";
-    return l->passthrough ? l->protocol->passthrough_routes : l->protocol->routes;
-}
-
-/* True if |word| is one of |list|, which has spaces between. */
-static bool is_word_of(struct agw_str list, struct agw_str word)
-{
-    size_t at = 0, i;
-
-    for (i = 0; i <= list.n; i++) {
-        if (i < list.n && list.p[i] != ' ')
-            continue;
-        if (agw_str_eq(agw_str(list.p + at, i - at), word))
-            return true;
-        at = i + 1;
-    }
-    return false;
-}
-
-/* True if the listener's protocol goes with this entry of allowedRoutes.kinds. */
-static bool serves_kind(const struct agw_gwapi_listener *l, const struct agw_node *k)
-{
-    return agw_str_eq(agw_field_text(k, "group", AGW_STR(AGW_GROUP_GATEWAY)), AGW_STR(AGW_GROUP_GATEWAY)) &&
-           is_word_of(agw_str_c(route_kinds(l)), agw_node_text(k, "kind"));
-}
-
-static const struct agw_node *allowed_kinds(const struct agw_gwapi_listener *l)
-{
-    return agw_field(agw_field(l->node, "allowedRoutes"), "kinds");
-}
-
-bool agw_gwapi_takes(const struct agw_gwapi_listener *l, struct agw_str kind)
-{
-    const struct agw_node *kinds = allowed_kinds(l), *k;
-
-    if (!kinds || kinds->count == 0)
-        return is_word_of(agw_str_c(route_kinds(l)), kind);
-    agw_node_each (k, kinds) {
-        if (serves_kind(l, k) && agw_str_eq(agw_node_text(k, "kind"), kind))
-            return true;
-    }
-    return false;
-}
+/* --- its own listeners --- */
 
 /* Protocols that share a way to begin share a port (HTTPS and TLS); of others nobody wins. */
 static bool protocol_conflict(const struct agw_gwapi_gateway *g, const struct agw_gwapi_listener *l)
 {
     uint32_t i;
 
-    for (i = 0; i < g->listener_count; i++) {
-        const struct agw_gwapi_listen_protocol *other = g->listeners[i].protocol;
+    for (i = 0; i < g->own.listener_count; i++) {
+        const struct agw_gwapi_listen_protocol *other = g->own.listeners[i].protocol;
 
-        if (g->listeners[i].port == l->port && other && other->bind != l->protocol->bind)
+        if (g->own.listeners[i].port == l->port && other && other->bind != l->protocol->bind)
             return true;
     }
     return false;
-}
-
-static void check_kinds(struct agw_translate *t, const struct agw_gwapi_place *place,
-                        const struct agw_gwapi_listener *l)
-{
-    const struct agw_node *k;
-
-    agw_node_each (k, allowed_kinds(l)) {
-        if (serves_kind(l, k))
-            continue;
-        agw_gwapi_condition(t, place, k, "ResolvedRefs", false, "InvalidRouteKinds",
-                            "%.*s is none of the kinds that this listener takes: %s",
-                            AGW_STRF(agw_node_text(k, "kind")), route_kinds(l));
-        return;
-    }
-}
-
-static bool check_listener(struct agw_translate *t, const struct agw_gwapi_gateway *g,
-                           const struct agw_gwapi_listener *l)
-{
-    struct agw_gwapi_place place = {.object = g->object, .part = l->name, .parent = -1};
-    struct agw_str protocol = agw_node_text(l->node, "protocol");
-
-    if (!l->protocol) {
-        agw_gwapi_condition(
-            t, &place, agw_field(l->node, "protocol"), "Accepted", false, "UnsupportedProtocol",
-            "protocol %.*s is not served, HTTP, HTTPS, TLS and TCP are: the listener serves nothing",
-            AGW_STRF(protocol));
-        return false;
-    }
-    if (protocol_conflict(g, l)) {
-        agw_gwapi_condition(t, &place, agw_field(l->node, "protocol"), "Conflicted", true, "ProtocolConflict",
-                            "another listener uses port %u with another protocol", l->port);
-        return false;
-    }
-    agw_gwapi_condition(t, &place, NULL, "Accepted", true, "Accepted", "%s", "");
-    check_kinds(t, &place, l);
-    return true;
-}
-
-static int listener_tls(struct agw_translate *t, const struct agw_gwapi_gateway *g,
-                        const struct agw_gwapi_listener *l, Pb__TLSConfig **ret_tls)
-{
-    struct agw_gwapi_place place = {.object = g->object, .part = l->name, .parent = -1};
-    const struct agw_node *tls = agw_field(l->node, "tls");
-    struct agw_gwapi_refusal refusal = {0};
-    int rc = agw_gwapi_listener_tls(t, g->object, l, ret_tls, &refusal);
-
-    if (rc)
-        return rc;
-    if (refusal.reason)
-        agw_gwapi_condition(t, &place, agw_field(tls, "certificateRefs"), "ResolvedRefs", false,
-                            refusal.reason, "%.*s: %s", AGW_STRF(refusal.message),
-                            (*ret_tls)->cert.len ? "the others are served" : "handshakes are refused");
-    return 0;
-}
-
-static int put_listener(struct agw_translate *t, const struct agw_gwapi_gateway *g,
-                        const struct agw_gwapi_listener *l)
-{
-    Pb__Listener *out = agw_gwapi_new(t, Pb__Listener, pb__listener__init);
-    Pb__ListenerName *name = agw_gwapi_new(t, Pb__ListenerName, pb__listener_name__init);
-    int rc;
-
-    if (!out || !name)
-        return AGW_ENOMEM;
-    name->gateway_namespace = agw_gwapi_text(t, g->object->ns);
-    name->gateway_name = agw_gwapi_text(t, g->object->name);
-    name->listener_name = agw_gwapi_text(t, l->name);
-    out->key = agw_gwapi_text(t, l->key);
-    out->bind_key =
-        agw_gwapi_printf(t, "%u/%.*s/%.*s", l->port, AGW_STRF(g->object->ns), AGW_STRF(g->object->name));
-    out->name = name;
-    out->hostname = agw_gwapi_text(t, l->hostname);
-    out->protocol = l->protocol->wire;
-    if (l->protocol->bind == PB__BIND__PROTOCOL__TLS && !l->passthrough) {
-        rc = listener_tls(t, g, l, &out->tls);
-        if (rc)
-            return rc;
-    }
-    return agw_gwapi_put(t, AGW_RESOURCE_LISTENER, out, NULL);
-}
-
-static int put_bind(struct agw_translate *t, const struct agw_gwapi_gateway *g,
-                    const struct agw_gwapi_listener *l)
-{
-    struct agw_side side = {.addrs = g->addrs, .addr_count = g->addr_count};
-    Pb__Bind *bind = agw_gwapi_new(t, Pb__Bind, pb__bind__init);
-
-    if (!bind)
-        return AGW_ENOMEM;
-    bind->key =
-        agw_gwapi_printf(t, "%u/%.*s/%.*s", l->port, AGW_STRF(g->object->ns), AGW_STRF(g->object->name));
-    if (t->failed)
-        return AGW_ENOMEM;
-    if (agw_resource_set_get(t->out, AGW_RESOURCE_BIND, agw_str_c(bind->key)))
-        return 0; /* a listener before this one made it */
-    bind->port = l->port;
-    bind->protocol = l->protocol->bind;
-    return agw_gwapi_put(t, AGW_RESOURCE_BIND, bind, &side);
-}
-
-static int read_listeners(struct agw_translate *t, struct agw_gwapi_gateway *g)
-{
-    const struct agw_node *list = agw_field(g->object->spec, "listeners"), *n;
-
-    g->listeners = agw_arena_zalloc(&t->arena, list->count * sizeof(*g->listeners));
-    if (!g->listeners)
-        return AGW_ENOMEM;
-    agw_node_each (n, list) {
-        struct agw_gwapi_listener *l = &g->listeners[g->listener_count++];
-
-        l->node = n;
-        l->name = agw_node_text(n, "name");
-        l->hostname = agw_node_text(n, "hostname");
-        l->port = (uint16_t)agw_field_int(n, "port", 0);
-        l->protocol = find_protocol(n);
-        l->passthrough = l->protocol && l->protocol->passthrough_routes &&
-                         agw_field_is(agw_field(n, "tls"), "mode", "Passthrough");
-        l->key = agw_arena_printf(&t->arena, "%.*s/%.*s.%.*s", AGW_STRF(g->object->ns),
-                                  AGW_STRF(g->object->name), AGW_STRF(l->name));
-        if (!l->key.p)
-            return AGW_ENOMEM;
-    }
-    return 0;
 }
 
 static int put_listeners(struct agw_translate *t, struct agw_gwapi_gateway *g)
 {
     uint32_t i;
 
-    for (i = 0; i < g->listener_count; i++) {
-        struct agw_gwapi_listener *l = &g->listeners[i];
+    for (i = 0; i < g->own.listener_count; i++) {
+        struct agw_gwapi_listener *l = &g->own.listeners[i];
+        struct agw_gwapi_place place = {.object = g->object, .part = l->name, .parent = -1};
 
-        l->serves = check_listener(t, g, l);
-        if (l->serves && (put_bind(t, g, l) || put_listener(t, g, l)))
+        if (!agw_gwapi_check_protocol(t, &place, l))
+            continue;
+        if (protocol_conflict(g, l))
+            agw_gwapi_condition(t, &place, agw_field(l->node, "protocol"), "Conflicted", true,
+                                "ProtocolConflict", "another listener uses port %u with another protocol",
+                                l->port);
+        else if (agw_gwapi_put_listener(t, &g->own, l))
             return AGW_ENOMEM;
     }
     return 0;
@@ -325,8 +141,10 @@ static int add_gateway(struct agw_translate *t, const struct agw_object *o, stru
     if (!g)
         return AGW_ENOMEM;
     g->object = o;
+    g->own = (struct agw_gwapi_parent){.object = o, .gateway = g};
+    g->last = &g->own;
     *at = g;
-    if (add_addresses(t, g) || read_listeners(t, g) || agw_gwapi_client_cert(t, g))
+    if (add_addresses(t, g) || agw_gwapi_read_listeners(t, &g->own, '.') || agw_gwapi_client_cert(t, g))
         return AGW_ENOMEM;
     check_conflicts(t, g);
     return put_listeners(t, g);
@@ -356,28 +174,42 @@ int agw_gwapi_gateways(struct agw_translate *t)
     return 0;
 }
 
-/* --- what status says of listeners --- */
+/* --- what status says of them --- */
+
+static int report_count(struct agw_translate *t, const struct agw_object *o, struct agw_str listener,
+                        uint32_t count)
+{
+    struct agw_arena *arena = &t->report->texts.arena;
+    struct agw_gwapi_attached *a = agw_arena_zalloc(arena, sizeof(*a));
+
+    if (!a)
+        return AGW_ENOMEM;
+    a->kind = agw_arena_str(arena, o->kind_name);
+    a->ns = agw_arena_str(arena, o->ns);
+    a->name = agw_arena_str(arena, o->name);
+    a->listener = agw_arena_str(arena, listener);
+    a->count = count;
+    if (!a->kind.p || !a->ns.p || !a->name.p || !a->listener.p)
+        return AGW_ENOMEM;
+    a->next = t->report->attached;
+    t->report->attached = a;
+    return 0;
+}
 
 int agw_gwapi_report_attached(struct agw_translate *t)
 {
-    struct agw_arena *arena = &t->report->texts.arena;
     const struct agw_gwapi_gateway *g;
+    const struct agw_gwapi_parent *p;
     uint32_t i;
 
     for (g = t->gateways; g; g = g->next) {
-        for (i = 0; i < g->listener_count; i++) {
-            struct agw_gwapi_attached *a = agw_arena_zalloc(arena, sizeof(*a));
-
-            if (!a)
-                return AGW_ENOMEM;
-            a->ns = agw_arena_str(arena, g->object->ns);
-            a->gateway = agw_arena_str(arena, g->object->name);
-            a->listener = agw_arena_str(arena, g->listeners[i].name);
-            a->routes = g->listeners[i].attached;
-            if (!a->ns.p || !a->gateway.p || !a->listener.p)
-                return AGW_ENOMEM;
-            a->next = t->report->attached;
-            t->report->attached = a;
+        if (g->set_count && report_count(t, g->object, AGW_STR(""), g->set_count))
+            return AGW_ENOMEM;
+        for (p = &g->own; p; p = p->next) {
+            for (i = 0; i < p->listener_count; i++) {
+                if (report_count(t, p->object, p->listeners[i].name, p->listeners[i].attached))
+                    return AGW_ENOMEM;
+            }
         }
     }
     return 0;

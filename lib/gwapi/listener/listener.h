@@ -24,28 +24,46 @@ struct agw_gwapi_listener {
     struct agw_gwapi_attachment *http, *grpc; /* what was accepted of either kind, by |peer| */
 };
 
+/* What a route names as its parent: a Gateway for its own listeners, or a ListenerSet. */
+struct agw_gwapi_parent {
+    struct agw_gwapi_parent
+        *next; /* of the same Gateway: of two listeners that cannot both be, the earlier wins */
+    const struct agw_object *object;
+    struct agw_gwapi_gateway *gateway;
+    struct agw_gwapi_listener *listeners;
+    uint32_t listener_count; /* 0: a ListenerSet that the Gateway does not allow */
+};
+
 struct agw_gwapi_gateway {
     struct agw_gwapi_gateway *next;
     const struct agw_object *object;
-    struct agw_gwapi_listener *listeners;
-    uint32_t listener_count;
-    struct agw_addr *addrs; /* none: all */
+    struct agw_gwapi_parent own;   /* before those of its ListenerSets */
+    struct agw_gwapi_parent *last; /* of them all */
+    uint32_t set_count;            /* ListenerSets with a listener that serves */
+    struct agw_addr *addrs;        /* none: all */
     uint32_t addr_count;
     ProtobufCBinaryData client_cert, client_key; /* shown to backends over TLS; empty: none */
 };
 
 /* Binds and listeners of our Gateways, which t->gateways is from then on. */
 int agw_gwapi_gateways(struct agw_translate *t);
+/* The same for ListenerSets, once all Gateways are known. */
+int agw_gwapi_listener_sets(struct agw_translate *t);
 /* How many routes each listener has; after all kinds of route. */
 int agw_gwapi_report_attached(struct agw_translate *t);
 
 /* True if the listener serves routes of this kind and its allowedRoutes do not leave it out. */
 bool agw_gwapi_takes(const struct agw_gwapi_listener *l, struct agw_str kind);
 
+/* True if |namespaces| of |owner|, a section such as allowedRoutes.namespaces, lets |ns| in; |from| is what
+ * counts when it does not say. */
+bool agw_gwapi_allows_namespace(const struct agw_translate *t, const struct agw_object *owner,
+                                const struct agw_node *namespaces, const char *from, struct agw_str ns);
+
 /* --- listener_tls.c --- */
-/* The listener's tls section, and what the Gateway asks of clients on |port|. *ret_tls has no certificate
+/* The listener's tls section, and what the Gateway asks of clients on its port. *ret_tls has no certificate
  * when all references fail, so that handshakes are refused; |ret_refusal| is the first that does. */
-int agw_gwapi_listener_tls(struct agw_translate *t, const struct agw_object *gateway,
+int agw_gwapi_listener_tls(struct agw_translate *t, const struct agw_gwapi_parent *parent,
                            const struct agw_gwapi_listener *l, Pb__TLSConfig **ret_tls,
                            struct agw_gwapi_refusal *ret_refusal);
 /* The Gateway's client certificate for backends. */

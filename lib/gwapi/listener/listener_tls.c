@@ -14,12 +14,13 @@ static int refuse(struct agw_translate *t, struct agw_gwapi_refusal *refusal, co
     return refusal->message.p ? 0 : AGW_ENOMEM;
 }
 
-/* The Secret that |ref| of the Gateway names, NULL when *|refusal| says why there is none to use. */
-static const struct agw_object *referred_secret(struct agw_translate *t, const struct agw_object *gateway,
+/* The Secret that |ref| of |from|, a Gateway or a ListenerSet, names; NULL when *|refusal| says why there is
+ * none to use. */
+static const struct agw_object *referred_secret(struct agw_translate *t, const struct agw_object *from,
                                                 const struct agw_node *ref, struct agw_gwapi_refusal *refusal,
                                                 int *ret_rc)
 {
-    struct agw_str ns = agw_field_text(ref, "namespace", gateway->ns), name = agw_node_text(ref, "name");
+    struct agw_str ns = agw_field_text(ref, "namespace", from->ns), name = agw_node_text(ref, "name");
     const struct agw_object *secret;
 
     if (!agw_gwapi_is_secret_ref(ref)) {
@@ -27,9 +28,12 @@ static const struct agw_object *referred_secret(struct agw_translate *t, const s
                          "is meant, but the reference is to another kind");
         return NULL;
     }
-    if (!agw_gwapi_granted(t->objects, "Gateway", gateway->ns, AGW_STR(""), AGW_STR("Secret"), ns, name)) {
-        *ret_rc = refuse(t, refusal, "RefNotPermitted", ns, name,
-                         "is not granted to this Gateway by a ReferenceGrant");
+    if (!agw_gwapi_granted(t->objects, from->kind == AGW_KIND_GATEWAY ? "Gateway" : "ListenerSet", from->ns,
+                           AGW_STR(""), AGW_STR("Secret"), ns, name)) {
+        *ret_rc =
+            refuse(t, refusal, "RefNotPermitted", ns, name,
+                   from->kind == AGW_KIND_GATEWAY ? "is not granted to this Gateway by a ReferenceGrant"
+                                                  : "is not granted to this ListenerSet by a ReferenceGrant");
         return NULL;
     }
     secret = agw_objects_get(t->objects, AGW_KIND_SECRET, ns, name);
@@ -70,8 +74,8 @@ static int add_staple(struct agw_translate *t, const struct agw_object *secret, 
 }
 
 /* All that can be used, in one: the data plane takes them apart by their keys. */
-static int listener_certs(struct agw_translate *t, const struct agw_object *gateway,
-                          const struct agw_node *list, Pb__TLSConfig *out, struct agw_gwapi_refusal *first)
+static int listener_certs(struct agw_translate *t, const struct agw_object *from, const struct agw_node *list,
+                          Pb__TLSConfig *out, struct agw_gwapi_refusal *first)
 {
     const struct agw_node *ref;
 
@@ -80,7 +84,7 @@ static int listener_certs(struct agw_translate *t, const struct agw_object *gate
         ProtobufCBinaryData cert, key;
         const char *why = NULL;
         int rc = 0;
-        const struct agw_object *secret = referred_secret(t, gateway, ref, &refusal, &rc);
+        const struct agw_object *secret = referred_secret(t, from, ref, &refusal, &rc);
 
         if (secret)
             rc = agw_gwapi_tls_secret(t, secret, &cert, &key, &why);
@@ -112,13 +116,15 @@ static const struct agw_node *validation_of(const struct agw_object *gateway, ui
     return agw_field(agw_field(frontend, "default"), "validation");
 }
 
-static int frontend_validation(struct agw_translate *t, const struct agw_object *gateway,
+static int frontend_validation(struct agw_translate *t, const struct agw_gwapi_parent *parent,
                                const struct agw_gwapi_listener *l, Pb__TLSConfig *out)
 {
+    const struct agw_object *gateway = parent->gateway->object;
     const struct agw_node *v = validation_of(gateway, l->port);
-    struct agw_gwapi_place place = {.object = gateway, .part = l->name, .parent = -1};
+    struct agw_gwapi_place place = {.object = parent->object, .part = l->name, .parent = -1};
     struct agw_gwapi_place whole = {.object = gateway, .parent = -1};
     struct agw_gwapi_refusal refusal;
+    bool own = parent->object == gateway; /* what it says is in the object that the finding is about */
 
     if (!v)
         return 0;
@@ -127,10 +133,10 @@ static int frontend_validation(struct agw_translate *t, const struct agw_object 
         return AGW_ENOMEM;
     out->_root_case = PB__TLSCONFIG___ROOT_ROOT;
     if (refusal.reason)
-        agw_gwapi_condition(t, &place, agw_field(v, "caCertificateRefs"), "ResolvedRefs", false,
+        agw_gwapi_condition(t, &place, own ? agw_field(v, "caCertificateRefs") : NULL, "ResolvedRefs", false,
                             refusal.reason, "%.*s", AGW_STRF(refusal.message));
     if (out->root.len == 0) { /* STRICT with no root refuses everybody */
-        agw_gwapi_condition(t, &place, v, "Accepted", false, "NoValidCACertificate",
+        agw_gwapi_condition(t, &place, own ? v : NULL, "Accepted", false, "NoValidCACertificate",
                             "no client can be verified: handshakes are refused");
         return 0;
     }
@@ -153,7 +159,7 @@ static bool our_option(struct agw_str name)
            agw_str_starts(name, AGW_STR("kgateway.dev/"));
 }
 
-static int version_option(struct agw_translate *t, const struct agw_object *gateway, const struct agw_node *n,
+static int version_option(struct agw_translate *t, const struct agw_object *from, const struct agw_node *n,
                           Pb__TLSConfig__TLSVersion *ret_version)
 {
     if (agw_str_eq(n->text, AGW_STR("1.2")))
@@ -161,13 +167,13 @@ static int version_option(struct agw_translate *t, const struct agw_object *gate
     else if (agw_str_eq(n->text, AGW_STR("1.3")))
         *ret_version = PB__TLSCONFIG__TLSVERSION__TLS_V1_3;
     else
-        agw_report_error(&t->report->texts, gateway, n, NULL, "must be 1.2 or 1.3, not \"%.*s\"",
+        agw_report_error(&t->report->texts, from, n, NULL, "must be 1.2 or 1.3, not \"%.*s\"",
                          AGW_STRF(n->text));
     return 0;
 }
 
 /* The values of |type| that a list with commas names. */
-static int list_option(struct agw_translate *t, const struct agw_object *gateway, const struct agw_node *n,
+static int list_option(struct agw_translate *t, const struct agw_object *from, const struct agw_node *n,
                        const ProtobufCEnumDescriptor *type, int **ret_values, size_t *ret_count)
 {
     struct agw_str rest = n->text, name;
@@ -190,12 +196,12 @@ static int list_option(struct agw_translate *t, const struct agw_object *gateway
         if (v && v->value)
             (*ret_values)[(*ret_count)++] = v->value;
         else
-            agw_report_error(&t->report->texts, gateway, n, NULL, "\"%.*s\" is not known", AGW_STRF(name));
+            agw_report_error(&t->report->texts, from, n, NULL, "\"%.*s\" is not known", AGW_STRF(name));
     }
     return 0;
 }
 
-static int options(struct agw_translate *t, const struct agw_object *gateway, const struct agw_node *tls,
+static int options(struct agw_translate *t, const struct agw_object *from, const struct agw_node *tls,
                    Pb__TLSConfig *out)
 {
     const struct agw_node *n;
@@ -210,26 +216,25 @@ static int options(struct agw_translate *t, const struct agw_object *gateway, co
             continue;
         if (OPTION(name, "min-tls-version")) {
             out->_min_version_case = PB__TLSCONFIG___MIN_VERSION_MIN_VERSION;
-            rc = version_option(t, gateway, n, &out->min_version);
+            rc = version_option(t, from, n, &out->min_version);
         } else if (OPTION(name, "max-tls-version")) {
             out->_max_version_case = PB__TLSCONFIG___MAX_VERSION_MAX_VERSION;
-            rc = version_option(t, gateway, n, &out->max_version);
+            rc = version_option(t, from, n, &out->max_version);
         } else if (OPTION(name, "cipher-suites")) {
-            rc = list_option(t, gateway, n, &pb__tlsconfig__cipher_suite__descriptor, &v,
-                             &out->n_cipher_suites);
+            rc = list_option(t, from, n, &pb__tlsconfig__cipher_suite__descriptor, &v, &out->n_cipher_suites);
             out->cipher_suites = (Pb__TLSConfig__CipherSuite *)v;
         } else if (OPTION(name, "ecdh-curves")) {
-            rc = list_option(t, gateway, n, &pb__tlsconfig__key_exchange_group__descriptor, &v,
+            rc = list_option(t, from, n, &pb__tlsconfig__key_exchange_group__descriptor, &v,
                              &out->n_key_exchange_groups);
             out->key_exchange_groups = (Pb__TLSConfig__KeyExchangeGroup *)v;
         } else {
-            agw_gwapi_warn(t, gateway, n, "is not served and has no effect");
+            agw_gwapi_warn(t, from, n, "is not served and has no effect");
         }
     }
     return rc;
 }
 
-int agw_gwapi_listener_tls(struct agw_translate *t, const struct agw_object *gateway,
+int agw_gwapi_listener_tls(struct agw_translate *t, const struct agw_gwapi_parent *parent,
                            const struct agw_gwapi_listener *l, Pb__TLSConfig **ret_tls,
                            struct agw_gwapi_refusal *ret_refusal)
 {
@@ -238,9 +243,9 @@ int agw_gwapi_listener_tls(struct agw_translate *t, const struct agw_object *gat
 
     *ret_refusal = (struct agw_gwapi_refusal){0};
     *ret_tls = out;
-    if (!out || listener_certs(t, gateway, agw_field(tls, "certificateRefs"), out, ret_refusal))
+    if (!out || listener_certs(t, parent->object, agw_field(tls, "certificateRefs"), out, ret_refusal))
         return AGW_ENOMEM;
-    return options(t, gateway, tls, out) || frontend_validation(t, gateway, l, out) ? AGW_ENOMEM : 0;
+    return options(t, parent->object, tls, out) || frontend_validation(t, parent, l, out) ? AGW_ENOMEM : 0;
 }
 
 int agw_gwapi_client_cert(struct agw_translate *t, struct agw_gwapi_gateway *g)

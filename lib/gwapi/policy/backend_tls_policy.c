@@ -212,29 +212,37 @@ static const struct agw_gwapi_backend_tls *policy_for(const struct agw_translate
     return whole;
 }
 
+/* Adds |tls| to the policies of |b|, before which nothing comes that is said of the Service. */
+static int add_tls(struct agw_translate *t, Pb__RouteBackend *b, Pb__BackendPolicySpec__BackendTLS *tls)
+{
+    Pb__BackendPolicySpec *spec = agw_gwapi_new(t, Pb__BackendPolicySpec, pb__backend_policy_spec__init);
+    Pb__BackendPolicySpec **list = agw_gwapi_pointers(t, b->n_backend_policies + 1);
+
+    if (!spec || !list)
+        return AGW_ENOMEM;
+    spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_BACKEND_TLS;
+    spec->backend_tls = tls;
+    for (size_t i = 0; i < b->n_backend_policies; i++)
+        list[i] = b->backend_policies[i];
+    list[b->n_backend_policies++] = spec;
+    b->backend_policies = list;
+    return 0;
+}
+
 /* |b| with the policy |tls| and the Gateway's certificate in it: what a reference says itself comes first. */
 static Pb__RouteBackend *with_cert(struct agw_translate *t, const struct agw_gwapi_gateway *g,
                                    const Pb__RouteBackend *b, const Pb__BackendPolicySpec__BackendTLS *tls)
 {
     Pb__RouteBackend *out = agw_arena_copy(&t->arena, b, sizeof(*b));
-    Pb__BackendPolicySpec *spec = agw_gwapi_new(t, Pb__BackendPolicySpec, pb__backend_policy_spec__init);
     Pb__BackendPolicySpec__BackendTLS *own = agw_arena_copy(&t->arena, tls, sizeof(*tls));
-    Pb__BackendPolicySpec **list = agw_gwapi_pointers(t, b->n_backend_policies + 1);
 
-    if (!out || !spec || !own || !list)
+    if (!out || !own)
         return NULL;
     own->_cert_case = PB__BACKEND_POLICY_SPEC__BACKEND_TLS___CERT_CERT;
     own->cert = g->client_cert;
     own->_key_case = PB__BACKEND_POLICY_SPEC__BACKEND_TLS___KEY_KEY;
     own->key = g->client_key;
-    spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_BACKEND_TLS;
-    spec->backend_tls = own;
-    for (size_t i = 0; i < b->n_backend_policies; i++)
-        list[i] = b->backend_policies[i];
-    list[b->n_backend_policies] = spec;
-    out->backend_policies = list;
-    out->n_backend_policies = b->n_backend_policies + 1;
-    return out;
+    return add_tls(t, out, own) ? NULL : out;
 }
 
 int agw_gwapi_show_client_cert(struct agw_translate *t, const struct agw_gwapi_gateway *g, Pb__Route *route,
@@ -257,4 +265,25 @@ int agw_gwapi_show_client_cert(struct agw_translate *t, const struct agw_gwapi_g
     }
     *ret_route = out;
     return 0;
+}
+
+/* --- without a policy --- */
+
+bool agw_gwapi_has_tls(const struct agw_translate *t, const Pb__BackendReference *ref)
+{
+    return policy_for(t, ref) != NULL;
+}
+
+int agw_gwapi_default_tls(struct agw_translate *t, Pb__RouteBackend *b)
+{
+    Pb__BackendPolicySpec__BackendTLS *tls;
+
+    if (policy_for(t, b->backend))
+        return 0;
+    tls = agw_gwapi_new(t, Pb__BackendPolicySpec__BackendTLS, pb__backend_policy_spec__backend_tls__init);
+    if (!tls)
+        return AGW_ENOMEM;
+    tls->_hostname_case = PB__BACKEND_POLICY_SPEC__BACKEND_TLS___HOSTNAME_HOSTNAME;
+    tls->hostname = b->backend->service->hostname;
+    return add_tls(t, b, tls);
 }

@@ -199,20 +199,28 @@ static int put_target(struct agw_translate *t, const struct policy *p, const str
 
 /* --- all targets --- */
 
-/* Kinds whose objects are known here; AGW_KIND_COUNT for others, which are taken as they are named. */
-static enum agw_kind known_kind(const struct agw_node *target)
+/* The kinds that the object's rules let through. */
+static enum agw_kind kind_of(const struct agw_node *target)
 {
-    if (agw_field_is(target, "kind", "Gateway"))
-        return AGW_KIND_GATEWAY;
-    return agw_field_is(target, "kind", "HTTPRoute") ? AGW_KIND_HTTP_ROUTE : AGW_KIND_COUNT;
+    static const struct {
+        const char *name;
+        enum agw_kind kind;
+    } kinds[] = {{"Gateway", AGW_KIND_GATEWAY},
+                 {"ListenerSet", AGW_KIND_LISTENER_SET},
+                 {"GRPCRoute", AGW_KIND_GRPC_ROUTE}};
+
+    for (size_t i = 0; i < AGW_ARRAY_LEN(kinds); i++) {
+        if (agw_field_is(target, "kind", kinds[i].name))
+            return kinds[i].kind;
+    }
+    return AGW_KIND_HTTP_ROUTE;
 }
 
 static int put_ref(struct agw_translate *t, const struct policy *p, const struct agw_node *ref)
 {
     struct agw_str name = agw_node_text(ref, "name");
-    enum agw_kind kind = known_kind(ref);
 
-    if (kind != AGW_KIND_COUNT && !agw_objects_get(t->objects, kind, p->object->ns, name))
+    if (!agw_objects_get(t->objects, kind_of(ref), p->object->ns, name))
         agw_gwapi_warn(t, p->object, ref, "there is no %.*s %.*s/%.*s: no effect",
                        AGW_STRF(agw_node_text(ref, "kind")), AGW_STRF(p->object->ns), AGW_STRF(name));
     return put_target(t, p, ref, p->object->ns, name);
@@ -220,15 +228,9 @@ static int put_ref(struct agw_translate *t, const struct policy *p, const struct
 
 static int put_selected(struct agw_translate *t, const struct policy *p, const struct agw_node *selector)
 {
-    enum agw_kind kind = known_kind(selector);
     const struct agw_object *o;
 
-    if (kind == AGW_KIND_COUNT) {
-        agw_gwapi_warn(t, p->object, selector, "selectors of kind %.*s are not served: no effect",
-                       AGW_STRF(agw_node_text(selector, "kind")));
-        return 0;
-    }
-    agw_objects_each(o, t->objects, kind)
+    agw_objects_each(o, t->objects, kind_of(selector))
     {
         if (agw_str_eq(o->ns, p->object->ns) && agw_object_selected(o, selector) &&
             put_target(t, p, selector, o->ns, o->name))

@@ -19,5 +19,10 @@ Pb__Retry *agw_gwapi_retry(struct agw_translate *t, const struct agw_node *n);
 /* |route|, or a copy for the listeners of |g| whose backends are shown the Gateway's client certificate. */
 int agw_gwapi_show_client_cert(struct agw_translate *t, const struct agw_gwapi_gateway *g, Pb__Route *route,
                                Pb__Route **ret_route);
+/* True if a BackendTLSPolicy says how to speak TLS to |ref|. */
+bool agw_gwapi_has_tls(const struct agw_translate *t, const Pb__BackendReference *ref);
+/* Has TLS spoken to the Service of |b| when no BackendTLSPolicy says how: with the Service's name, which a
+ * certificate of the system's roots must have. */
+int agw_gwapi_default_tls(struct agw_translate *t, Pb__RouteBackend *b);
 
 #endif

@@ -64,22 +64,6 @@ static int common_hostnames(struct agw_translate *t, const struct agw_object *ro
     return 0;
 }
 
-/* --- namespaces --- */
-
-static bool allows_namespace(const struct agw_translate *t, const struct agw_object *gateway,
-                             const struct agw_gwapi_listener *l, struct agw_str ns)
-{
-    const struct agw_node *namespaces = agw_field(agw_field(l->node, "allowedRoutes"), "namespaces");
-    struct agw_str from = agw_field_text(namespaces, "from", AGW_STR("Same"));
-
-    if (agw_str_eq(from, AGW_STR("All")))
-        return true;
-    if (agw_str_eq(from, AGW_STR("Selector")))
-        return agw_field(namespaces, "selector") &&
-               agw_namespace_selected(t->objects, ns, agw_field(namespaces, "selector"));
-    return agw_str_eq(from, AGW_STR("Same")) && agw_str_eq(gateway->ns, ns);
-}
-
 /* --- one parent --- */
 
 /* How far the listeners of a parent let the route come; the furthest names the reason. */
@@ -87,8 +71,8 @@ enum progress { NO_LISTENER, NOT_ALLOWED, NO_HOSTNAME, CONFLICTED, ATTACHED };
 
 static const char *const reasons[] = {"NoMatchingParent", "NotAllowedByListeners",
                                       "NoMatchingListenerHostname", "HostnameConflict", "Accepted"};
-static const char *const messages[] = {"no listener of the Gateway has this sectionName and port",
-                                       "no listener of the Gateway allows this route's namespace and kind",
+static const char *const messages[] = {"no listener of this parent has this sectionName and port",
+                                       "no listener of this parent allows this route's namespace and kind",
                                        "no hostname of the route is one of the listener's",
                                        "an older route of the other kind has this hostname", ""};
 
@@ -139,20 +123,22 @@ static bool claim_hostnames(struct agw_gwapi_listener *l, bool grpc, struct agw_
     return true;
 }
 
-static int try_listener(struct agw_translate *t, const struct agw_object *route, struct agw_gwapi_gateway *g,
-                        struct agw_gwapi_listener *l, struct agw_gwapi_attachment **first,
-                        enum progress *progress)
+static int try_listener(struct agw_translate *t, const struct agw_object *route,
+                        const struct agw_gwapi_parent *p, struct agw_gwapi_listener *l,
+                        struct agw_gwapi_attachment **first, enum progress *progress)
 {
     struct agw_gwapi_attachment *a, **end = first;
     bool any, grpc = route->kind == AGW_KIND_GRPC_ROUTE;
 
     *progress = NOT_ALLOWED;
-    if (!agw_gwapi_takes(l, route->kind_name) || !allows_namespace(t, g->object, l, route->ns))
+    if (!agw_gwapi_takes(l, route->kind_name) ||
+        !agw_gwapi_allows_namespace(
+            t, p->object, agw_field(agw_field(l->node, "allowedRoutes"), "namespaces"), "Same", route->ns))
         return 0;
     a = agw_arena_zalloc(&t->arena, sizeof(*a));
     if (!a)
         return AGW_ENOMEM;
-    a->gateway = g;
+    a->parent = p;
     a->listener = l;
     if (common_hostnames(t, route, a, &any))
         return AGW_ENOMEM;
@@ -169,41 +155,51 @@ static int try_listener(struct agw_translate *t, const struct agw_object *route,
     return 0;
 }
 
-static int try_gateway(struct agw_translate *t, const struct agw_gwapi_place *place,
-                       const struct agw_node *parent, struct agw_gwapi_gateway *g,
-                       struct agw_gwapi_attachment **first)
+static bool is_gateway(const struct agw_node *ref)
+{
+    return agw_str_eq(agw_field_text(ref, "kind", AGW_STR("Gateway")), AGW_STR("Gateway"));
+}
+
+static int try_listeners(struct agw_translate *t, const struct agw_gwapi_place *place,
+                         const struct agw_node *ref, const struct agw_gwapi_parent *p,
+                         struct agw_gwapi_attachment **first)
 {
     enum progress best = NO_LISTENER, got;
     uint32_t i;
 
-    for (i = 0; i < g->listener_count; i++) {
-        if (!is_meant(parent, &g->listeners[i]))
+    for (i = 0; i < p->listener_count; i++) {
+        if (!is_meant(ref, &p->listeners[i]))
             continue;
-        if (try_listener(t, place->object, g, &g->listeners[i], first, &got))
+        if (try_listener(t, place->object, p, &p->listeners[i], first, &got))
             return AGW_ENOMEM;
         best = got > best ? got : best;
     }
-    agw_gwapi_condition(t, place, parent, "Accepted", best == ATTACHED, reasons[best], "%s", messages[best]);
+    agw_gwapi_condition(t, place, ref, "Accepted", best == ATTACHED, reasons[best], "%s", messages[best]);
     return 0;
 }
 
-static struct agw_gwapi_gateway *find_gateway(const struct agw_translate *t, struct agw_str ns,
-                                              struct agw_str name)
+static const struct agw_gwapi_parent *find_parent(const struct agw_translate *t, enum agw_kind kind,
+                                                  struct agw_str ns, struct agw_str name)
 {
-    struct agw_gwapi_gateway *g;
+    const struct agw_object *o = agw_objects_get(t->objects, kind, ns, name);
+    const struct agw_gwapi_gateway *g;
+    const struct agw_gwapi_parent *p;
 
-    for (g = t->gateways; g; g = g->next) {
-        if (agw_str_eq(g->object->ns, ns) && agw_str_eq(g->object->name, name))
-            return g;
+    for (g = o ? t->gateways : NULL; g; g = g->next) {
+        for (p = &g->own; p; p = kind == AGW_KIND_GATEWAY ? NULL : p->next) {
+            if (p->object == o)
+                return p;
+        }
     }
     return NULL;
 }
 
-/* The route names a Gateway that is not there; one of that name elsewhere is probably meant. */
+/* The route names a parent that is not there; a Gateway of that name elsewhere is probably meant. */
 static void warn_missing(struct agw_translate *t, const struct agw_object *route,
                          const struct agw_node *parent, struct agw_str ns, struct agw_str name)
 {
-    const struct agw_gwapi_gateway *g = t->gateways;
+    const struct agw_gwapi_gateway *g = is_gateway(parent) ? t->gateways : NULL;
+    struct agw_str kind = agw_field_text(parent, "kind", AGW_STR("Gateway"));
 
     while (g && !agw_str_eq(g->object->name, name))
         g = g->next;
@@ -214,34 +210,30 @@ static void warn_missing(struct agw_translate *t, const struct agw_object *route
                        AGW_STRF(ns), AGW_STRF(name), AGW_STRF(g->object->ns), AGW_STRF(g->object->ns),
                        AGW_STRF(name));
     else
-        agw_gwapi_warn(t, route, parent, "there is no Gateway %.*s/%.*s: the route serves nothing there",
-                       AGW_STRF(ns), AGW_STRF(name));
-}
-
-static bool is_gateway_ref(const struct agw_node *parent)
-{
-    return agw_str_eq(agw_field_text(parent, "group", AGW_STR(AGW_GROUP_GATEWAY)),
-                      AGW_STR(AGW_GROUP_GATEWAY)) &&
-           agw_str_eq(agw_field_text(parent, "kind", AGW_STR("Gateway")), AGW_STR("Gateway"));
+        agw_gwapi_warn(t, route, parent, "there is no %.*s %.*s/%.*s: the route serves nothing there",
+                       AGW_STRF(kind), AGW_STRF(ns), AGW_STRF(name));
 }
 
 static int try_parent(struct agw_translate *t, const struct agw_gwapi_place *place,
-                      const struct agw_node *parent, struct agw_gwapi_attachment **first)
+                      const struct agw_node *ref, struct agw_gwapi_attachment **first)
 {
-    struct agw_str ns = agw_field_text(parent, "namespace", place->object->ns),
-                   name = agw_node_text(parent, "name");
-    struct agw_gwapi_gateway *g;
+    struct agw_str ns = agw_field_text(ref, "namespace", place->object->ns),
+                   name = agw_node_text(ref, "name");
+    struct agw_str group = agw_field_text(ref, "group", AGW_STR(AGW_GROUP_GATEWAY));
+    bool gateway = is_gateway(ref), set = agw_field_is(ref, "kind", "ListenerSet");
+    enum agw_kind kind = set ? AGW_KIND_LISTENER_SET : AGW_KIND_GATEWAY;
+    const struct agw_gwapi_parent *p;
 
-    if (!is_gateway_ref(parent)) {
-        agw_gwapi_warn(t, place->object, parent, "parents of kind %.*s are not served",
-                       AGW_STRF(agw_field_text(parent, "kind", AGW_STR("Gateway"))));
+    if ((!gateway && !set) || !agw_str_eq(group, AGW_STR(AGW_GROUP_GATEWAY))) {
+        agw_gwapi_warn(t, place->object, ref, "parents of kind %.*s are not served",
+                       AGW_STRF(agw_field_text(ref, "kind", AGW_STR("Gateway"))));
         return 0;
     }
-    g = find_gateway(t, ns, name);
-    if (g)
-        return try_gateway(t, place, parent, g, first);
-    if (!agw_objects_get(t->objects, AGW_KIND_GATEWAY, ns, name)) /* otherwise another controller's */
-        warn_missing(t, place->object, parent, ns, name);
+    p = find_parent(t, kind, ns, name);
+    if (p)
+        return try_listeners(t, place, ref, p, first);
+    if (!agw_objects_get(t->objects, kind, ns, name)) /* otherwise another controller's */
+        warn_missing(t, place->object, ref, ns, name);
     return 0;
 }
 
@@ -282,4 +274,16 @@ int agw_gwapi_route_name(struct agw_translate *t, const struct agw_object *route
     }
     *ret_name = name;
     return 0;
+}
+
+char *agw_gwapi_route_key(struct agw_translate *t, enum agw_resource_kind kind, char *key,
+                          const struct agw_gwapi_attachment *a)
+{
+    const struct agw_object *gateway = a->parent->gateway->object, *parent = a->parent->object;
+
+    if (parent != gateway)
+        return agw_gwapi_printf(t, "%s:%.*s.%.*s", key, AGW_STRF(parent->ns), AGW_STRF(parent->name));
+    if (!agw_resource_set_get(t->out, kind, agw_str_c(key)))
+        return key;
+    return agw_gwapi_printf(t, "%s.%.*s.%.*s", key, AGW_STRF(gateway->ns), AGW_STRF(gateway->name));
 }

@@ -67,6 +67,9 @@ static int mirror(struct agw_translate *t, const struct agw_object *route, const
     if (!m || agw_gwapi_backend_ref(t, route, ref, &m->backend, &refusal))
         return AGW_ENOMEM;
     m->percentage = mirror_percentage(spec);
+    if (!refusal.reason && agw_gwapi_wants_tls(t, route, ref) && !agw_gwapi_has_tls(t, m->backend))
+        refusal = (struct agw_gwapi_refusal){
+            "UnsupportedProtocol", AGW_STR("copies go over TLS only where a BackendTLSPolicy says how")};
     if (refusal.reason) {
         agw_gwapi_refs_condition(t, route, ref, &refusal, "nothing is mirrored to it");
         return 0;

@@ -35,6 +35,8 @@ static int add_backend(struct agw_translate *t, const struct agw_object *o, cons
     b->weight = (int32_t)agw_field_int(ref, "weight", 1);
     if (refusal.reason)
         agw_gwapi_refs_condition(t, o, ref, &refusal, "answered 500");
+    else if (agw_gwapi_wants_tls(t, o, ref) && agw_gwapi_default_tls(t, b))
+        return AGW_ENOMEM;
     if (unserved) {
         unserved_filter(t, o, unserved);
         b->backend = agw_gwapi_new(t, Pb__BackendReference, pb__backend_reference__init);
@@ -109,18 +111,14 @@ static int make_rule(struct agw_translate *t, struct rule *r)
     return 0;
 }
 
-/* "ns/name.NN.listener", "ns/name.NN.grpc.listener" of a GRPCRoute; with the Gateway's name too when
- * listeners of two Gateways are called the same. */
+/* "ns/name.NN.listener", "ns/name.NN.grpc.listener" of a GRPCRoute. */
 static char *route_key(struct agw_translate *t, const struct rule *r, const struct agw_gwapi_attachment *a)
 {
     char *key =
         agw_gwapi_printf(t, "%.*s/%.*s.%02u%s.%.*s", AGW_STRF(r->object->ns), AGW_STRF(r->object->name),
                          r->index, is_grpc(r) ? ".grpc" : "", AGW_STRF(a->listener->name));
 
-    if (!agw_resource_set_get(t->out, AGW_RESOURCE_ROUTE, agw_str_c(key)))
-        return key;
-    return agw_gwapi_printf(t, "%s.%.*s.%.*s", key, AGW_STRF(a->gateway->object->ns),
-                            AGW_STRF(a->gateway->object->name));
+    return agw_gwapi_route_key(t, AGW_RESOURCE_ROUTE, key, a);
 }
 
 static int put_rule(struct agw_translate *t, const struct rule *r, const struct agw_gwapi_attachment *a)
@@ -128,7 +126,7 @@ static int put_rule(struct agw_translate *t, const struct rule *r, const struct 
     struct agw_side side = {.created_ns = r->object->created_ns};
     Pb__Route *route;
 
-    if (agw_gwapi_show_client_cert(t, a->gateway, r->route, &route))
+    if (agw_gwapi_show_client_cert(t, a->parent->gateway, r->route, &route))
         return AGW_ENOMEM;
     route->key = route_key(t, r, a);
     route->listener_key = agw_gwapi_text(t, a->listener->key);

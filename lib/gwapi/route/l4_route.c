@@ -43,8 +43,7 @@ static int make_route(struct agw_translate *t, const struct agw_object *o, Pb__T
     return 0;
 }
 
-/* "SECONDS/ns/name.00[.tls].listener", so that of two routes the older one's key comes first; with the
- * Gateway's name too when listeners of two Gateways are called the same. */
+/* "SECONDS/ns/name.00[.tls].listener", so that of two routes the older one's key comes first. */
 static char *route_key(struct agw_translate *t, const struct agw_object *o,
                        const struct agw_gwapi_attachment *a)
 {
@@ -53,10 +52,7 @@ static char *route_key(struct agw_translate *t, const struct agw_object *o,
     char *key = agw_gwapi_printf(t, "%010llu/%.*s/%.*s.00%s.%.*s", second, AGW_STRF(o->ns), AGW_STRF(o->name),
                                  o->kind == AGW_KIND_TLS_ROUTE ? ".tls" : "", AGW_STRF(a->listener->name));
 
-    if (!agw_resource_set_get(t->out, AGW_RESOURCE_TCP_ROUTE, agw_str_c(key)))
-        return key;
-    return agw_gwapi_printf(t, "%s.%.*s.%.*s", key, AGW_STRF(a->gateway->object->ns),
-                            AGW_STRF(a->gateway->object->name));
+    return agw_gwapi_route_key(t, AGW_RESOURCE_TCP_ROUTE, key, a);
 }
 
 static int add_route(struct agw_translate *t, const struct agw_object *o)

@@ -38,7 +38,7 @@ int agw_gwapi_grpc_matches(struct agw_translate *t, const struct agw_node *rule,
 struct agw_gwapi_attachment {
     struct agw_gwapi_attachment *next;
     struct agw_gwapi_attachment *peer; /* of the same kind on the same listener */
-    struct agw_gwapi_gateway *gateway;
+    const struct agw_gwapi_parent *parent;
     struct agw_gwapi_listener *listener;
     char **hostnames;
     size_t hostname_count;
@@ -50,5 +50,9 @@ int agw_gwapi_attach(struct agw_translate *t, const struct agw_object *route,
 /* What the resources of |route| are named by; |rule| may be NULL. */
 int agw_gwapi_route_name(struct agw_translate *t, const struct agw_object *route, const struct agw_node *rule,
                          Pb__RouteName **ret_name);
+/* The key of a route on a listener: |key|, which names route, rule and listener; with the ListenerSet's name
+ * too if it is one's, with the Gateway's when listeners of two Gateways are called the same. */
+char *agw_gwapi_route_key(struct agw_translate *t, enum agw_resource_kind kind, char *key,
+                          const struct agw_gwapi_attachment *a);
 
 #endif

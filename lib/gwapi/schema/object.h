@@ -24,6 +24,8 @@
       agw_rules_endpoint_slice)                                                                              \
     X(GATEWAY_CLASS, "GatewayClass", AGW_GROUP_GATEWAY, "v1 v1beta1", false, agw_fields_gateway_class, NULL) \
     X(GATEWAY, "Gateway", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_gateway, agw_rules_gateway)      \
+    X(LISTENER_SET, "ListenerSet", AGW_GROUP_GATEWAY, "v1", true, agw_fields_listener_set,                   \
+      agw_rules_listener_set)                                                                                \
     X(HTTP_ROUTE, "HTTPRoute", AGW_GROUP_GATEWAY, "v1 v1beta1", true, agw_fields_http_route,                 \
       agw_rules_http_route)                                                                                  \
     X(GRPC_ROUTE, "GRPCRoute", AGW_GROUP_GATEWAY, "v1", true, agw_fields_grpc_route, agw_rules_grpc_route)   \

@@ -105,7 +105,7 @@ static void sections_and_ports(void **state)
 static void namespaces(void **state)
 {
     static const char refused[] =
-        "warning: m.yaml:14: HTTPRoute apps/r: spec.parentRefs[0]: no listener of the Gateway "
+        "warning: m.yaml:14: HTTPRoute apps/r: spec.parentRefs[0]: no listener of this parent "
         "allows this route's namespace and kind (NotAllowedByListeners)\n";
 #define PARENT "  parentRefs:\n  - {name: gw, namespace: infra}\n"
 #define NS(labels) "apiVersion: v1\nkind: Namespace\nmetadata: {name: apps" labels "}\n---\n"
@@ -133,7 +133,7 @@ static void namespaces(void **state)
         "warning: m.yaml:7: Gateway infra/gw: spec.listeners[0].allowedRoutes.kinds[0]: TCPRoute is none of "
         "the "
         "kinds that this listener takes: HTTPRoute GRPCRoute (InvalidRouteKinds)\n"
-        "warning: m.yaml:14: HTTPRoute infra/r: spec.parentRefs[0]: no listener of the Gateway "
+        "warning: m.yaml:14: HTTPRoute infra/r: spec.parentRefs[0]: no listener of this parent "
         "allows this route's namespace and kind (NotAllowedByListeners)\n");
 }
 

@@ -48,6 +48,39 @@ static void refused(void **state)
         "(RefNotPermitted)\n");
 }
 
+/* A port over TLS: its reference says so, unless a BackendTLSPolicy does; copies are not sent without one. */
+static void over_tls(void **state)
+{
+#define TLS_SERVICE(protocol)                                                                                \
+    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"                                                   \
+    "spec: {ports: [{port: 80, appProtocol: " protocol "}]}\n---\n"                                          \
+    "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"                                                 \
+    "metadata: {name: s-1, labels: {kubernetes.io/service-name: s}}\n"                                       \
+    "addressType: IPv4\nports: [{port: 8080}]\nendpoints: [{addresses: [127.0.0.1]}]\n---\n"
+#define TLS_POLICY                                                                                           \
+    "\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: p}\n"         \
+    "spec: {targetRefs: [{group: '', kind: Service, name: s}], validation: {hostname: s.test, "              \
+    "wellKnownCACertificates: System}}\n"
+#define BACKEND                                                                                              \
+    "route/default/r.00.http {key=default/r.00.http listener_key=default/gw.http name={kind=HTTPRoute "      \
+    "name=r namespace=default} matches={path={path_prefix=/}} backends={backend={service={"                  \
+    "namespace=default hostname=s.default.svc.cluster.local} port=80} weight=1"
+    expect_resources(GATEWAY TLS_SERVICE("kubernetes.io/wss") ROUTE RULE("{name: s, port: 80}"), "route/",
+                     BACKEND " backend_policies={backend_tls={hostname=s.default.svc.cluster.local}}}}\n");
+    expect_resources(GATEWAY TLS_SERVICE("https") ROUTE RULE("{name: s, port: 80}"), "route/",
+                     BACKEND " backend_policies={backend_tls={hostname=s.default.svc.cluster.local}}}}\n");
+    expect_resources(GATEWAY TLS_SERVICE("https") ROUTE RULE("{name: s, port: 80}") TLS_POLICY, "route/",
+                     BACKEND "}}\n");
+#define COPIES                                                                                               \
+    RULE("{name: s, port: 80}")                                                                              \
+    "    filters: [{type: RequestMirror, requestMirror: {backendRef: {name: s, port: 80}}}]\n"
+    expect_findings(GATEWAY TLS_SERVICE("https") ROUTE COPIES,
+                    "warning: m.yaml:28: HTTPRoute default/r: "
+                    "spec.rules[0].filters[0].requestMirror.backendRef: copies go over TLS only where a "
+                    "BackendTLSPolicy says how: nothing is mirrored to it (UnsupportedProtocol)\n");
+    expect_findings(GATEWAY TLS_SERVICE("https") ROUTE COPIES TLS_POLICY, "");
+}
+
 static const char far_service[] =
     "---\n"
     "apiVersion: v1\nkind: Service\nmetadata: {name: x, namespace: other}\n"
@@ -119,6 +152,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused),
+        cmocka_unit_test(over_tls),
         cmocka_unit_test(grants),
         cmocka_unit_test(no_slice),
         cmocka_unit_test(services_that_are_not_served),

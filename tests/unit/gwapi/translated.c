@@ -41,7 +41,9 @@ static char *conditions(const struct agw_gwapi_report *r)
         fprintf(out, " %s=%s %s\n", c->type, c->status ? "True" : "False", c->reason);
     }
     for (a = r->attached; a; a = a->next)
-        fprintf(out, "attached %s/%s.%s %u\n", a->ns.p, a->gateway.p, a->listener.p, a->routes);
+        fprintf(out, "attached %s%s%s/%s%s%s %u\n", strcmp(a->kind.p, "Gateway") ? a->kind.p : "",
+                strcmp(a->kind.p, "Gateway") ? " " : "", a->ns.p, a->name.p, a->listener.n ? "." : "",
+                a->listener.p, a->count);
     fclose(out);
     return text;
 }

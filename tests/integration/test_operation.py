@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import h2client as h2
 import manifests as m
 from client import Closed, Connection, ask
 from gateway import eventually, run
@@ -142,7 +143,11 @@ def test_refused_requests_are_logged_and_counted(site):
         connection.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
         assert connection.response().status == 400
     eventually(lambda: site.gateway.metric("agentgateway_requests_total", code="400") == 1)
-    assert any("status=400" in line for line in access_lines(site.gateway, 1))
+    assert any("protocol=HTTP/1.1 status=400" in line for line in access_lines(site.gateway, 1))
+    with h2.H2(site.port) as connection:
+        connection.get(1, ("host", "other"))
+        connection.read_until(lambda kind, flags, stream, payload: kind == h2.HEADERS)
+    assert any("protocol=HTTP/2 status=400" in line for line in access_lines(site.gateway, 2))
 
 
 def test_config_dump_shows_what_is_served(site):
@@ -192,6 +197,19 @@ def test_sigterm_finishes_what_has_begun(site):
         gate.set()
         assert busy.stream.read().endswith(b"last\r\n0\r\n\r\n")
     assert site.gateway.process.wait(15) == 0
+
+
+@pytest.mark.parametrize("said", [b"", b"PRI * HT"])
+def test_drain_does_not_wait_for_those_who_never_asked(site, said):
+    """A client or a load balancer that only connects, or stops within its first words."""
+    with Connection(site.port) as silent:
+        silent.send(said)
+        eventually(lambda: site.gateway.metric("agentgateway_downstream_connections") == 1)
+        before = time.monotonic()
+        site.gateway.send_signal(signal.SIGTERM)
+        assert site.gateway.process.wait(30) == 0
+        assert time.monotonic() - before < 10, "less than a handshake may take"
+        assert silent.at_end()
 
 
 def test_drain_ends_at_its_deadline(start_gateway, start_upstream):

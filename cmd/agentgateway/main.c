@@ -89,7 +89,8 @@ static int start(struct process *p, struct agw_error *err)
     struct agw_gateway_options g = {.pin = p->options.pin,
                                     .max_conns = p->options.max_conns,
                                     .client = p->options.client,
-                                    .trusted = p->options.trusted};
+                                    .trusted = p->options.trusted,
+                                    .server = &p->options.server};
     g.workers = p->options.workers ? p->options.workers : agw_cpu_count();
     int rc = read_session_key(p->options.session_key, g.session_key, err);
     if (rc == 0)

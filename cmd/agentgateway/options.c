@@ -84,13 +84,18 @@ static int bad(const char *what, const char *value, const char *reason)
     return AGW_EINVAL;
 }
 
-static int read_number(const char *what, const char *text, uint64_t max, unsigned *ret_value)
+static int read_range(const char *what, const char *text, uint64_t min, uint64_t max, unsigned *ret_value)
 {
     uint64_t n;
-    if (agw_str_u64(agw_str_c(text), &n) || n == 0 || n > max)
+    if (agw_str_u64(agw_str_c(text), &n) || n < min || n > max)
         return bad(what, text, "not a number in range");
     *ret_value = (unsigned)n;
     return 0;
+}
+
+static int read_number(const char *what, const char *text, uint64_t max, unsigned *ret_value)
+{
+    return read_range(what, text, 1, max, ret_value);
 }
 
 static int read_memory_limit(const char *text, uint64_t *ret_bytes)
@@ -188,28 +193,21 @@ static void read_locality(struct agw_self *self)
     self->given.network = agw_str_c(getenv("NETWORK"));
 }
 
-/* What a worker asks of one endpoint. */
-static int read_client_limits(struct agw_client_limits *l)
+/* A number that the environment may set: from |min| to |max|, in units of |unit|. */
+struct setting {
+    const char *name;
+    uint32_t *value;
+    unsigned min, max, unit;
+};
+
+static int read_settings(const struct setting *all, size_t count)
 {
-    const struct {
-        const char *name;
-        uint32_t *value;
-        unsigned max, unit;
-    } all[] = {
-        {"UPSTREAM_MAX_CONNECTIONS", &l->conns_max, 1000000, 1},
-        {"UPSTREAM_MAX_PENDING", &l->waiting_max, 1000000, 1},
-        {"UPSTREAM_MAX_REQUESTS", &l->requests_max, 1000000, 1},
-        {"UPSTREAM_MAX_REQUESTS_PER_CONNECTION", &l->per_conn_max, 1000000000, 1},
-        {"UPSTREAM_MAX_CONNECTION_AGE_SECONDS", &l->age_ms, 1000000, 1000},
-        {"UPSTREAM_IDLE_TIMEOUT_SECONDS", &l->idle_ms, 1000000, 1000},
-    };
-    *l = agw_client_default_limits;
-    for (size_t i = 0; i < AGW_ARRAY_LEN(all); i++) {
+    for (size_t i = 0; i < count; i++) {
         const char *text = getenv(all[i].name);
         unsigned n;
         if (!text || !*text)
             continue;
-        if (read_number(all[i].name, text, all[i].max, &n))
+        if (read_range(all[i].name, text, all[i].min, all[i].max, &n))
             return AGW_EINVAL;
         *all[i].value = n * all[i].unit;
     }
@@ -233,10 +231,52 @@ static int read_identity(struct identity_options *o)
     return bad("SVID_FILE", o->svid ? o->svid : "", "needs SVID_KEY_FILE and SVID_BUNDLE_FILE beside it");
 }
 
+/* What a worker asks of one endpoint. */
+static int read_client_limits(struct agw_client_limits *l)
+{
+    const struct setting all[] = {
+        {"UPSTREAM_MAX_CONNECTIONS", &l->conns_max, 1, 1000000, 1},
+        {"UPSTREAM_MAX_PENDING", &l->waiting_max, 1, 1000000, 1},
+        {"UPSTREAM_MAX_REQUESTS", &l->requests_max, 1, 1000000, 1},
+        {"UPSTREAM_MAX_REQUESTS_PER_CONNECTION", &l->per_conn_max, 0, 1000000000, 1},
+        {"UPSTREAM_MAX_CONNECTION_AGE_SECONDS", &l->age_ms, 0, 1000000, 1000},
+        {"UPSTREAM_IDLE_TIMEOUT_SECONDS", &l->idle_ms, 1, 1000000, 1000},
+    };
+    *l = agw_client_default_limits;
+    return read_settings(all, AGW_ARRAY_LEN(all));
+}
+
+/* What clients may do, where no policy says more. A head is held in memory: its bounds are what one may
+ * take. */
+static int read_server_limits(struct options *o)
+{
+    struct agw_server_limits *l = &o->server;
+    uint32_t body_max = 0;
+    const struct setting all[] = {
+        {"DOWNSTREAM_IDLE_TIMEOUT_SECONDS", &l->idle_ms, 1, 1000000, 1000},
+        {"DOWNSTREAM_HEAD_TIMEOUT_SECONDS", &l->head_ms, 1, 3600, 1000},
+        {"DOWNSTREAM_BODY_TIMEOUT_SECONDS", &l->body_ms, 0, 1000000, 1000},
+        {"DOWNSTREAM_MIN_BODY_RATE", &l->body_rate, 0, 1000000000, 1},
+        {"DOWNSTREAM_MAX_CONNECTION_DURATION_SECONDS", &l->duration_ms, 0, 1000000, 1000},
+        {"DOWNSTREAM_MAX_HEAD_BYTES", &o->h1.head, 1024, 262144, 1},
+        {"DOWNSTREAM_MAX_TARGET_BYTES", &o->h1.target, 64, 131072, 1},
+        {"DOWNSTREAM_MAX_BODY_BYTES", &body_max, 0, UINT32_MAX, 1},
+    };
+    *l = agw_server_default_limits;
+    o->h1 = agw_h1_default_limits;
+    o->h2 = agw_h2_default_limits;
+    int rc = read_settings(all, AGW_ARRAY_LEN(all));
+    l->body_max = body_max;
+    if (o->h1.head != agw_h1_default_limits.head)
+        o->h2.header_list = o->h1.head;
+    o->h2.target = o->h1.target;
+    return rc;
+}
+
 static int read_environment(struct options *o)
 {
     read_locality(&o->self);
-    if (read_client_limits(&o->client) || read_identity(&o->identity))
+    if (read_client_limits(&o->client) || read_server_limits(o) || read_identity(&o->identity))
         return AGW_EINVAL;
     o->session_key = getenv("SESSION_KEY");
     if (read_address("ADMIN_ADDR", "127.0.0.1:15000", &o->admin) ||
@@ -282,5 +322,7 @@ enum options_result options_read(int argc, char **argv, struct options *ret_opti
         return OPTIONS_EXIT_BAD;
     }
     *ret_options = o;
+    ret_options->server.h1 = &ret_options->h1;
+    ret_options->server.h2 = &ret_options->h2;
     return OPTIONS_RUN;
 }

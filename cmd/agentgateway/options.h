@@ -9,6 +9,7 @@
 #include "config/compile/compile.h"
 #include "net/addr.h"
 #include "net/cidr.h"
+#include "proxy/gateway.h"
 #include "cmd/agentgateway/identity.h"
 #include "xds/client.h"
 
@@ -30,6 +31,9 @@ struct options {
     unsigned drain_ms;       /* SIGTERM to the end at the latest */
     const char *session_key; /* 64 hex digits, or NULL: a random one */
     struct agw_client_limits client;
+    struct agw_server_limits server; /* with |h1| and |h2| */
+    struct agw_h1_limits h1;
+    struct agw_h2_limits h2;
     struct agw_self self; /* for load balancing by locality */
     struct identity_options identity;
     struct agw_arena arena; /* texts of the static configuration */

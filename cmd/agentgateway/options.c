@@ -4,6 +4,7 @@
 #include <string.h>
 #include "config/snapshot.h"
 #include "event/memory.h"
+#include "gwapi/schema/names.h"
 #include "cmd/agentgateway/bootstrap.h"
 #include "cmd/agentgateway/options.h"
 
@@ -66,6 +67,7 @@ static const char usage[] =
     "  STATS_ADDR       Prometheus, /metrics        (default :15020)\n"
     "  READINESS_ADDR   /healthz/ready              (default :15021)\n"
     "  TERMINATION_GRACE_PERIOD_SECONDS             how long SIGTERM may take (default 60)\n"
+    "  CONNECTION_MIN_TERMINATION_DEADLINE          of it, connections are still accepted (default 0s)\n"
     "  XDS_ADDRESS      the control plane: http://host:port, or https://\n"
     "  NAMESPACE, GATEWAY, POD_NAME, INSTANCE_IP, NODE_NAME   who this data plane is\n"
     "  XDS_AUTH_TOKEN, XDS_ROOT_CA   files: bearer token, roots (SYSTEM: the system's)\n"
@@ -170,6 +172,18 @@ static int read_address(const char *name, const char *fallback, struct agw_addr 
     return 0;
 }
 
+static int read_duration(const char *name, uint64_t min, unsigned *ret_ms)
+{
+    const char *text = getenv(name);
+    uint64_t ms;
+    if (!text || !*text)
+        return 0;
+    if (agw_duration_ms(agw_str_c(text), &ms) || ms < min || ms > 86400000)
+        return bad(name, text, "not a duration of at most a day such as 10s or 1m30s");
+    *ret_ms = (unsigned)ms;
+    return 0;
+}
+
 /* The kubelet kills after the grace period: end a little before it. */
 static int read_grace(struct options *o)
 {
@@ -179,6 +193,11 @@ static int read_grace(struct options *o)
         return AGW_EINVAL;
     unsigned margin = seconds <= 10 ? 1 : 5;
     o->drain_ms = seconds > margin ? (seconds - margin) * 1000 : 500;
+    if (read_duration("CONNECTION_TERMINATION_DEADLINE", 1, &o->drain_ms) ||
+        read_duration("CONNECTION_MIN_TERMINATION_DEADLINE", 0, &o->leave_ms))
+        return AGW_EINVAL;
+    if (o->leave_ms > o->drain_ms / 2) /* the rest is for what runs */
+        o->leave_ms = o->drain_ms / 2;
     return 0;
 }
 

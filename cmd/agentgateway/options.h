@@ -29,6 +29,7 @@ struct options {
     bool log_json;
     struct agw_addr admin, stats, readiness;
     unsigned drain_ms;       /* SIGTERM to the end at the latest */
+    unsigned leave_ms;       /* of these, connections are still accepted */
     const char *session_key; /* 64 hex digits, or NULL: a random one */
     struct agw_client_limits client;
     struct agw_server_limits server; /* with |h1| and |h2| */

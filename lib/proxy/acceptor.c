@@ -95,8 +95,9 @@ static int set_limits(struct downstream *d, const struct agw_front *front, bool 
         if (!c->limits)
             return AGW_ENOMEM;
     }
-    if (c->limits->duration_ms)
-        c->expires_ms = c->conn.loop->now_ms + c->limits->duration_ms;
+    const struct agw_acceptor *a = c->user;
+    if (c->limits->duration_ms || a->worker->leaving)
+        c->expires_ms = c->conn.loop->now_ms + (a->worker->leaving ? 0 : c->limits->duration_ms);
     return 0;
 }
 

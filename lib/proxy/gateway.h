@@ -48,6 +48,8 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
 void agw_gateway_publish(struct agw_gateway *g, struct agw_snapshot *s);
 /* How short memory is, from now on: workers refuse what the level says. Any thread. */
 void agw_gateway_memory(struct agw_gateway *g, enum agw_memory_level level);
+/* Goes on as before, but asks clients to leave: the next answer on a connection is its last. */
+void agw_gateway_leave(struct agw_gateway *g);
 /* Stops accepting and waits until all connections ended, at most |max_ms|. True if none is left; may be
  * called again to wait on. */
 bool agw_gateway_drain(struct agw_gateway *g, unsigned max_ms);

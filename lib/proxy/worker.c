@@ -68,6 +68,17 @@ static void each_conn(struct agw_worker *w, void (*act)(struct agw_server_conn *
     }
 }
 
+static void let_expire(struct agw_server_conn *c)
+{
+    c->expires_ms = c->conn.loop->now_ms;
+}
+
+static void do_leave(struct agw_worker *w)
+{
+    w->leaving = true;
+    each_conn(w, let_expire);
+}
+
 static void do_drain(struct agw_worker *w)
 {
     if (w->draining)
@@ -217,6 +228,11 @@ int agw_worker_start(struct agw_worker *w, struct agw_error *err)
 void agw_worker_sync(struct agw_worker *w)
 {
     tell(w, do_sync);
+}
+
+void agw_worker_leave(struct agw_worker *w)
+{
+    tell(w, do_leave);
 }
 
 void agw_worker_drain(struct agw_worker *w)

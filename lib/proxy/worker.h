@@ -37,6 +37,7 @@ struct agw_worker {
     struct agw_list conns; /* struct agw_server_conn: all that are open */
     uint32_t conn_count;
     struct agw_timer rebind; /* armed while an address could not be bound */
+    bool leaving;            /* each request may be its connection's last */
     bool draining;
     bool stopping;
     pthread_t thread;
@@ -48,7 +49,8 @@ void agw_worker_free(struct agw_worker *w);
 int agw_worker_start(struct agw_worker *w, struct agw_error *err);
 
 /* From any thread. */
-void agw_worker_sync(struct agw_worker *w); /* a new snapshot is published: open and close listeners */
+void agw_worker_sync(struct agw_worker *w);  /* a new snapshot is published: open and close listeners */
+void agw_worker_leave(struct agw_worker *w); /* the next answer on a connection is its last */
 void agw_worker_drain(
     struct agw_worker *w); /* stop accepting, finish, answer with Connection: close / GOAWAY */
 void agw_worker_stop(

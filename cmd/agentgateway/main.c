@@ -88,6 +88,7 @@ static int start(struct process *p, struct agw_error *err)
 {
     struct agw_gateway_options g = {.pin = p->options.pin,
                                     .max_conns = p->options.max_conns,
+                                    .max_conns_per_source = p->options.max_conns_per_source,
                                     .client = p->options.client,
                                     .trusted = p->options.trusted,
                                     .server = &p->options.server};

@@ -13,6 +13,7 @@ enum {
     OPT_WORKERS,
     OPT_NO_PIN,
     OPT_MAX_CONNECTIONS,
+    OPT_MAX_PER_SOURCE,
     OPT_MEMORY_LIMIT,
     OPT_TRUSTED_PROXIES,
     OPT_ACCESS_LOG,
@@ -29,6 +30,7 @@ static const struct option names[] = {
     {"workers", required_argument, NULL, OPT_WORKERS},
     {"no-pin", no_argument, NULL, OPT_NO_PIN},
     {"max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS},
+    {"max-connections-per-source", required_argument, NULL, OPT_MAX_PER_SOURCE},
     {"memory-limit", required_argument, NULL, OPT_MEMORY_LIMIT},
     {"trusted-proxies", required_argument, NULL, OPT_TRUSTED_PROXIES},
     {"access-log", required_argument, NULL, OPT_ACCESS_LOG},
@@ -53,6 +55,7 @@ static const char usage[] =
     "      --workers N            worker threads (default: the CPUs this process may use)\n"
     "      --no-pin               do not pin workers to CPUs\n"
     "      --max-connections N    of clients at once, a worker (default: 100000)\n"
+    "      --max-connections-per-source N   of these, of one address or IPv6 /64 (default: all)\n"
     "      --memory-limit MIB     sheds load near it; off: never (default: that of the control group)\n"
     "      --trusted-proxies L    whose X-Forwarded-* fields count: addresses, ranges, private, none\n"
     "                             (default: private)\n"
@@ -141,6 +144,8 @@ static int read_option(int opt, struct options *o)
         return 0;
     case OPT_MAX_CONNECTIONS:
         return read_number("--max-connections", optarg, 10000000, &o->max_conns);
+    case OPT_MAX_PER_SOURCE:
+        return read_number("--max-connections-per-source", optarg, 10000000, &o->max_conns_per_source);
     case OPT_MEMORY_LIMIT:
         return read_memory_limit(optarg, &o->memory_limit);
     case OPT_TRUSTED_PROXIES:

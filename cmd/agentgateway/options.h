@@ -20,10 +20,11 @@ struct options {
     bool validate;
     unsigned workers; /* 0: one a CPU */
     bool pin;
-    unsigned max_conns;       /* a worker; 0: the default */
-    uint64_t memory_limit;    /* bytes; 0: none is known */
-    struct agw_cidrs trusted; /* whose X-Forwarded fields count */
-    const char *access_log;   /* "off", "stdout" or a file */
+    unsigned max_conns;            /* a worker; 0: the default */
+    unsigned max_conns_per_source; /* of these; 0: all */
+    uint64_t memory_limit;         /* bytes; 0: none is known */
+    struct agw_cidrs trusted;      /* whose X-Forwarded fields count */
+    const char *access_log;        /* "off", "stdout" or a file */
     bool access_json;
     enum agw_log_level log_level;
     bool log_json;

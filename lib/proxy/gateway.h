@@ -16,9 +16,10 @@
 #define AGW_GATEWAY_MAX_CONNS 100000
 
 struct agw_gateway_options {
-    unsigned workers;   /* 0: one for each CPU the process may use */
-    unsigned max_conns; /* of clients, open at once, a worker; 0: AGW_GATEWAY_MAX_CONNS */
-    bool pin;           /* pin worker i to CPU i */
+    unsigned workers;              /* 0: one for each CPU the process may use */
+    unsigned max_conns;            /* of clients, open at once, a worker; 0: AGW_GATEWAY_MAX_CONNS */
+    unsigned max_conns_per_source; /* of these, of one address (IPv6: /64); 0: all */
+    bool pin;                      /* pin worker i to CPU i */
     struct agw_metrics_registry *metrics;
     struct agw_access_log *access_log; /* NULL: off */
     unsigned char session_key[32];     /* seals MCP session ids */

@@ -192,6 +192,7 @@ int agw_worker_init(struct agw_worker *w, struct agw_gateway *g, unsigned index,
     w->gateway = g;
     agw_list_init(&w->acceptors);
     agw_list_init(&w->conns);
+    agw_sources_init(&w->sources, agw_rng_next(&w->loop.rng));
     agw_timer_init(&w->rebind, on_rebind);
     int rc = make_parts(w, err);
     if (rc)
@@ -208,6 +209,7 @@ void agw_worker_free(struct agw_worker *w)
     agw_dns_free(w->dns);
     agw_balancer_free(w->balancer);
     agw_retry_budgets_free(&w->retries);
+    agw_sources_free(&w->sources);
     agw_loop_free(&w->loop);
 }
 

@@ -15,6 +15,7 @@
 #include "proxy/forward/mirror.h"
 #include "proxy/l4/l4.h"
 #include "proxy/server/server_conn.h"
+#include "proxy/server/sources.h"
 #include "telemetry/access_log.h"
 #include "telemetry/metrics.h"
 
@@ -36,8 +37,9 @@ struct agw_worker {
     struct agw_list acceptors;
     struct agw_list conns; /* struct agw_server_conn: all that are open */
     uint32_t conn_count;
-    struct agw_timer rebind; /* armed while an address could not be bound */
-    bool leaving;            /* each request may be its connection's last */
+    struct agw_sources sources; /* of |conns|, if they are limited by source */
+    struct agw_timer rebind;    /* armed while an address could not be bound */
+    bool leaving;               /* each request may be its connection's last */
     bool draining;
     bool stopping;
     pthread_t thread;

@@ -88,8 +88,10 @@ static int start(struct process *p, struct agw_error *err)
 {
     struct agw_gateway_options g = {.pin = p->options.pin,
                                     .max_conns = p->options.max_conns,
+                                    .max_conns_per_source = p->options.max_conns_per_source,
                                     .client = p->options.client,
-                                    .trusted = p->options.trusted};
+                                    .trusted = p->options.trusted,
+                                    .server = &p->options.server};
     g.workers = p->options.workers ? p->options.workers : agw_cpu_count();
     int rc = read_session_key(p->options.session_key, g.session_key, err);
     if (rc == 0)
@@ -117,17 +119,34 @@ static int start(struct process *p, struct agw_error *err)
     return rc;
 }
 
-/* Another SIGTERM or SIGINT means that nobody wants to wait. */
-static bool told_to_hurry(const sigset_t *signals)
+/* Another SIGTERM or SIGINT within |ms| means that nobody wants to wait. */
+static bool told_to_hurry(const sigset_t *signals, unsigned ms)
 {
-    const struct timespec now = {0};
-    int sig = sigtimedwait(signals, NULL, &now);
+    const struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    int sig = sigtimedwait(signals, NULL, &wait);
     return sig == SIGTERM || sig == SIGINT;
+}
+
+/* Whoever sends clients here may not know yet that it should not. False: nobody wants to wait. */
+static bool leave(struct process *p, const sigset_t *signals)
+{
+    unsigned left = p->options.leave_ms;
+    if (left > 0)
+        agw_gateway_leave(p->gateway);
+    while (left > 0) {
+        unsigned step = left < DRAIN_STEP_MS ? left : DRAIN_STEP_MS;
+        if (told_to_hurry(signals, step))
+            return false;
+        left -= step;
+    }
+    return true;
 }
 
 static bool drain(struct process *p, const sigset_t *signals)
 {
-    for (unsigned left = p->options.drain_ms; left > 0 && !told_to_hurry(signals);) {
+    if (!leave(p, signals))
+        return false;
+    for (unsigned left = p->options.drain_ms - p->options.leave_ms; left > 0 && !told_to_hurry(signals, 0);) {
         unsigned step = left < DRAIN_STEP_MS ? left : DRAIN_STEP_MS;
         if (agw_gateway_drain(p->gateway, step))
             return true;

@@ -5,6 +5,7 @@
 #include "base/option.h"
 #include "config/snapshot.h"
 #include "event/memory.h"
+#include "gwapi/schema/names.h"
 #include "cmd/agentgateway/bootstrap.h"
 #include "cmd/agentgateway/options.h"
 
@@ -15,6 +16,7 @@ enum {
     OPT_WORKERS,
     OPT_NO_PIN,
     OPT_MAX_CONNECTIONS,
+    OPT_MAX_PER_SOURCE,
     OPT_MEMORY_LIMIT,
     OPT_TRUSTED_PROXIES,
     OPT_ACCESS_LOG,
@@ -31,6 +33,7 @@ static const struct option names[] = {
     {"workers", required_argument, NULL, OPT_WORKERS},
     {"no-pin", no_argument, NULL, OPT_NO_PIN},
     {"max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS},
+    {"max-connections-per-source", required_argument, NULL, OPT_MAX_PER_SOURCE},
     {"memory-limit", required_argument, NULL, OPT_MEMORY_LIMIT},
     {"trusted-proxies", required_argument, NULL, OPT_TRUSTED_PROXIES},
     {"access-log", required_argument, NULL, OPT_ACCESS_LOG},
@@ -55,6 +58,7 @@ static const char usage[] =
     "      --workers N            worker threads (default: the CPUs this process may use)\n"
     "      --no-pin               do not pin workers to CPUs\n"
     "      --max-connections N    of clients at once, a worker (default: 100000)\n"
+    "      --max-connections-per-source N   of these, of one address or IPv6 /64 (default: all)\n"
     "      --memory-limit MIB     sheds load near it; off: never (default: that of the control group)\n"
     "      --trusted-proxies L    whose X-Forwarded-* fields count: addresses, ranges, private, none\n"
     "                             (default: private)\n"
@@ -69,6 +73,7 @@ static const char usage[] =
     "  STATS_ADDR       Prometheus, /metrics        (default :15020)\n"
     "  READINESS_ADDR   /healthz/ready              (default :15021)\n"
     "  TERMINATION_GRACE_PERIOD_SECONDS             how long SIGTERM may take (default 60)\n"
+    "  CONNECTION_MIN_TERMINATION_DEADLINE          of it, connections are still accepted (default 0s)\n"
     "  XDS_ADDRESS      the control plane: http://host:port, or https://\n"
     "  NAMESPACE, GATEWAY, POD_NAME, INSTANCE_IP, NODE_NAME   who this data plane is\n"
     "  XDS_AUTH_TOKEN, XDS_ROOT_CA   files: bearer token, roots (SYSTEM: the system's)\n"
@@ -132,6 +137,8 @@ static int read_option(int opt, struct options *o)
         return 0;
     case OPT_MAX_CONNECTIONS:
         return read_number("--max-connections", optarg, 1, 10000000, &o->max_conns);
+    case OPT_MAX_PER_SOURCE:
+        return read_number("--max-connections-per-source", optarg, 1, 10000000, &o->max_conns_per_source);
     case OPT_MEMORY_LIMIT:
         return read_memory_limit(optarg, &o->memory_limit);
     case OPT_TRUSTED_PROXIES:
@@ -161,6 +168,18 @@ static int read_address(const char *name, const char *fallback, struct agw_addr 
     return 0;
 }
 
+static int read_duration(const char *name, uint64_t min, unsigned *ret_ms)
+{
+    const char *text = getenv(name);
+    uint64_t ms;
+    if (!text || !*text)
+        return 0;
+    if (agw_duration_ms(agw_str_c(text), &ms) || ms < min || ms > 86400000)
+        return bad(name, text, "not a duration of at most a day such as 10s or 1m30s");
+    *ret_ms = (unsigned)ms;
+    return 0;
+}
+
 /* The kubelet kills after the grace period: end a little before it. */
 static int read_grace(struct options *o)
 {
@@ -170,6 +189,11 @@ static int read_grace(struct options *o)
         return AGW_EINVAL;
     unsigned margin = seconds <= 10 ? 1 : 5;
     o->drain_ms = seconds > margin ? (seconds - margin) * 1000 : 500;
+    if (read_duration("CONNECTION_TERMINATION_DEADLINE", 1, &o->drain_ms) ||
+        read_duration("CONNECTION_MIN_TERMINATION_DEADLINE", 0, &o->leave_ms))
+        return AGW_EINVAL;
+    if (o->leave_ms > o->drain_ms / 2) /* the rest is for what runs */
+        o->leave_ms = o->drain_ms / 2;
     return 0;
 }
 
@@ -184,23 +208,16 @@ static void read_locality(struct agw_self *self)
     self->given.network = agw_str_c(getenv("NETWORK"));
 }
 
-/* What a worker asks of one endpoint. */
-static int read_client_limits(struct agw_client_limits *l)
+/* A number that the environment may set: from |min| to |max|, in units of |unit|. */
+struct setting {
+    const char *name;
+    uint32_t *value;
+    unsigned min, max, unit;
+};
+
+static int read_settings(const struct setting *all, size_t count)
 {
-    const struct {
-        const char *name;
-        uint32_t *value;
-        unsigned min, max, unit;
-    } all[] = {
-        {"UPSTREAM_MAX_CONNECTIONS", &l->conns_max, 1, 1000000, 1},
-        {"UPSTREAM_MAX_PENDING", &l->waiting_max, 1, 1000000, 1},
-        {"UPSTREAM_MAX_REQUESTS", &l->requests_max, 1, 1000000, 1},
-        {"UPSTREAM_MAX_REQUESTS_PER_CONNECTION", &l->per_conn_max, 0, 1000000000, 1},
-        {"UPSTREAM_MAX_CONNECTION_AGE_SECONDS", &l->age_ms, 0, 1000000, 1000},
-        {"UPSTREAM_IDLE_TIMEOUT_SECONDS", &l->idle_ms, 1, 1000000, 1000},
-    };
-    *l = agw_client_default_limits;
-    for (size_t i = 0; i < AGW_ARRAY_LEN(all); i++) {
+    for (size_t i = 0; i < count; i++) {
         const char *text = getenv(all[i].name);
         unsigned n;
         if (!text || !*text)
@@ -229,10 +246,52 @@ static int read_identity(struct identity_options *o)
     return bad("SVID_FILE", o->svid ? o->svid : "", "needs SVID_KEY_FILE and SVID_BUNDLE_FILE beside it");
 }
 
+/* What a worker asks of one endpoint. */
+static int read_client_limits(struct agw_client_limits *l)
+{
+    const struct setting all[] = {
+        {"UPSTREAM_MAX_CONNECTIONS", &l->conns_max, 1, 1000000, 1},
+        {"UPSTREAM_MAX_PENDING", &l->waiting_max, 1, 1000000, 1},
+        {"UPSTREAM_MAX_REQUESTS", &l->requests_max, 1, 1000000, 1},
+        {"UPSTREAM_MAX_REQUESTS_PER_CONNECTION", &l->per_conn_max, 0, 1000000000, 1},
+        {"UPSTREAM_MAX_CONNECTION_AGE_SECONDS", &l->age_ms, 0, 1000000, 1000},
+        {"UPSTREAM_IDLE_TIMEOUT_SECONDS", &l->idle_ms, 1, 1000000, 1000},
+    };
+    *l = agw_client_default_limits;
+    return read_settings(all, AGW_ARRAY_LEN(all));
+}
+
+/* What clients may do, where no policy says more. A head is held in memory: its bounds are what one may
+ * take. */
+static int read_server_limits(struct options *o)
+{
+    struct agw_server_limits *l = &o->server;
+    uint32_t body_max = 0;
+    const struct setting all[] = {
+        {"DOWNSTREAM_IDLE_TIMEOUT_SECONDS", &l->idle_ms, 1, 1000000, 1000},
+        {"DOWNSTREAM_HEAD_TIMEOUT_SECONDS", &l->head_ms, 1, 3600, 1000},
+        {"DOWNSTREAM_BODY_TIMEOUT_SECONDS", &l->body_ms, 0, 1000000, 1000},
+        {"DOWNSTREAM_MIN_BODY_RATE", &l->body_rate, 0, 1000000000, 1},
+        {"DOWNSTREAM_MAX_CONNECTION_DURATION_SECONDS", &l->duration_ms, 0, 1000000, 1000},
+        {"DOWNSTREAM_MAX_HEAD_BYTES", &o->h1.head, 1024, 262144, 1},
+        {"DOWNSTREAM_MAX_TARGET_BYTES", &o->h1.target, 64, 131072, 1},
+        {"DOWNSTREAM_MAX_BODY_BYTES", &body_max, 0, UINT32_MAX, 1},
+    };
+    *l = agw_server_default_limits;
+    o->h1 = agw_h1_default_limits;
+    o->h2 = agw_h2_default_limits;
+    int rc = read_settings(all, AGW_ARRAY_LEN(all));
+    l->body_max = body_max;
+    if (o->h1.head != agw_h1_default_limits.head)
+        o->h2.header_list = o->h1.head;
+    o->h2.target = o->h1.target;
+    return rc;
+}
+
 static int read_environment(struct options *o)
 {
     read_locality(&o->self);
-    if (read_client_limits(&o->client) || read_identity(&o->identity))
+    if (read_client_limits(&o->client) || read_server_limits(o) || read_identity(&o->identity))
         return AGW_EINVAL;
     o->session_key = getenv("SESSION_KEY");
     if (read_address("ADMIN_ADDR", "127.0.0.1:15000", &o->admin) ||
@@ -278,5 +337,7 @@ enum options_result options_read(int argc, char **argv, struct options *ret_opti
         return OPTIONS_EXIT_BAD;
     }
     *ret_options = o;
+    ret_options->server.h1 = &ret_options->h1;
+    ret_options->server.h2 = &ret_options->h2;
     return OPTIONS_RUN;
 }

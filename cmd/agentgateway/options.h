@@ -9,6 +9,7 @@
 #include "config/compile/compile.h"
 #include "net/addr.h"
 #include "net/cidr.h"
+#include "proxy/gateway.h"
 #include "cmd/agentgateway/identity.h"
 #include "xds/client.h"
 
@@ -19,17 +20,22 @@ struct options {
     bool validate;
     unsigned workers; /* 0: one a CPU */
     bool pin;
-    unsigned max_conns;       /* a worker; 0: the default */
-    uint64_t memory_limit;    /* bytes; 0: none is known */
-    struct agw_cidrs trusted; /* whose X-Forwarded fields count */
-    const char *access_log;   /* "off", "stdout" or a file */
+    unsigned max_conns;            /* a worker; 0: the default */
+    unsigned max_conns_per_source; /* of these; 0: all */
+    uint64_t memory_limit;         /* bytes; 0: none is known */
+    struct agw_cidrs trusted;      /* whose X-Forwarded fields count */
+    const char *access_log;        /* "off", "stdout" or a file */
     bool access_json;
     enum agw_log_level log_level;
     bool log_json;
     struct agw_addr admin, stats, readiness;
     unsigned drain_ms;       /* SIGTERM to the end at the latest */
+    unsigned leave_ms;       /* of these, connections are still accepted */
     const char *session_key; /* 64 hex digits, or NULL: a random one */
     struct agw_client_limits client;
+    struct agw_server_limits server; /* with |h1| and |h2| */
+    struct agw_h1_limits h1;
+    struct agw_h2_limits h2;
     struct agw_self self; /* for load balancing by locality */
     struct identity_options identity;
     struct agw_arena arena; /* texts of the static configuration */

@@ -25,6 +25,7 @@ struct agw_h2_limits {
     uint32_t streams;       /* concurrent streams: a server's peer may open, a client opens itself */
     uint32_t header_list;   /* bytes of a decoded field section (RFC 9113 section 10.5.1): 431 above */
     uint32_t headers;       /* number of fields */
+    uint32_t target;        /* bytes of :path: 414 above */
     uint32_t stream_window; /* receive window of a stream, bytes */
     uint32_t conn_window;   /* receive window of the connection, bytes */
     uint32_t frame;         /* bytes of a frame's payload that the peer may send */

@@ -269,6 +269,10 @@ void agw_h2_request_complete(struct agw_h2_stream *st, bool end)
         agw_h2_fault(st, 400, wrong);
         return;
     }
+    if (m->path.n > st->h->limits->target) {
+        agw_h2_fault(st, 414, "request target too long");
+        return;
+    }
     if (m->upgrade.n > 0)
         to_upgrade(st);
     else if (end)

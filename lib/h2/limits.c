@@ -10,6 +10,8 @@ const struct agw_h2_limits agw_h2_default_limits = {
     .header_list = 64 * 1024,
     /* Browsers split cookies into one field a crumb: more fields than HTTP/1.1 has lines. */
     .headers = 256,
+    /* As of HTTP/1.1: browsers and proxies stop at 8 KiB or above. */
+    .target = 16384,
     .stream_window = AGW_STREAM_WINDOW,
     /* Sixteen stalled streams before the others feel it; bounds the body bytes a connection makes us hold. */
     .conn_window = 1024 * 1024,

@@ -31,6 +31,7 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
     agw_mcp_transports_belong(m->transports, m);
     m->loop = loop;
     m->metrics = metrics;
+    m->body_max = AGW_MCP_BODY_MAX;
     agw_list_init(&m->exchanges);
     agw_json_doc_init(&m->scratch, 0);
     agw_arena_init(&m->scratch_arena, FIRST_ARENA, 0);
@@ -160,6 +161,7 @@ struct agw_mcp_exchange *agw_mcp_exchange_new(struct agw_mcp *m, const struct ag
     if (!x)
         return NULL;
     x->m = m;
+    x->body_max = m->body_max;
     x->backend = b;
     x->conf = b->mcp;
     x->snap = snap;
@@ -592,7 +594,7 @@ static void dispatch_post(struct agw_mcp_exchange *x)
 
 static void begin_post(struct agw_mcp_exchange *x)
 {
-    if (x->req->length > AGW_MCP_BODY_MAX)
+    if (x->req->length > x->body_max)
         agw_mcp_reply_error(x, 413, AGW_JSONRPC_INVALID_REQUEST, AGW_STR("Message too large"));
     else if (x->body_done)
         dispatch_post(x);
@@ -634,10 +636,10 @@ static bool take_body(struct agw_mcp_exchange *x, struct agw_chain *data)
 {
     if (x->out != AGW_MCP_OUT_NONE) {
         x->dropped += data->bytes;
-        return x->dropped <= AGW_MCP_BODY_MAX;
+        return x->dropped <= x->body_max;
     }
     x->report.request_bytes += data->bytes;
-    if (x->body.bytes + data->bytes > AGW_MCP_BODY_MAX) {
+    if (x->body.bytes + data->bytes > x->body_max) {
         agw_chain_clear(&x->body);
         agw_mcp_reply_error(x, 413, AGW_JSONRPC_INVALID_REQUEST, AGW_STR("Message too large"));
         return true;
@@ -689,6 +691,11 @@ static void begin(struct agw_mcp_exchange *x)
         begin_post(x);
     else
         begin_other(x);
+}
+
+void agw_mcp_body_max(struct agw_mcp *m, uint32_t max)
+{
+    m->body_max = max ? max : AGW_MCP_BODY_MAX;
 }
 
 int agw_mcp_handle(struct agw_mcp *m, const struct agw_backend *backend, struct agw_snapshot *snap,

@@ -63,6 +63,8 @@ int agw_mcp_handle(struct agw_mcp *m, const struct agw_backend *backend, struct 
                    struct agw_stream *s, struct agw_msg *req, struct agw_chain *early, bool end,
                    const struct agw_mcp_hooks *hooks, void *ctx);
 
+/* Bytes of a client's message, for exchanges that are handed over from now on; 0: AGW_MCP_BODY_MAX. */
+void agw_mcp_body_max(struct agw_mcp *m, uint32_t max);
 /* Right after agw_mcp_handle took |s| over: the answer must be complete within |ms|. If it is not, the client
  * gets 504 with a JSON-RPC error, or the stream is reset where a head went out already. */
 void agw_mcp_set_deadline(struct agw_stream *s, uint32_t ms);

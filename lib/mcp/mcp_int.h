@@ -29,6 +29,7 @@ struct agw_mcp {
     struct agw_mcp_slots legacy; /* streams of GET /sse: struct agw_mcp_exchange */
     struct agw_mcp_slots posts;  /* POST /sse that wait for the stream's worker, likewise */
     unsigned active;
+    uint32_t body_max; /* of the next exchange */
     /* The message in hand, never kept over a callback; streams live for days, so theirs must not grow an
      * arena. */
     struct agw_json_doc scratch;
@@ -122,6 +123,7 @@ struct agw_mcp_exchange {
     struct agw_mcp_legacy *legacy; /* GET */
     struct agw_mcp_key post;       /* POST */
     bool wrote;                    /* since the last tick */
+    uint32_t body_max;             /* bytes of the client's message */
     struct agw_mcp_report report;
 };
 

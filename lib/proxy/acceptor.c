@@ -24,7 +24,9 @@ struct downstream {
     struct agw_server_conn c;
     struct agw_input in;
     struct agw_server_limits *own; /* NULL: no policy says anything about it */
+    uint64_t source;               /* that it was counted for; 0: not counted */
     bool tcp;
+    bool claimed; /* whose it is says a PROXY header */
 };
 
 static struct downstream *downstream_of(struct agw_server_conn *c)
@@ -44,6 +46,8 @@ static void downstream_free(struct downstream *d)
     struct agw_worker *w = a->worker;
     agw_timer_cancel(&w->loop.timers, &d->c.timer);
     agw_list_remove(&d->c.node);
+    if (d->source)
+        agw_sources_remove(&w->sources, d->source);
     agw_input_free(&d->in);
     w->conn_count--;
     a->conns--;
@@ -97,8 +101,9 @@ static int set_limits(struct downstream *d, const struct agw_front *front, bool 
         if (!c->limits)
             return AGW_ENOMEM;
     }
-    if (c->limits->duration_ms)
-        c->expires_ms = c->conn.loop->now_ms + c->limits->duration_ms;
+    const struct agw_acceptor *a = c->user;
+    if (c->limits->duration_ms || a->worker->leaving)
+        c->expires_ms = c->conn.loop->now_ms + (a->worker->leaving ? 0 : c->limits->duration_ms);
     return 0;
 }
 
@@ -194,9 +199,37 @@ static void on_secured(struct downstream *d, const struct agw_filter *tls)
         start(d, l ? &l->front : NULL, agw_str_eq(agw_tls_alpn(tls), AGW_STR("h2")));
 }
 
+static void count_refused(struct agw_worker *w, struct agw_str reason)
+{
+    agw_metric_add(agw_metrics_get(w->metrics, AGW_METRIC_CONNS_REFUSED, &reason), 1);
+}
+
+/* False: it is one too many of its source. */
+static bool count_source(struct downstream *d)
+{
+    struct agw_worker *w = ((struct agw_acceptor *)d->c.user)->worker;
+    unsigned max = w->gateway->options.max_conns_per_source;
+    uint64_t source = max ? agw_source_of(&d->c.conn.peer) : 0;
+    if (source == 0)
+        return true;
+    if (agw_sources_add(&w->sources, source, max)) {
+        count_refused(w, AGW_STR("source"));
+        return false;
+    }
+    d->source = source;
+    return true;
+}
+
 static void on_ready(struct agw_conn *conn)
 {
     struct downstream *d = downstream_of(conn->user);
+    if (d->claimed) {
+        d->claimed = false;
+        if (!count_source(d)) {
+            abandon(d);
+            return;
+        }
+    }
     struct agw_filter *tls = agw_tls_find(conn);
     struct agw_str sni;
     if (tls)
@@ -264,6 +297,7 @@ static int begin(struct downstream *d, struct agw_acceptor *a, int fd, const str
     d->c.conn.user = &d->c;
     d->c.secure = protocol == AGW_BIND_TLS;
     d->tcp = protocol == AGW_BIND_TCP;
+    d->claimed = bind && bind->proxy.versions;
     if (bind && bind->keepalive.on)
         agw_conn_keepalive(&d->c.conn, &bind->keepalive);
     rc = push_filters(&d->c.conn, a, bind);
@@ -278,13 +312,22 @@ static uint32_t handshake_ms(struct agw_acceptor *a)
     return bind && bind->handshake_ms ? bind->handshake_ms : HANDSHAKE_MS;
 }
 
+/* NULL: there is room for a connection, else what there is too much of. */
+static const char *too_much(const struct agw_worker *w)
+{
+    if (w->conn_count >= w->gateway->options.max_conns)
+        return "connections";
+    return agw_worker_memory(w) == AGW_MEMORY_DIRE ? "memory" : NULL;
+}
+
 static void on_accept(struct agw_listen *listen, int fd, const struct agw_addr *peer)
 {
     struct agw_acceptor *a = agw_container_of(listen, struct agw_acceptor, listen);
     struct agw_worker *w = a->worker;
-    bool room = w->conn_count < w->gateway->options.max_conns && agw_worker_memory(w) != AGW_MEMORY_DIRE;
-    struct downstream *d = room ? calloc(1, sizeof(*d)) : NULL;
+    const char *reason = too_much(w);
+    struct downstream *d = reason ? NULL : calloc(1, sizeof(*d));
     if (!d) {
+        count_refused(w, agw_str_c(reason ? reason : "memory"));
         close(fd);
         return;
     }
@@ -303,7 +346,10 @@ static void on_accept(struct agw_listen *listen, int fd, const struct agw_addr *
     w->conn_count++;
     a->conns++;
     agw_metrics_conn_opened(w->metrics, &a->series);
-    agw_conn_start(&d->c.conn);
+    if (!d->claimed && !count_source(d))
+        abandon(d);
+    else
+        agw_conn_start(&d->c.conn);
 }
 
 /* --- sockets --- */

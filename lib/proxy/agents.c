@@ -215,7 +215,8 @@ int agw_exchange_agent_find(struct agw_exchange *x, const char **ret_why)
 void agw_exchange_agent_collect(struct agw_exchange *x, struct agw_chain *data)
 {
     size_t n = data->bytes;
-    if (x->held.bytes + n > AGW_A2A_REQUEST_MAX)
+    uint32_t own = x->conn->limits->buffer_max;
+    if (x->held.bytes + n > (own ? own : AGW_A2A_REQUEST_MAX))
         agw_exchange_fail(x, 413, "the message is too large to be routed");
     else if (agw_chain_move(&x->held, data))
         agw_exchange_fail(x, 503, "out of memory");
@@ -266,6 +267,8 @@ static bool collect(struct agw_exchange *x, struct agw_chain *data)
 {
     struct agw_exchange_agent *a = x->agent;
     size_t n = data->bytes, max = a->answer == AGW_AGENT_CARD ? CARD_MAX : AGW_A2A_ANSWER_MAX;
+    if (x->conn->limits->buffer_max)
+        max = x->conn->limits->buffer_max;
     if (a->body.bytes + n > max) {
         agw_exchange_fail(
             x, 502, a->answer == AGW_AGENT_CARD ? "the agent card is too large" : "the answer is too large");
@@ -473,6 +476,7 @@ int agw_exchange_mcp(struct agw_exchange *x)
 {
     struct agw_mcp *m = x->worker->mcp;
     uint32_t ms = shorter(x->ctx.request_timeout_ms, x->ctx.backend_timeout_ms);
+    agw_mcp_body_max(m, x->conn->limits->buffer_max);
     int rc = agw_mcp_handle(m, x->ctx.backend, x->snap, x->down, x->req, &x->held, x->req_end, &hooks, x);
     if (rc)
         return rc;

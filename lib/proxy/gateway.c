@@ -89,6 +89,12 @@ void agw_gateway_memory(struct agw_gateway *g, enum agw_memory_level level)
     atomic_store_explicit(&g->memory, level, memory_order_relaxed);
 }
 
+void agw_gateway_leave(struct agw_gateway *g)
+{
+    for (unsigned i = 0; i < g->count; i++)
+        agw_worker_leave(g->workers[i]);
+}
+
 bool agw_gateway_drain(struct agw_gateway *g, unsigned max_ms)
 {
     const struct timespec nap = {.tv_nsec = DRAIN_POLL_MS * 1000000L};

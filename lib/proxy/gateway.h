@@ -16,9 +16,10 @@
 #define AGW_GATEWAY_MAX_CONNS 100000
 
 struct agw_gateway_options {
-    unsigned workers;   /* 0: one for each CPU the process may use */
-    unsigned max_conns; /* of clients, open at once, a worker; 0: AGW_GATEWAY_MAX_CONNS */
-    bool pin;           /* pin worker i to CPU i */
+    unsigned workers;              /* 0: one for each CPU the process may use */
+    unsigned max_conns;            /* of clients, open at once, a worker; 0: AGW_GATEWAY_MAX_CONNS */
+    unsigned max_conns_per_source; /* of these, of one address (IPv6: /64); 0: all */
+    bool pin;                      /* pin worker i to CPU i */
     struct agw_metrics_registry *metrics;
     struct agw_access_log *access_log; /* NULL: off */
     unsigned char session_key[32];     /* seals MCP session ids */
@@ -48,6 +49,8 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
 void agw_gateway_publish(struct agw_gateway *g, struct agw_snapshot *s);
 /* How short memory is, from now on: workers refuse what the level says. Any thread. */
 void agw_gateway_memory(struct agw_gateway *g, enum agw_memory_level level);
+/* Goes on as before, but asks clients to leave: the next answer on a connection is its last. */
+void agw_gateway_leave(struct agw_gateway *g);
 /* Stops accepting and waits until all connections ended, at most |max_ms|. True if none is left; may be
  * called again to wait on. */
 bool agw_gateway_drain(struct agw_gateway *g, unsigned max_ms);

@@ -68,6 +68,17 @@ static void each_conn(struct agw_worker *w, void (*act)(struct agw_server_conn *
     }
 }
 
+static void let_expire(struct agw_server_conn *c)
+{
+    c->expires_ms = c->conn.loop->now_ms;
+}
+
+static void do_leave(struct agw_worker *w)
+{
+    w->leaving = true;
+    each_conn(w, let_expire);
+}
+
 static void do_drain(struct agw_worker *w)
 {
     if (w->draining)
@@ -190,6 +201,7 @@ int agw_worker_init(struct agw_worker *w, struct agw_gateway *g, unsigned index,
     w->gateway = g;
     agw_list_init(&w->acceptors);
     agw_list_init(&w->conns);
+    agw_sources_init(&w->sources, agw_rng_next(&w->loop.rng));
     agw_timer_init(&w->rebind, on_rebind);
     int rc = make_parts(w, err);
     if (rc)
@@ -201,6 +213,7 @@ void agw_worker_free(struct agw_worker *w)
 {
     free_parts(w);
     agw_retry_budgets_free(&w->retries);
+    agw_sources_free(&w->sources);
     agw_loop_free(&w->loop);
 }
 
@@ -221,6 +234,11 @@ int agw_worker_start(struct agw_worker *w, struct agw_error *err)
 void agw_worker_sync(struct agw_worker *w)
 {
     tell(w, do_sync);
+}
+
+void agw_worker_leave(struct agw_worker *w)
+{
+    tell(w, do_leave);
 }
 
 void agw_worker_drain(struct agw_worker *w)

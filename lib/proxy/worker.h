@@ -16,6 +16,7 @@
 #include "proxy/forward/mirror.h"
 #include "proxy/l4/l4.h"
 #include "proxy/server/server_conn.h"
+#include "proxy/server/sources.h"
 #include "telemetry/access_log.h"
 #include "telemetry/metrics.h"
 
@@ -38,7 +39,9 @@ struct agw_worker {
     struct agw_list acceptors;
     struct agw_list conns; /* struct agw_server_conn: all that are open */
     uint32_t conn_count;
-    struct agw_timer rebind; /* armed while an address could not be bound */
+    struct agw_sources sources; /* of |conns|, if they are limited by source */
+    struct agw_timer rebind;    /* armed while an address could not be bound */
+    bool leaving;               /* each request may be its connection's last */
     bool draining;
     bool stopping;
     pthread_t thread;
@@ -50,7 +53,8 @@ void agw_worker_free(struct agw_worker *w);
 int agw_worker_start(struct agw_worker *w, struct agw_error *err);
 
 /* From any thread. */
-void agw_worker_sync(struct agw_worker *w); /* a new snapshot is published: open and close listeners */
+void agw_worker_sync(struct agw_worker *w);  /* a new snapshot is published: open and close listeners */
+void agw_worker_leave(struct agw_worker *w); /* the next answer on a connection is its last */
 void agw_worker_drain(
     struct agw_worker *w); /* stop accepting, finish, answer with Connection: close / GOAWAY */
 void agw_worker_stop(

@@ -32,6 +32,8 @@
       "From the request head to the last byte of the response.", "listener", "route")                        \
     X(CONNS, GAUGE, "agentgateway_downstream_connections", "Open connections of clients.", "bind")           \
     X(CONNS_TOTAL, COUNTER, "agentgateway_downstream_connections_total", "Connections accepted.", "bind")    \
+    X(CONNS_REFUSED, COUNTER, "agentgateway_downstream_connections_refused_total",                           \
+      "Connections closed at once because there are too many, by what is scarce.", "reason")                 \
     X(TCP_CONNS, COUNTER, "agentgateway_tcp_connections_total",                                              \
       "Relayed connections that have ended, by how.", "listener", "route", "backend", "result")              \
     X(TCP_RECEIVED, COUNTER, "agentgateway_tcp_received_bytes_total",                                        \

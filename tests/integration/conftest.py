@@ -109,8 +109,8 @@ def serve(start_gateway, ups):
     def start(*objects, listeners=None, **options):
         port = listeners[0]["port"] if listeners else free_port()
         services = [m.service(name, up.port) for name, up in ups.items()]
-        gateway = start_gateway(m.gateway(port, listeners), services, *objects, **options)
-        return SimpleNamespace(port=port, gateway=gateway)
+        objects = [m.gateway(port, listeners), services, *objects]
+        return SimpleNamespace(port=port, gateway=start_gateway(*objects, **options), objects=objects)
 
     return start
 

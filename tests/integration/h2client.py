@@ -33,6 +33,25 @@ def fields(*pairs, method="GET", path="/", scheme="http", authority="test"):
     return b"".join(literal(*pair) for pair in own + list(pairs))
 
 
+KNOWN_STATUS = {8: "200", 9: "204", 10: "206", 11: "304", 12: "400", 13: "404", 14: "500"}
+# Huffman codes of the digits (RFC 7541 appendix B).
+DIGITS = {"00000": "0", "00001": "1", "00010": "2", **{f"{0b011001 + i:06b}": str(3 + i) for i in range(7)}}
+
+
+def status_of(section):
+    """The :status with which a field section begins."""
+    if section[0] & 0x80:
+        return KNOWN_STATUS[section[0] & 0x7F]
+    length, huffman = section[1] & 0x7F, section[1] & 0x80
+    value = section[2 : 2 + length]
+    if not huffman:
+        return value.decode()
+    bits, text = "".join(f"{byte:08b}" for byte in value), ""
+    while digit := DIGITS.get(bits[:5]) or DIGITS.get(bits[:6]):
+        bits, text = bits[5 if bits[:5] in DIGITS else 6 :], text + digit
+    return text
+
+
 class H2:
     """A connection with the preface sent."""
 
@@ -78,6 +97,11 @@ class H2:
                 self.send_quietly(frame(SETTINGS, ACK))
             if wanted(*got):
                 return seen
+
+    def status(self, stream):
+        """The status of the answer that comes next on the stream; the frames up to it are dropped."""
+        seen = self.read_until(lambda kind, flags, at, payload: kind == HEADERS and at == stream)
+        return status_of(seen[-1][3])
 
     def send_quietly(self, data):
         try:

@@ -145,12 +145,16 @@ def tls_listener(port, name, hostname=None, secret=None):
 
 def proxy_policy(version=None, mode=None, port=None, name="proxy"):
     own = {key: value for key, value in (("version", version), ("mode", mode)) if value}
+    return front_policy(name, port, proxyProtocol=own)
+
+
+def front_policy(name="front", port=None, **frontend):
     target = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw", **({"port": port} if port else {})}
     return {
         "apiVersion": "agentgateway.dev/v1alpha1",
         "kind": "AgentgatewayPolicy",
         "metadata": meta(name),
-        "spec": {"targetRefs": [target], "frontend": {"proxyProtocol": own}},
+        "spec": {"targetRefs": [target], "frontend": frontend},
     }
 
 

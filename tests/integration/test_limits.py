@@ -254,3 +254,40 @@ def test_more_connections_than_allowed_are_closed(serve):
         assert fifth.at_end()
     held[0].close()
     eventually(lambda: ask(site.port).status == 200)
+    assert refused(site.gateway, "connections") == 1
+
+
+def refused(gateway, reason):
+    return gateway.metric("agentgateway_downstream_connections_refused_total", reason=reason)
+
+
+def test_more_connections_of_a_source_than_allowed_are_closed(serve):
+    site = serve(m.route("r", m.rule("v1")), args=("--max-connections-per-source", "3"), workers=1)
+    held = [Connection(site.port) for _ in range(3)]
+    assert all(connection.ask().status == 200 for connection in held)
+    with Connection(site.port) as fourth:
+        assert fourth.at_end()
+    with socket.create_connection(("127.0.0.1", site.port), source_address=("127.0.0.2", 0), timeout=20) as other:
+        other.sendall(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert other.recv(100).startswith(b"HTTP/1.1 200 ")
+    eventually(lambda: refused(site.gateway, "source") == 1)
+    held[0].close()
+    eventually(lambda: ask(site.port).status == 200)
+    assert all(connection.ask().status == 200 for connection in held[1:])
+
+
+def test_a_source_behind_a_proxy_is_who_the_header_says(serve):
+    site = serve(m.route("r", m.rule("v1")), m.proxy_policy("V1"), args=("--max-connections-per-source", "2"), workers=1)
+
+    def connect(ip):
+        connection = Connection(site.port)
+        connection.send(f"PROXY TCP4 {ip} 192.0.2.1 4711 443\r\n")
+        connection.request()
+        return connection
+
+    held = [connect("203.0.113.7") for _ in range(2)]
+    assert all(connection.response().status == 200 for connection in held)
+    with connect("203.0.113.7") as third, connect("203.0.113.8") as other:
+        assert third.at_end()
+        assert other.response().status == 200
+    eventually(lambda: refused(site.gateway, "source") == 1)

@@ -12,6 +12,7 @@ import pytest
 import h2client as h2
 import manifests as m
 from client import Closed, Connection, ask
+from h2client import H2
 from gateway import eventually, run
 from ports import free_port
 
@@ -222,6 +223,42 @@ def test_drain_ends_at_its_deadline(start_gateway, start_upstream):
         start = time.monotonic()
         assert site.gateway.stop() == 0
         assert time.monotonic() - start < 8
+    gate.set()
+
+
+def test_connections_are_accepted_for_a_while_after_sigterm(start_gateway, start_upstream):
+    env = {"CONNECTION_MIN_TERMINATION_DEADLINE": "1500ms"}
+    site = serve(start_gateway, start_upstream, env=env)
+    with Connection(site.port) as kept, H2(site.port) as h2:
+        assert kept.ask().get("connection") is None
+        h2.get(1)
+        assert h2.status(1) == "200"
+        began = time.monotonic()
+        site.gateway.send_signal(signal.SIGTERM)
+        eventually(lambda: ask(site.port).get("connection") == "close")
+        assert kept.ask().get("connection") == "close" and kept.at_end()
+        while time.monotonic() - began < 1:
+            assert ask(site.port).status == 200
+        assert h2.ended()
+    assert site.gateway.process.wait(15) == 0
+    assert 1.4 < time.monotonic() - began < 6
+
+
+def test_second_sigterm_cuts_a_drain_short(start_gateway, start_upstream):
+    site = serve(start_gateway, start_upstream, env={"CONNECTION_TERMINATION_DEADLINE": "60s"})
+    gate = threading.Event()
+    site.upstream.on("/never", lambda request, stream: gate.wait(20) and False)
+    with Connection(site.port) as connection:
+        connection.request(path="/never")
+        eventually(lambda: site.upstream.seen("/never"))
+        site.gateway.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        assert site.gateway.process.poll() is None
+        began = time.monotonic()
+        site.gateway.send_signal(signal.SIGTERM)
+        assert site.gateway.process.wait(15) == 0
+        assert time.monotonic() - began < 5
+        assert connection.at_end()
     gate.set()
 
 

@@ -45,15 +45,99 @@ static const struct agw_field proxy_protocol[] = {
     AGW_END,
 };
 
+static bool lasts(struct agw_str text, uint64_t least_ms)
+{
+    uint64_t ms;
+
+    return agw_duration_ms(text, &ms) == 0 && ms >= least_ms;
+}
+
+static bool is_a_second(struct agw_str text)
+{
+    return lasts(text, 1000);
+}
+
+static bool is_a_tenth(struct agw_str text)
+{
+    return lasts(text, 100);
+}
+
+#define A_SECOND AGW_FORM(is_a_second, "a duration of a second or more, such as 1m30s")
+#define A_SIZE(n)                                                                                            \
+    {                                                                                                        \
+        .name = n, .type = AGW_FIELD_INT_OR_TEXT, .min = 1, .max = UINT32_MAX,                               \
+        AGW_FORM(agw_is_size, "a number of bytes such as 65536 or 64Ki, below 4Gi")                          \
+    }
+
+static const char *const header_cases[] = {"Lowercase", "Preserve", NULL};
+
+static const struct agw_field http[] = {
+    A_SIZE("maxBufferSize"),
+    A_SIZE("http2WindowSize"),
+    A_SIZE("http2ConnectionWindowSize"),
+    A_SIZE("http2FrameSize"),
+    A_SIZE("http2MaxHeaderSize"),
+    AGW_INT("http1MaxHeaders", .min = 1, .max = 4096),
+    AGW_TEXT("http1IdleTimeout", A_SECOND),
+    AGW_TEXT("http1HeaderCase", .one_of = header_cases),
+    AGW_TEXT("http2KeepaliveInterval", A_SECOND),
+    AGW_TEXT("http2KeepaliveTimeout", A_SECOND),
+    AGW_TEXT("maxConnectionDuration", A_SECOND),
+    AGW_END,
+};
+
+static const struct agw_field keepalive[] = {
+    AGW_TEXT("time", A_SECOND),
+    AGW_TEXT("interval", A_SECOND),
+    AGW_INT("retries", .min = 1, .max = 64),
+    AGW_END,
+};
+
+static const struct agw_field tcp[] = {
+    AGW_MAP("keepalive", keepalive, .required = true),
+    AGW_END,
+};
+
+static const char *const alpn_protocols[] = {"h2", "http/1.1", NULL};
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+static const char *const groups[] = {"P-256", "P-384", "X25519", "X25519_MLKEM768", NULL};
+static const char *const suites[] = {
+    "TLS13_AES_128_GCM_SHA256",
+    "TLS13_AES_256_GCM_SHA384",
+    "TLS13_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    NULL,
+};
+
+#define A_LIST(n, values)                                                                                    \
+    {                                                                                                        \
+        .name = n, .type = AGW_FIELD_TEXT, .list = true, .min_items = 1, .max_items = 16, .one_of = values   \
+    }
+
+static const struct agw_field frontend_tls[] = {
+    AGW_TEXT("handshakeTimeout", AGW_FORM(is_a_tenth, "a duration of 100ms or more")),
+    A_LIST("alpnProtocols", alpn_protocols),
+    A_LIST("cipherSuites", suites),
+    A_LIST("keyExchangeGroups", groups),
+    AGW_TEXT("minProtocolVersion", .one_of = tls_versions),
+    AGW_TEXT("maxProtocolVersion", .one_of = tls_versions),
+    AGW_END,
+};
+
 const struct agw_field agw_fields_frontend[] = {
-    AGW_MAP("proxyProtocol", proxy_protocol, .required = true),
+    AGW_MAP("proxyProtocol", proxy_protocol),
+    AGW_MAP("http", http),
+    AGW_MAP("tcp", tcp),
+    AGW_MAP("tls", frontend_tls),
     AGW_UNSERVED("accessLog"),
     AGW_UNSERVED("connect"),
-    AGW_UNSERVED("http"),
     AGW_UNSERVED("metrics"),
     AGW_UNSERVED("networkAuthorization"),
-    AGW_UNSERVED("tcp"),
-    AGW_UNSERVED("tls"),
     AGW_UNSERVED("tracing"),
     AGW_END,
 };
@@ -177,11 +261,40 @@ bool agw_rules_cors(struct agw_report *r, const struct agw_object *o, const stru
     return ok;
 }
 
+#define FRAME_MIN 16384
+#define FRAME_MAX 1677215 /* as the API says */
+
+static bool check_front(struct agw_report *r, const struct agw_object *o, const struct agw_node *frontend)
+{
+    static const char *const parts[] = {"http", "tls"};
+    const struct agw_node *in = agw_field(frontend, "http");
+    uint64_t n;
+    bool ok = true;
+
+    if (frontend && frontend->count == 0) {
+        agw_report_error(r, o, frontend, NULL, "needs a member");
+        ok = false;
+    }
+    for (size_t i = 0; i < AGW_ARRAY_LEN(parts); i++) {
+        const struct agw_node *part = agw_field(frontend, parts[i]);
+
+        if (part && part->count == 0) {
+            agw_report_error(r, o, part, NULL, "needs a member");
+            ok = false;
+        }
+    }
+    if (agw_field_quantity(in, "http2FrameSize", &n) && (n < FRAME_MIN || n > FRAME_MAX)) {
+        agw_report_error(r, o, in, "http2FrameSize", "must be from %d to %d bytes", FRAME_MIN, FRAME_MAX);
+        ok = false;
+    }
+    return ok;
+}
+
 /* What is in front of a connection is decided before its listener is known. */
 bool agw_rules_frontend(struct agw_report *r, const struct agw_object *o)
 {
     const struct agw_node *frontend = agw_field(o->spec, "frontend"), *ref;
-    bool ok = true;
+    bool ok = check_front(r, o, frontend);
 
     if (frontend && !agw_field(o->spec, "targetRefs")) {
         agw_report_error(r, o, frontend, NULL, "needs targetRefs");
@@ -193,9 +306,10 @@ bool agw_rules_frontend(struct agw_report *r, const struct agw_object *o)
             ok = false;
         }
         if (agw_field(ref, "sectionName")) {
-            agw_report_error(r, o, agw_field(ref, "sectionName"), NULL,
-                             "proxyProtocol can target a Gateway or a port: no listener is known before its "
-                             "header");
+            agw_report_error(
+                r, o, agw_field(ref, "sectionName"), NULL,
+                "frontend can target a Gateway or a port: no listener is known when a connection "
+                "begins");
             ok = false;
         }
     }

@@ -66,6 +66,8 @@ bool agw_gwapi_allows_namespace(const struct agw_translate *t, const struct agw_
 int agw_gwapi_listener_tls(struct agw_translate *t, const struct agw_gwapi_parent *parent,
                            const struct agw_gwapi_listener *l, Pb__TLSConfig **ret_tls,
                            struct agw_gwapi_refusal *ret_refusal);
+/* The value of a cipher suite's or group's name, 0: there is none. */
+int agw_gwapi_tls_value(struct agw_translate *t, const ProtobufCEnumDescriptor *type, struct agw_str name);
 /* The Gateway's client certificate for backends. */
 int agw_gwapi_client_cert(struct agw_translate *t, struct agw_gwapi_gateway *g);
 

@@ -172,6 +172,20 @@ static int version_option(struct agw_translate *t, const struct agw_object *from
     return 0;
 }
 
+int agw_gwapi_tls_value(struct agw_translate *t, const ProtobufCEnumDescriptor *type, struct agw_str name)
+{
+    bool p = name.n > 2 && name.p[0] == 'P' && name.p[1] == '-'; /* P-256 is P256 on the wire */
+    char *text = p ? agw_gwapi_printf(t, "P%.*s", (int)name.n - 2, name.p + 2) : agw_gwapi_text(t, name);
+    const ProtobufCEnumValue *v;
+
+    if (strcmp(text, "X25519MLKEM768") == 0)
+        text = (char *)"X25519_MLKEM768";
+    if (strncmp(text, "TLS13_", 6) == 0)
+        text = agw_gwapi_printf(t, "TLS_%s", text + 6);
+    v = protobuf_c_enum_descriptor_get_value_by_name(type, text);
+    return v ? v->value : 0;
+}
+
 /* The values of |type| that a list with commas names. */
 static int list_option(struct agw_translate *t, const struct agw_object *from, const struct agw_node *n,
                        const ProtobufCEnumDescriptor *type, int **ret_values, size_t *ret_count)
@@ -182,19 +196,12 @@ static int list_option(struct agw_translate *t, const struct agw_object *from, c
     if (!*ret_values)
         return AGW_ENOMEM;
     while (agw_str_split(&rest, ',', &name)) {
-        bool p = name.n > 2 && name.p[0] == 'P' && name.p[1] == '-'; /* P-256 is P256 on the wire */
-        char *text = p ? agw_gwapi_printf(t, "P%.*s", (int)name.n - 2, name.p + 2) : agw_gwapi_text(t, name);
-        const ProtobufCEnumValue *v;
+        int v = agw_gwapi_tls_value(t, type, name);
 
-        if (strcmp(text, "X25519MLKEM768") == 0)
-            text = (char *)"X25519_MLKEM768";
-        if (strncmp(text, "TLS13_", 6) == 0)
-            text = agw_gwapi_printf(t, "TLS_%s", text + 6);
-        v = protobuf_c_enum_descriptor_get_value_by_name(type, text);
         if (t->failed)
             return AGW_ENOMEM;
-        if (v && v->value)
-            (*ret_values)[(*ret_count)++] = v->value;
+        if (v)
+            (*ret_values)[(*ret_count)++] = v;
         else
             agw_report_error(&t->report->texts, from, n, NULL, "\"%.*s\" is not known", AGW_STRF(name));
     }

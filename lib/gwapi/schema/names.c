@@ -260,3 +260,54 @@ bool agw_is_timestamp(struct agw_str s)
 
     return agw_clock_parse_rfc3339(s, &ns) == 0;
 }
+
+/* The number that a quantity's suffix multiplies with; 0: it is none. */
+static uint64_t quantity_unit(struct agw_str s)
+{
+    static const char letters[] = "kMGTPE";
+    uint64_t step = s.n == 2 ? 1024 : 1000, unit = 1;
+
+    if (s.n == 0)
+        return 1;
+    for (size_t i = 0; letters[i]; i++) {
+        unit *= step;
+        if (s.n == 1 && s.p[0] == letters[i])
+            return unit;
+        if (s.n == 2 && s.p[1] == 'i' && s.p[0] == (i == 0 ? 'K' : letters[i]))
+            return unit;
+    }
+    return 0;
+}
+
+int agw_quantity(struct agw_str s, uint64_t *ret_value)
+{
+    unsigned __int128 number = 0, parts = 1;
+    size_t at = 0, digits = 0;
+    bool dot = false;
+
+    for (; at < s.n && (is_digit(s.p[at]) || (s.p[at] == '.' && !dot)); at++) {
+        if (s.p[at] == '.') {
+            dot = true;
+            continue;
+        }
+        if (++digits > 18)
+            return AGW_EINVAL;
+        number = number * 10 + (unsigned)(s.p[at] - '0');
+        parts *= dot ? 10 : 1;
+    }
+    number *= quantity_unit(agw_str_from(s, at));
+    if (digits == 0 || quantity_unit(agw_str_from(s, at)) == 0)
+        return AGW_EINVAL;
+    number = (number + parts - 1) / parts;
+    if (number > UINT64_MAX)
+        return AGW_EINVAL;
+    *ret_value = (uint64_t)number;
+    return 0;
+}
+
+bool agw_is_size(struct agw_str s)
+{
+    uint64_t n;
+
+    return agw_quantity(s, &n) == 0 && n >= 1 && n <= UINT32_MAX;
+}

@@ -24,8 +24,12 @@ bool agw_is_host(struct agw_str s);          /* an IP address or a name to look 
 bool agw_is_origin(struct agw_str s);   /* "*", or scheme://host[:port] with one "*" for labels of the host */
 bool agw_is_duration(struct agw_str s); /* GEP-2257: "1h30m", "500ms", "0s" */
 bool agw_is_timestamp(struct agw_str s); /* RFC 3339 */
+bool agw_is_size(struct agw_str s); /* a quantity of bytes from 1 to UINT32_MAX: "65536", "64Ki", "1.5M" */
 
 /* AGW_EINVAL unless agw_is_duration. */
 int agw_duration_ms(struct agw_str s, uint64_t *ret_ms);
+/* A Kubernetes quantity, not negative and without an exponent, rounded up. AGW_EINVAL: it is none, or beyond
+ * 64 bits. */
+int agw_quantity(struct agw_str s, uint64_t *ret_value);
 
 #endif

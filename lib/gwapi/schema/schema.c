@@ -1,4 +1,5 @@
 #include "gwapi/schema/schema.h"
+#include "gwapi/schema/names.h"
 #include <stdio.h>
 
 struct check {
@@ -183,7 +184,8 @@ static void check_value(struct check *c, const struct agw_node *n, const struct 
         if (n->type == AGW_NODE_INT)
             check_int(c, n, f);
         else
-            check_text(c, n, &(struct agw_field){.min = 1, .max = 63});
+            check_text(c, n,
+                       &(struct agw_field){.min = 1, .max = 63, .form = f->form, .form_name = f->form_name});
         break;
     case AGW_FIELD_MAP:
         if (has_type(c, n, AGW_NODE_MAP))
@@ -273,4 +275,14 @@ bool agw_schema_check(struct agw_report *r, const struct agw_object *o, const st
     if (has_type(&c, n, AGW_NODE_MAP))
         check_map(&c, n, fields);
     return c.ok;
+}
+
+bool agw_field_quantity(const struct agw_node *map, const char *name, uint64_t *ret_value)
+{
+    const struct agw_node *n = agw_field(map, name);
+
+    if (!n || n->type != AGW_NODE_INT)
+        return n && agw_quantity(n->text, ret_value) == 0;
+    *ret_value = (uint64_t)n->number;
+    return true;
 }

@@ -28,7 +28,7 @@ struct agw_field {
     int64_t min, max;   /* TEXT: length in bytes; INT: value; both 0: any */
     uint32_t max_items; /* list; 0: any */
     uint32_t min_items;
-    bool (*form)(struct agw_str text); /* TEXT; NULL: any */
+    bool (*form)(struct agw_str text); /* TEXT, INT_OR_TEXT; NULL: any */
     const char *form_name;             /* "a DNS label" */
     const char *const *one_of;         /* TEXT; NULL-terminated */
     const struct agw_field *of;        /* MAP; ends with a NULL name */
@@ -43,6 +43,8 @@ bool agw_schema_check(struct agw_report *r, const struct agw_object *o, const st
 const struct agw_node *agw_field(const struct agw_node *map, const char *name);
 /* Value of an integer or boolean member, |otherwise| when absent. */
 int64_t agw_field_int(const struct agw_node *map, const char *name, int64_t otherwise);
+/* Value of a quantity, a number or text. False: it is absent. */
+bool agw_field_quantity(const struct agw_node *map, const char *name, uint64_t *ret_value);
 /* Text of a member, |otherwise| when absent. */
 struct agw_str agw_field_text(const struct agw_node *map, const char *name, struct agw_str otherwise);
 /* True if the member's text is |text|. */

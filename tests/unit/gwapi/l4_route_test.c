@@ -118,14 +118,14 @@ static void proxy_policy(void **state)
         GATEWAY POLICY("p", "}]\n  frontend: {proxyProtocol: {}")
             POLICY("q", "}, {group: gateway.networking.k8s.io, kind: Gateway, name: gone}]\n"
                         "  frontend: {proxyProtocol: {}"),
-        "warning: m.yaml:19: AgentgatewayPolicy default/q: spec.targetRefs[0]: an older policy says what "
-        "is in front of this target: it has no effect\n"
+        "warning: m.yaml:19: AgentgatewayPolicy default/q: spec.targetRefs[0]: an older policy says "
+        "proxyProtocol of this target: it has no effect\n"
         "warning: m.yaml:19: AgentgatewayPolicy default/q: spec.targetRefs[1]: there is no Gateway "
         "default/gone of ours\n");
     expect_findings(
         GATEWAY POLICY("p", ", sectionName: http}]\n  frontend: {proxyProtocol: {}"),
-        "error: m.yaml:12: AgentgatewayPolicy default/p: spec.targetRefs[0].sectionName: proxyProtocol "
-        "can target a Gateway or a port: no listener is known before its header\n");
+        "error: m.yaml:12: AgentgatewayPolicy default/p: spec.targetRefs[0].sectionName: frontend "
+        "can target a Gateway or a port: no listener is known when a connection begins\n");
 }
 
 int main(void)

@@ -101,6 +101,41 @@ static void older_policy_wins(void **state)
     translated_free(&t);
 }
 
+#define ON_GATEWAY "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: gw}]"
+#define FRONT(what)                                                                                          \
+    "policy/frontend/default/gw:0:" what " {key=frontend/default/gw:0:" what                                 \
+    " target={gateway={name=gw namespace=default}} frontend="
+
+static void fronts(void **state)
+{
+    expect_resources(
+        GATEWAY POLICY(
+            "p", "{" ON_GATEWAY
+                 ", frontend: {http: {maxBufferSize: 2Mi, http1MaxHeaders: 99, http1IdleTimeout: 10s, "
+                 "http1HeaderCase: Preserve, http2WindowSize: 1, http2ConnectionWindowSize: 1.5k, "
+                 "http2FrameSize: '16384', http2KeepaliveInterval: 20s, http2KeepaliveTimeout: 3s, "
+                 "http2MaxHeaderSize: 64Ki, maxConnectionDuration: 1h}, "
+                 "tcp: {keepalive: {time: 60s, interval: 5s, retries: 3}}, "
+                 "tls: {handshakeTimeout: 2500ms, alpnProtocols: [http/1.1], cipherSuites: "
+                 "[TLS13_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384], keyExchangeGroups: "
+                 "[P-256, X25519_MLKEM768], minProtocolVersion: '1.2', maxProtocolVersion: '1.3'}}}"),
+        "policy/",
+        FRONT("http") "{http={max_buffer_size=2097152 http1_max_headers=99 http1_idle_timeout={seconds=10} "
+                      "http2_window_size=1 http2_connection_window_size=1500 http2_frame_size=16384 "
+                      "http2_keepalive_interval={seconds=20} http2_keepalive_timeout={seconds=3} "
+                      "max_connection_duration={seconds=3600} http2_max_header_size=65536 "
+                      "http1_header_case=PRESERVE}}}\n" FRONT(
+                          "tcp") "{tcp={keepalives={time={seconds=60} interval={seconds=5} "
+                                 "retries=3}}}}\n" FRONT(
+                                     "tls") "{tls={handshake_timeout={seconds=2 "
+                                            "nanos=500000000} alpn={protocols=http/1.1} "
+                                            "cipher_suites=TLS_AES_128_GCM_SHA256 "
+                                            "cipher_suites=TLS_ECDHE_RSA_WITH_AES_256_GCM_"
+                                            "SHA384 min_version=TLS_V1_2 "
+                                            "max_version=TLS_V1_3 key_exchange_groups=P256 "
+                                            "key_exchange_groups=X25519_MLKEM768}}}\n");
+}
+
 static void refused(void **state)
 {
     static const char *const rows[][2] = {
@@ -109,7 +144,17 @@ static void refused(void **state)
         {"{" ON_ROUTE ", traffic: {retry: {condition: 'true'}}}", "retry.condition: is not served"},
         {"{" ON_ROUTE ", backend: {}}", "spec.backend: is not served"},
         {"{" ON_ROUTE ", frontend: {proxyProtocol: {}}}", "frontend can target a Gateway alone"},
-        {"{" ON_ROUTE ", frontend: {tls: {}}}", "spec.frontend.tls: is not served"},
+        {"{" ON_ROUTE ", frontend: {metrics: {}}}", "spec.frontend.metrics: is not served"},
+        {"{" ON_GATEWAY ", frontend: {}}", "spec.frontend: needs a member"},
+        {"{" ON_GATEWAY ", frontend: {http: {}}}", "spec.frontend.http: needs a member"},
+        {"{" ON_GATEWAY ", frontend: {http: {http1MaxHeaders: 4097}}}", "must be 1 to 4096, is 4097"},
+        {"{" ON_GATEWAY ", frontend: {http: {http1IdleTimeout: 999ms}}}", "a duration of a second or more"},
+        {"{" ON_GATEWAY ", frontend: {http: {http2WindowSize: 4Gi}}}", "below 4Gi"},
+        {"{" ON_GATEWAY ", frontend: {http: {http2WindowSize: 0}}}", "http2WindowSize: must be"},
+        {"{" ON_GATEWAY ", frontend: {http: {http2FrameSize: 16383}}}", "must be from 16384 to 1677215"},
+        {"{" ON_GATEWAY ", frontend: {http: {http2FrameSize: 2Mi}}}", "must be from 16384 to 1677215"},
+        {"{" ON_GATEWAY ", frontend: {tls: {alpnProtocols: [h3]}}}", "alpnProtocols[0]"},
+        {"{" ON_GATEWAY ", frontend: {tcp: {}}}", "tcp.keepalive: is required"},
         {"{" ON_ROUTE ", traffic: {cors: {allowHeaders: ['*', a]}}}", "allowHeaders[0]: * must stand alone"},
         {"{" ON_ROUTE ", traffic: {directResponse: {status: 199}}}", "status: must be 200 to 599, is 199"},
         {"{traffic: {}}", "needs exactly one of targetRefs and targetSelectors"},
@@ -129,8 +174,8 @@ static void refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_field), cmocka_unit_test(targets),
-                                       cmocka_unit_test(selectors), cmocka_unit_test(older_policy_wins),
-                                       cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_field), cmocka_unit_test(targets),           cmocka_unit_test(fronts),
+        cmocka_unit_test(selectors),   cmocka_unit_test(older_policy_wins), cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

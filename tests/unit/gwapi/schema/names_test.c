@@ -118,12 +118,46 @@ static void durations(void **state)
     assert_int_equal(ms, 42);
 }
 
+static void sizes(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t value;
+    } good[] = {{"0", 0},
+                {"1", 1},
+                {"64Ki", 65536},
+                {"1.5k", 1500},
+                {"0.1", 1},
+                {".5Mi", 524288},
+                {"2M", 2000000},
+                {"1Gi", 1 << 30},
+                {"1E", 1000000000000000000u},
+                {"1.", 1},
+                {"4294967295", 4294967295u}};
+    static const char *const bad[] = {
+        "", ".", "Ki", "-1", "+1", "1K", "1ki", "1 Ki", "1.2.3", "1e3", "16Ei", "1m", "1234567890123456789"};
+    uint64_t n = 42;
+    (void)state;
+
+    for (size_t i = 0; i < AGW_ARRAY_LEN(bad); i++)
+        assert_int_equal(agw_quantity(agw_str_c(bad[i]), &n), AGW_EINVAL);
+    assert_int_equal(n, 42);
+    for (size_t i = 0; i < AGW_ARRAY_LEN(good); i++) {
+        assert_int_equal(agw_quantity(agw_str_c(good[i].text), &n), 0);
+        assert_int_equal(n, good[i].value);
+    }
+    assert_false(agw_is_size(AGW_STR("0")));
+    assert_true(agw_is_size(AGW_STR("4294967295")));
+    assert_false(agw_is_size(AGW_STR("4Gi")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forms),
         cmocka_unit_test(origins),
         cmocka_unit_test(durations),
+        cmocka_unit_test(sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

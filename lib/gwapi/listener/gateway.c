@@ -105,6 +105,8 @@ static const struct agw_gwapi_listen_protocol protocols[] = {
     {"HTTPS", PB__PROTOCOL__HTTPS, PB__BIND__PROTOCOL__TLS, "HTTPRoute GRPCRoute", NULL},
     {"TLS", PB__PROTOCOL__TLS, PB__BIND__PROTOCOL__TLS, "TLSRoute TCPRoute", "TLSRoute"},
     {"TCP", PB__PROTOCOL__TCP, PB__BIND__PROTOCOL__TCP, "TCPRoute", NULL},
+    {"HBONE", PB__PROTOCOL__HBONE, PB__BIND__PROTOCOL__HTTP, "", NULL,
+     .tunnel = PB__BIND__TUNNEL_PROTOCOL__HBONE_GATEWAY},
 };
 
 static const struct agw_gwapi_listen_protocol *find_protocol(const struct agw_node *listener)
@@ -173,7 +175,8 @@ static bool protocol_conflict(const struct agw_gwapi_gateway *g, const struct ag
     for (i = 0; i < g->listener_count; i++) {
         const struct agw_gwapi_listen_protocol *other = g->listeners[i].protocol;
 
-        if (g->listeners[i].port == l->port && other && other->bind != l->protocol->bind)
+        if (g->listeners[i].port == l->port && other &&
+            (other->bind != l->protocol->bind || other->tunnel != l->protocol->tunnel))
             return true;
     }
     return false;
@@ -203,7 +206,7 @@ static bool check_listener(struct agw_translate *t, const struct agw_gwapi_gatew
     if (!l->protocol) {
         agw_gwapi_condition(
             t, &place, agw_field(l->node, "protocol"), "Accepted", false, "UnsupportedProtocol",
-            "protocol %.*s is not served, HTTP, HTTPS, TLS and TCP are: the listener serves nothing",
+            "protocol %.*s is not served, HTTP, HTTPS, TLS, TCP and HBONE are: the listener serves nothing",
             AGW_STRF(protocol));
         return false;
     }
@@ -276,6 +279,7 @@ static int put_bind(struct agw_translate *t, const struct agw_gwapi_gateway *g,
         return 0; /* a listener before this one made it */
     bind->port = l->port;
     bind->protocol = l->protocol->bind;
+    bind->tunnel_protocol = l->protocol->tunnel;
     return agw_gwapi_put(t, AGW_RESOURCE_BIND, bind, &side);
 }
 

@@ -297,7 +297,7 @@ int agw_tunnel_connect(struct agw_conn *c, struct agw_client *client, const stru
     return 0;
 }
 
-int agw_tunnel_accept(struct agw_conn *c, struct agw_loop *loop, struct agw_stream *s,
+int agw_tunnel_accept(struct agw_conn *c, struct agw_loop *loop, struct agw_stream *s, bool end,
                       const struct agw_addr *peer, const struct agw_conn_events *events)
 {
     struct tunnel *t = tunnel_new(loop);
@@ -306,6 +306,7 @@ int agw_tunnel_accept(struct agw_conn *c, struct agw_loop *loop, struct agw_stre
         return AGW_ENOMEM;
     t->stream = s;
     t->open = true;
+    t->in_ended = end;
     s->events = &stream_events;
     s->owner = t;
     agw_msg_init(&m, s->arena);

@@ -21,9 +21,9 @@
 int agw_tunnel_connect(struct agw_conn *c, struct agw_client *client, const struct agw_endpoint *to,
                        const struct agw_conn_events *events, struct agw_error *err);
 
-/* As agw_conn_accept, for a CONNECT request whose head came as |s|: takes it over and answers 200.
- * AGW_ENOMEM: nothing was taken. */
-int agw_tunnel_accept(struct agw_conn *c, struct agw_loop *loop, struct agw_stream *s,
+/* As agw_conn_accept, for a CONNECT request whose head came as |s|, with its |end|: takes it over and answers
+ * 200. AGW_ENOMEM: nothing was taken. */
+int agw_tunnel_accept(struct agw_conn *c, struct agw_loop *loop, struct agw_stream *s, bool end,
                       const struct agw_addr *peer, const struct agw_conn_events *events);
 
 #endif

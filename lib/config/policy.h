@@ -80,6 +80,7 @@ struct agw_policy_ctx {
     const struct agw_filter *tls_filter; /* of it, for agw_tls_peer: who the client is; NULL: plain */
     uint16_t port;                       /* the listener's port */
     const struct agw_addr *client;
+    struct agw_str client_identity; /* SPIFFE id, verified; empty: not known */
     const struct agw_listener *listener;
     const struct agw_route *route;
     const struct agw_match *match;

@@ -22,7 +22,12 @@
 struct agw_route;
 struct agw_backend;
 
-enum agw_bind_protocol { AGW_BIND_HTTP, AGW_BIND_TLS, AGW_BIND_TCP };
+enum agw_bind_protocol {
+    AGW_BIND_HTTP,
+    AGW_BIND_TLS,
+    AGW_BIND_TCP,
+    AGW_BIND_HBONE /* tunnels to the other binds of its gateway, by port */
+};
 
 /* --- backends --- */
 enum agw_backend_kind {

@@ -1,11 +1,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "client/tunnel.h"
 #include "net/input.h"
 #include "net/proxy.h"
 #include "proxy/acceptor.h"
 #include "proxy/exchange.h"
 #include "proxy/gateway.h"
+#include "proxy/server/connect.h"
 #include "proxy/server/h1_server.h"
 #include "proxy/server/h2_server.h"
 #include "route/match.h"
@@ -27,6 +29,8 @@ struct downstream {
     uint64_t source;               /* that it was counted for; 0: not counted */
     bool tcp;
     bool claimed; /* whose it is says a PROXY header */
+    bool hbone;
+    char *identity; /* where c.identity points; NULL: nobody showed one */
 };
 
 static struct downstream *downstream_of(struct agw_server_conn *c)
@@ -53,6 +57,7 @@ static void downstream_free(struct downstream *d)
     a->conns--;
     agw_metrics_conn_closed(w->metrics, &a->series);
     free(d->own);
+    free(d->identity);
     free(d);
     acceptor_put(a);
     agw_worker_conn_gone(w);
@@ -85,6 +90,14 @@ static void on_closed(struct agw_server_conn *c)
 
 static const struct agw_server_handler handler = {
     .on_request = on_request,
+    .on_refused = on_refused,
+    .on_closed = on_closed,
+};
+
+static void on_tunnel(struct agw_server_conn *c, struct agw_stream *s, struct agw_msg *msg, bool end);
+
+static const struct agw_server_handler tunnel_handler = {
+    .on_request = on_tunnel,
     .on_refused = on_refused,
     .on_closed = on_closed,
 };
@@ -190,8 +203,43 @@ static void on_peeked(struct downstream *d, struct agw_str sni)
         abandon(d);
 }
 
+static int set_identity(struct downstream *d, struct agw_str id)
+{
+    d->identity = malloc(id.n);
+    if (!d->identity)
+        return AGW_ENOMEM;
+    d->c.identity = agw_str(memcpy(d->identity, id.p, id.n), id.n);
+    return 0;
+}
+
+/* Only peers whom the mesh knows open tunnels. */
+static void start_hbone(struct downstream *d, const struct agw_filter *tls)
+{
+    const struct agw_acceptor *a = d->c.user;
+    struct agw_error err = {0};
+    struct agw_arena arena;
+    struct agw_str id;
+    agw_arena_init(&arena, 1024, 0);
+    int rc = agw_tls_own_peer(a->worker->gateway->options.own, tls, &arena, &id, &err);
+    if (rc)
+        agw_debug("accept", "HBONE: %s", err.text);
+    else
+        rc = set_identity(d, id);
+    agw_arena_free(&arena);
+    if (rc) {
+        abandon(d);
+        return;
+    }
+    d->c.handler = &tunnel_handler;
+    start(d, NULL, true);
+}
+
 static void on_secured(struct downstream *d, const struct agw_filter *tls)
 {
+    if (d->hbone) {
+        start_hbone(d, tls);
+        return;
+    }
     const struct agw_listener *l = listener_for(d->c.user, agw_tls_sni(tls));
     if (l && l->l4)
         start_l4(d, l->passthrough ? NULL : l, agw_tls_sni(tls));
@@ -268,6 +316,15 @@ static void on_handshake_timeout(struct agw_timer *t)
     abandon(downstream_of(agw_container_of(t, struct agw_server_conn, timer)));
 }
 
+/* The gateway's own certificate, as it is now. */
+static struct agw_tls_server *select_own(void *ctx, struct agw_str sni, void **ret_choice)
+{
+    const struct agw_acceptor *a = ctx;
+    const struct agw_tls_own *own = a->worker->gateway->options.own;
+    (void)sni, (void)ret_choice;
+    return own ? agw_tls_own_server(own) : NULL;
+}
+
 static int push(struct agw_conn *conn, struct agw_filter *f)
 {
     if (f)
@@ -275,15 +332,31 @@ static int push(struct agw_conn *conn, struct agw_filter *f)
     return f ? 0 : AGW_ENOMEM;
 }
 
-/* What stands between the socket and the protocol, from the bottom. |bind|: NULL when it is just going. */
+/* What stands between the bytes and the protocol, from the bottom. |bind|: NULL when it is just going. */
+static int push_tls(struct agw_conn *conn, struct agw_acceptor *a, const struct agw_bind *bind)
+{
+    enum agw_bind_protocol protocol = bind ? bind->protocol : a->protocol;
+    if (protocol == AGW_BIND_HBONE)
+        return push(conn, agw_tls_server_filter(select_own, a));
+    if (protocol != AGW_BIND_TLS)
+        return 0;
+    return push(conn, bind && bind->peek ? agw_tls_peek_filter() : agw_tls_server_filter(select_cert, a));
+}
+
 static int push_filters(struct agw_conn *conn, struct agw_acceptor *a, const struct agw_bind *bind)
 {
     int rc = 0;
     if (bind && bind->proxy.versions)
         rc = push(conn, agw_proxy_filter(bind->proxy.versions, bind->proxy.optional));
-    if (!rc && (bind ? bind->protocol : a->protocol) == AGW_BIND_TLS)
-        rc = push(conn, bind && bind->peek ? agw_tls_peek_filter() : agw_tls_server_filter(select_cert, a));
-    return rc;
+    return rc ? rc : push_tls(conn, a, bind);
+}
+
+static void expect(struct downstream *d, enum agw_bind_protocol protocol)
+{
+    d->c.conn.user = &d->c;
+    d->c.secure = protocol == AGW_BIND_TLS;
+    d->tcp = protocol == AGW_BIND_TCP;
+    d->hbone = protocol == AGW_BIND_HBONE;
 }
 
 static int begin(struct downstream *d, struct agw_acceptor *a, int fd, const struct agw_addr *peer)
@@ -293,10 +366,7 @@ static int begin(struct downstream *d, struct agw_acceptor *a, int fd, const str
     int rc = agw_conn_accept(&d->c.conn, &w->loop, fd, peer, &sniff_events);
     if (rc)
         return rc;
-    enum agw_bind_protocol protocol = bind ? bind->protocol : a->protocol;
-    d->c.conn.user = &d->c;
-    d->c.secure = protocol == AGW_BIND_TLS;
-    d->tcp = protocol == AGW_BIND_TCP;
+    expect(d, bind ? bind->protocol : a->protocol);
     d->claimed = bind && bind->proxy.versions;
     if (bind && bind->keepalive.on)
         agw_conn_keepalive(&d->c.conn, &bind->keepalive);
@@ -320,21 +390,20 @@ static const char *too_much(const struct agw_worker *w)
     return agw_worker_memory(w) == AGW_MEMORY_DIRE ? "memory" : NULL;
 }
 
-static void on_accept(struct agw_listen *listen, int fd, const struct agw_addr *peer)
+/* NULL: refused for want of room, and counted. */
+static struct downstream *downstream_new(struct agw_worker *w)
 {
-    struct agw_acceptor *a = agw_container_of(listen, struct agw_acceptor, listen);
-    struct agw_worker *w = a->worker;
     const char *reason = too_much(w);
     struct downstream *d = reason ? NULL : calloc(1, sizeof(*d));
-    if (!d) {
+    if (!d)
         count_refused(w, agw_str_c(reason ? reason : "memory"));
-        close(fd);
-        return;
-    }
-    if (begin(d, a, fd, peer)) {
-        free(d);
-        return;
-    }
+    return d;
+}
+
+/* |d|'s connection has its filters: it is one of |a|'s from now on. */
+static void enlist(struct downstream *d, struct agw_acceptor *a)
+{
+    struct agw_worker *w = a->worker;
     d->c.handler = &handler;
     d->c.limits = w->gateway->options.server ? w->gateway->options.server : &agw_server_default_limits;
     d->c.ctx = w;
@@ -350,6 +419,92 @@ static void on_accept(struct agw_listen *listen, int fd, const struct agw_addr *
         abandon(d);
     else
         agw_conn_start(&d->c.conn);
+}
+
+static void on_accept(struct agw_listen *listen, int fd, const struct agw_addr *peer)
+{
+    struct agw_acceptor *a = agw_container_of(listen, struct agw_acceptor, listen);
+    struct downstream *d = downstream_new(a->worker);
+    if (!d)
+        close(fd);
+    else if (begin(d, a, fd, peer))
+        free(d);
+    else
+        enlist(d, a);
+}
+
+/* --- tunnels --- */
+
+static bool has_gateway(const struct agw_bind *bind, struct agw_str gateway)
+{
+    for (uint32_t i = 0; i < bind->listener_count; i++)
+        if (agw_str_eq(bind->listeners[i]->gateway, gateway))
+            return true;
+    return false;
+}
+
+/* Where the gateway that the tunnel came to listens on |port|; NULL: nowhere. A tunnel leads to no tunnels.
+ */
+static struct agw_acceptor *acceptor_at(struct agw_acceptor *from, uint16_t port)
+{
+    const struct agw_snapshot *snap = agw_snapshot_current();
+    const struct agw_bind *own = snap ? agw_acceptor_bind(from, snap) : NULL;
+    struct agw_list *node, *tmp;
+    if (!own || own->listener_count == 0)
+        return NULL;
+    agw_list_each (node, tmp, &from->worker->acceptors) {
+        struct agw_acceptor *a = agw_list_entry(node, struct agw_acceptor, node);
+        const struct agw_bind *bind = agw_acceptor_bind(a, snap);
+        if (bind && bind->port == port && bind->protocol != AGW_BIND_HBONE &&
+            has_gateway(bind, own->listeners[0]->gateway))
+            return a;
+    }
+    return NULL;
+}
+
+/* The stream |s| as a connection to |a|, from whom |c| is. AGW_ENOMEM: the stream is still there. */
+static int accept_tunnel(struct agw_server_conn *c, struct agw_stream *s, bool end, struct agw_acceptor *a)
+{
+    struct agw_worker *w = a->worker;
+    struct downstream *d = downstream_new(w);
+    const struct agw_bind *bind = agw_acceptor_bind(a, agw_snapshot_current());
+    int rc = d ? set_identity(d, c->identity) : AGW_ENOMEM;
+    if (!rc)
+        rc = agw_tunnel_accept(&d->c.conn, &w->loop, s, end, &c->conn.peer, &sniff_events);
+    if (rc) {
+        if (d)
+            free(d->identity);
+        free(d);
+        return rc;
+    }
+    expect(d, bind->protocol);
+    if (push_tls(&d->c.conn, a, bind)) {
+        agw_conn_close(&d->c.conn, true);
+        free(d->identity);
+        free(d);
+    } else {
+        enlist(d, a);
+    }
+    return 0;
+}
+
+static void on_tunnel(struct agw_server_conn *c, struct agw_stream *s, struct agw_msg *msg, bool end)
+{
+    struct agw_acceptor *a = c->user;
+    struct agw_str host;
+    uint16_t port;
+    int status = agw_connect_target(msg, &host, &port);
+    struct agw_acceptor *to = status ? NULL : acceptor_at(a, port);
+    if (!status && !to)
+        status = 404;
+    if (!status && accept_tunnel(c, s, end, to))
+        status = 503;
+    if (!status)
+        return;
+    agw_debug("accept", "HBONE: %.*s to %.*s: refused with %d", AGW_STRF(c->identity), AGW_STRF(msg->path),
+              status);
+    agw_exchange_refused(a->worker, c, status, "no tunnel leads there");
+    agw_connect_refuse(s, status);
 }
 
 /* --- sockets --- */

@@ -45,6 +45,7 @@ static void log_exchange(const struct agw_exchange *x, int close_code, uint64_t 
         .bytes_out = x->bytes_out,
         .status = (unsigned)x->status,
         .client = agw_str(client, agw_addr_format(ctx->client, client)),
+        .client_identity = ctx->client_identity,
         .method = method_text(x->req),
         .host = ctx->original_authority,
         .path = ctx->original_path,
@@ -131,6 +132,7 @@ void agw_exchange_refused(struct agw_worker *w, struct agw_server_conn *c, int s
         .wall_ns = w->loop.wall_ns,
         .status = (unsigned)status,
         .client = agw_str(client, agw_addr_format(&c->conn.peer, client)),
+        .client_identity = c->identity,
         .protocol = agw_str_c(protocol_name(strcmp(c->ops->name, "h2") == 0 ? AGW_HTTP_2 : AGW_HTTP_11)),
         .error = agw_str_c(reason),
     };

@@ -153,6 +153,7 @@ void agw_exchange_start(struct agw_worker *w, struct agw_server_conn *c, struct 
     x->ctx.tls = c->secure;
     x->ctx.tls_filter = c->secure ? agw_tls_find(&c->conn) : NULL;
     x->ctx.client = &c->conn.peer;
+    x->ctx.client_identity = c->identity;
     s->events = &agw_exchange_down_events;
     s->owner = x;
     agw_exchange_run(x);

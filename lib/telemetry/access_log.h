@@ -19,7 +19,8 @@
 
 /* X(field, most bytes that are kept: enough for real ones, and the ring is not one client's) */
 #define AGW_ACCESS_TEXTS(X)                                                                                  \
-    X(client, 64) /* address and port */                                                                     \
+    X(client, 64)           /* address and port */                                                           \
+    X(client_identity, 256) /* SPIFFE id */                                                                  \
     X(method, 32)                                                                                            \
     X(host, 256)                                                                                             \
     X(path, 2048)   /* with query */                                                                         \

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from certificates import Authority
 from gateway import eventually
+from ports import free_port
 from servers import NODE
 
 PEER = Path(__file__).parent / "hbone_peer.mjs"
@@ -89,3 +90,13 @@ class TunnelEnd(NodePeer):
 
     def tunnels(self):
         return self.heard("tunnel")
+
+
+class TunnelClient(NodePeer):
+    """A plain port (|port|) whose connections go through tunnels of one HTTP/2 connection to a gateway's HBONE port."""
+
+    def __init__(self, mesh, to, authority, identity=spiffe("client"), files=None, **options):
+        self.port = free_port()
+        address, port = to
+        own = files or mesh.issue(identity)
+        super().__init__("client", host=address, port=port, authority=authority, listen=self.port, **own, **options)

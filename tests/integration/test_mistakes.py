@@ -65,7 +65,7 @@ MISTAKES = {
     ),
     "protocol in lower case": (
         *("protocol: HTTP\n", "protocol: http\n", 0),
-        [OF_GATEWAY + "listeners[0].protocol: protocol http is not served, HTTP, HTTPS, TLS and TCP are"],
+        [OF_GATEWAY + "listeners[0].protocol: protocol http is not served, HTTP, HTTPS, TLS, TCP and HBONE are"],
     ),
     "HTTPS without a certificate": (
         *("protocol: HTTP\n", "protocol: HTTPS\n", 1),

@@ -74,18 +74,31 @@ static int check_bind(struct agw_compile *c, const struct agw_resource *r, bool 
     if (in->protocol != PB__BIND__PROTOCOL__HTTP && in->protocol != PB__BIND__PROTOCOL__TLS &&
         in->protocol != PB__BIND__PROTOCOL__TCP)
         return agw_compile_error(c, r, "unknown protocol %d", (int)in->protocol);
-    if (in->tunnel_protocol != PB__BIND__TUNNEL_PROTOCOL__DIRECT &&
-        in->tunnel_protocol != PB__BIND__TUNNEL_PROTOCOL__PROXY)
+    switch (in->tunnel_protocol) {
+    case PB__BIND__TUNNEL_PROTOCOL__DIRECT:
+    case PB__BIND__TUNNEL_PROTOCOL__PROXY:
+        break;
+    case PB__BIND__TUNNEL_PROTOCOL__HBONE_GATEWAY:
+        if (!c->compiler->certificate &&
+            agw_compile_warn(c, r,
+                             "HBONE: handshakes are refused: the gateway has no certificate "
+                             "(SPIFFE_ENDPOINT_SOCKET, or SVID_FILE)"))
+            return AGW_ENOMEM;
+        break;
+    default:
         return agw_compile_warn(c, r, "this tunnel protocol is not supported: the bind has no effect");
+    }
     *ret_ok = true;
     return 0;
 }
 
-static enum agw_bind_protocol bind_protocol(Pb__Bind__Protocol p)
+static enum agw_bind_protocol bind_protocol(const Pb__Bind *in)
 {
-    return p == PB__BIND__PROTOCOL__TLS   ? AGW_BIND_TLS
-           : p == PB__BIND__PROTOCOL__TCP ? AGW_BIND_TCP
-                                          : AGW_BIND_HTTP;
+    if (in->tunnel_protocol == PB__BIND__TUNNEL_PROTOCOL__HBONE_GATEWAY)
+        return AGW_BIND_HBONE;
+    return in->protocol == PB__BIND__PROTOCOL__TLS   ? AGW_BIND_TLS
+           : in->protocol == PB__BIND__PROTOCOL__TCP ? AGW_BIND_TCP
+                                                     : AGW_BIND_HTTP;
 }
 
 static int proxy_use(struct agw_compile *c, const struct agw_resource *owner,
@@ -135,7 +148,7 @@ static int compile_bind(struct agw_compile *c, struct agw_resource *r, struct ag
         return AGW_ENOMEM;
     b->key = r->key;
     b->port = (uint16_t)r->bind->port;
-    b->protocol = bind_protocol(r->bind->protocol);
+    b->protocol = bind_protocol(r->bind);
     if (r->bind->tunnel_protocol == PB__BIND__TUNNEL_PROTOCOL__PROXY)
         b->proxy.versions = AGW_PROXY_V1 | AGW_PROXY_V2;
     code = agw_unit_hold(c, r);

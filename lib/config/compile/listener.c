@@ -128,7 +128,8 @@ static int check_listener(struct agw_compile *c, const struct agw_resource *r, c
         want = AGW_BIND_TCP;
         break;
     case PB__PROTOCOL__HBONE:
-        return agw_compile_warn(c, r, "listeners of this protocol are not supported and have no effect");
+        want = AGW_BIND_HBONE;
+        break;
     default:
         return agw_compile_error(c, r, "unknown protocol %d", (int)in->protocol);
     }

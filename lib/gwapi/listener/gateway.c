@@ -108,7 +108,8 @@ static bool protocol_conflict(const struct agw_gwapi_gateway *g, const struct ag
     for (i = 0; i < g->own.listener_count; i++) {
         const struct agw_gwapi_listen_protocol *other = g->own.listeners[i].protocol;
 
-        if (g->own.listeners[i].port == l->port && other && other->bind != l->protocol->bind)
+        if (g->own.listeners[i].port == l->port && other &&
+            (other->bind != l->protocol->bind || other->tunnel != l->protocol->tunnel))
             return true;
     }
     return false;

@@ -7,6 +7,8 @@ static const struct agw_gwapi_listen_protocol protocols[] = {
     {"HTTPS", PB__PROTOCOL__HTTPS, PB__BIND__PROTOCOL__TLS, "HTTPRoute GRPCRoute", NULL},
     {"TLS", PB__PROTOCOL__TLS, PB__BIND__PROTOCOL__TLS, "TLSRoute TCPRoute", "TLSRoute"},
     {"TCP", PB__PROTOCOL__TCP, PB__BIND__PROTOCOL__TCP, "TCPRoute", NULL},
+    {"HBONE", PB__PROTOCOL__HBONE, PB__BIND__PROTOCOL__HTTP, "", NULL,
+     .tunnel = PB__BIND__TUNNEL_PROTOCOL__HBONE_GATEWAY},
 };
 
 static const struct agw_gwapi_listen_protocol *find_protocol(const struct agw_node *listener)
@@ -154,6 +156,7 @@ static int put_bind(struct agw_translate *t, const struct agw_gwapi_parent *p,
         return 0; /* a listener before this one made it */
     bind->port = l->port;
     bind->protocol = l->protocol->bind;
+    bind->tunnel_protocol = l->protocol->tunnel;
     return agw_gwapi_put(t, AGW_RESOURCE_BIND, bind, &side);
 }
 
@@ -179,7 +182,7 @@ bool agw_gwapi_check_protocol(struct agw_translate *t, const struct agw_gwapi_pl
         return true;
     agw_gwapi_condition(
         t, place, protocol, "Accepted", false, "UnsupportedProtocol",
-        "protocol %.*s is not served, HTTP, HTTPS, TLS and TCP are: the listener serves nothing",
+        "protocol %.*s is not served, HTTP, HTTPS, TLS, TCP and HBONE are: the listener serves nothing",
         AGW_STRF(protocol->text));
     return false;
 }

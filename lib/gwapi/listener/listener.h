@@ -11,6 +11,7 @@ struct agw_gwapi_listen_protocol {
     Pb__Bind__Protocol bind;
     const char *routes;             /* kinds of route that it takes, with spaces between */
     const char *passthrough_routes; /* the same if TLS is passed through; NULL: it never is */
+    Pb__Bind__TunnelProtocol tunnel;
 };
 
 struct agw_gwapi_listener {

@@ -85,7 +85,7 @@ static int check_claims(struct claims *c, const struct agw_gwapi_place *place,
     taken = agw_map_get(&c->map, port);
     if (!taken)
         return check_others(c, place, p, l, ret_free);
-    if (taken->bind != l->protocol->bind)
+    if (taken->bind != l->protocol->bind || taken->tunnel != l->protocol->tunnel)
         agw_gwapi_condition(c->t, place, agw_field(l->node, "protocol"), "Conflicted", true,
                             "ProtocolConflict", "port %u is used with another protocol", l->port);
     else if (agw_map_get(&c->map, name))

@@ -50,6 +50,7 @@ static void write_log(const struct agw_l4_session *s)
         .bytes_in = s->in.bytes,
         .bytes_out = s->out.bytes,
         .client = agw_str(client, agw_addr_format(&s->c->conn.peer, client)),
+        .client_identity = s->c->identity,
         .host = s->sni,
         .protocol = agw_str_c(s->protocol),
         .listener = s->listener,

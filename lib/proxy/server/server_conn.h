@@ -68,13 +68,14 @@ struct agw_server_conn {
     const struct agw_server_handler *handler;
     const struct agw_server_limits *limits;
     struct agw_conn conn;
-    struct agw_list node;   /* the acceptor's: all connections of a worker or listener */
-    struct agw_timer timer; /* handshake and sniffing: the acceptor's; afterwards the protocol's */
-    void *ctx;              /* the handler's: worker */
-    void *user;             /* the handler's: listener */
-    void *proto;            /* the protocol's state */
-    uint64_t expires_ms;    /* no new request from then on; 0: never */
-    bool secure;            /* requests get the scheme https */
+    struct agw_list node;    /* the acceptor's: all connections of a worker or listener */
+    struct agw_timer timer;  /* handshake and sniffing: the acceptor's; afterwards the protocol's */
+    void *ctx;               /* the handler's: worker */
+    void *user;              /* the handler's: listener */
+    void *proto;             /* the protocol's state */
+    uint64_t expires_ms;     /* no new request from then on; 0: never */
+    struct agw_str identity; /* SPIFFE id of who speaks, by a verified certificate; else empty */
+    bool secure;             /* requests get the scheme https */
     bool draining;
 };
 

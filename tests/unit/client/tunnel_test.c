@@ -128,7 +128,7 @@ static int tear_down(void **state)
 static void accept_one(void)
 {
     struct agw_addr peer = {0};
-    assert_int_equal(agw_tunnel_accept(&t.conn, &t.loop, &t.s, &peer, &events), 0);
+    assert_int_equal(agw_tunnel_accept(&t.conn, &t.loop, &t.s, false, &peer, &events), 0);
     agw_conn_start(&t.conn);
     turns(1);
 }
@@ -286,7 +286,7 @@ static void test_out_of_memory(void **state)
 {
     struct agw_addr peer = {0};
     failmalloc_at(1);
-    assert_int_equal(agw_tunnel_accept(&t.conn, &t.loop, &t.s, &peer, &events), AGW_ENOMEM);
+    assert_int_equal(agw_tunnel_accept(&t.conn, &t.loop, &t.s, false, &peer, &events), AGW_ENOMEM);
     failmalloc_at(0);
     assert_null(t.s.events);
     accept_one();

@@ -47,6 +47,27 @@ static void tls_route(void **state)
     expect_resources(yaml, "bind/", "bind/91/default/gw {key=91/default/gw port=91 protocol=TLS}\n");
 }
 
+#define HBONE "  - {name: mesh, port: 15008, protocol: HBONE}\n"
+
+static void hbone_listener(void **state)
+{
+    const char *yaml =
+        GW(TCP HBONE) SERVICE TCP_ROUTE "metadata: {name: r}\nspec:\n  parentRefs: [{name: gw}]\n" TO_S;
+    expect_resources(yaml, "bind/",
+                     "bind/15008/default/gw {key=15008/default/gw port=15008 tunnel_protocol=HBONE_GATEWAY}\n"
+                     "bind/90/default/gw {key=90/default/gw port=90 protocol=TCP}\n");
+    expect_resources(yaml, "listener/default/gw.mesh",
+                     "listener/default/gw.mesh {key=default/gw.mesh bind_key=15008/default/gw "
+                     "name={gateway_name=gw gateway_namespace=default listener_name=mesh} protocol=HBONE}\n");
+    expect_resources(yaml, "tcp_route/9999999999/default/r.00.mesh", "");
+    struct translated t = translate(GW(HBONE "  - {name: plain, port: 15008, protocol: HTTP}\n"));
+    assert_int_equal(t.rc, 0);
+    expect_lines(t.conditions, "Gateway",
+                 "Gateway default/gw.mesh Conflicted=True ProtocolConflict\n"
+                 "Gateway default/gw.plain Conflicted=True ProtocolConflict\n");
+    translated_free(&t);
+}
+
 static void kinds_go_with_protocols(void **state)
 {
     struct translated t =
@@ -133,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tcp_route),
         cmocka_unit_test(tls_route),
+        cmocka_unit_test(hbone_listener),
         cmocka_unit_test(kinds_go_with_protocols),
         cmocka_unit_test(what_does_not_resolve),
         cmocka_unit_test(mistakes),

@@ -416,7 +416,7 @@ static void test_listeners(void **state)
         {PB__PROTOCOL__TCP, true, "cannot have tls", true},
         {PB__PROTOCOL__UNKNOWN, false, "unknown protocol", true},
         {99, false, "unknown protocol", true},
-        {PB__PROTOCOL__HBONE, false, "not supported", false},
+        {PB__PROTOCOL__HBONE, false, "does not fit", false},
         {PB__PROTOCOL__TCP, false, "does not fit", false},
         {PB__PROTOCOL__TLS, false, "does not fit", false},
         {PB__PROTOCOL__HTTPS, true, "does not fit", false},

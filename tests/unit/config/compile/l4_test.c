@@ -183,10 +183,23 @@ static void test_tunnel_of_a_bind(void **state)
     b = bind_of(&f, "hbone", 92, PB__BIND__PROTOCOL__TCP);
     b->tunnel_protocol = PB__BIND__TUNNEL_PROTOCOL__HBONE_GATEWAY;
     fx_add(&f, AGW_RESOURCE_BIND, b, NULL);
+    b = bind_of(&f, "waypoint", 94, PB__BIND__PROTOCOL__HTTP);
+    b->tunnel_protocol = PB__BIND__TUNNEL_PROTOCOL__HBONE_WAYPOINT;
+    fx_add(&f, AGW_RESOURCE_BIND, b, NULL);
+    Pb__Listener *l = fx_listener(&f, "hbone", "mesh", "");
+    l->protocol = PB__PROTOCOL__HBONE;
+    fx_add(&f, AGW_RESOURCE_LISTENER, l, NULL);
+    fx_add(&f, AGW_RESOURCE_LISTENER, fx_listener(&f, "hbone", "plain", ""), NULL);
     fx_add(&f, AGW_RESOURCE_BIND, bind_of(&f, "odd", 93, (Pb__Bind__Protocol)7), NULL);
     fx_compile(&f);
     assert_int_equal(agw_snapshot_bind(f.snap, AGW_STR("tcp"))->proxy.versions, AGW_PROXY_V1 | AGW_PROXY_V2);
-    assert_null(agw_snapshot_bind(f.snap, AGW_STR("hbone")));
+    const struct agw_bind *hbone = agw_snapshot_bind(f.snap, AGW_STR("hbone"));
+    assert_int_equal(hbone->protocol, AGW_BIND_HBONE);
+    assert_int_equal(hbone->listener_count, 1);
+    assert_non_null(fx_note(&f, "bind/hbone", "handshakes are refused"));
+    assert_non_null(fx_note(&f, "listener/plain", "does not fit"));
+    assert_null(agw_snapshot_bind(f.snap, AGW_STR("waypoint")));
+    assert_non_null(fx_note(&f, "bind/waypoint", "not supported"));
     assert_non_null(fx_note(&f, "bind/odd", "unknown protocol 7"));
     fx_free(&f);
 }

@@ -264,7 +264,7 @@ void agw_mcp_links_close(struct agw_mcp_transports *t)
     agw_mcp_slots_free(&t->links);
 }
 
-static struct agw_mcp_link *find(struct agw_mcp_transports *t, const struct agw_mcp_link_name *name)
+struct agw_mcp_link *agw_mcp_link_find(struct agw_mcp_transports *t, const struct agw_mcp_link_name *name)
 {
     struct agw_mcp_link *l = agw_mcp_slots_get(&t->links, name->key);
     return l && l->name.random == name->random && l->name.mark == name->mark ? l : NULL;
@@ -331,7 +331,7 @@ static void take_letter(struct agw_mcp_link *l, struct agw_mcp_letter *m)
 void agw_mcp_letter_deliver(struct agw_mcp_transports *t, struct agw_mcp_mail *mail)
 {
     struct agw_mcp_letter *m = (struct agw_mcp_letter *)mail;
-    struct agw_mcp_link *l = t ? find(t, &m->to) : NULL;
+    struct agw_mcp_link *l = t ? agw_mcp_link_find(t, &m->to) : NULL;
     if (l)
         take_letter(l, m);
     else if (t)
@@ -364,7 +364,7 @@ static void set_paused(struct agw_mcp_link *l, struct agw_mcp_letter *m, bool pa
 void agw_mcp_note_deliver(struct agw_mcp_transports *t, struct agw_mcp_mail *mail)
 {
     struct agw_mcp_note *n = (struct agw_mcp_note *)mail;
-    struct agw_mcp_link *l = t ? find(t, &n->to) : NULL;
+    struct agw_mcp_link *l = t ? agw_mcp_link_find(t, &n->to) : NULL;
     struct agw_mcp_letter *m = l ? find_letter(l, n) : NULL;
     if (m && n->kind == AGW_MCP_NOTE_CANCEL) {
         bool opening = m->opening;

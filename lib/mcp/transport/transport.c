@@ -139,6 +139,7 @@ static const struct agw_mcp_transport *transport_of(const struct agw_mcp_target 
     case AGW_MCP_STREAMABLE_HTTP:
         return &agw_mcp_streamable;
     case AGW_MCP_SSE:
+    case AGW_MCP_STDIO:
         return &agw_mcp_remote;
     }
     return &unknown;

@@ -226,12 +226,30 @@ static void on_idle(struct agw_timer *timer)
         agw_timer_set(&l->transports->loop->timers, timer, l->used_ms + AGW_MCP_LINK_IDLE_MS);
 }
 
+/* The one that nobody has used for longest: its client has most likely forgotten it. False: all are in use.
+ */
+static bool make_room(struct agw_mcp_transports *t)
+{
+    struct agw_mcp_link *oldest = NULL;
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &t->link_list) {
+        struct agw_mcp_link *l = agw_list_entry(node, struct agw_mcp_link, node);
+        if (!l->broken && l->waiting_count == 0 && (!oldest || l->used_ms < oldest->used_ms))
+            oldest = l;
+    }
+    if (oldest)
+        agw_mcp_link_broken(oldest, 404, 0);
+    return oldest != NULL;
+}
+
 int agw_mcp_link_init(struct agw_mcp_link *l, const struct agw_mcp_link_ops *ops,
                       struct agw_mcp_transports *t, struct agw_snapshot *snap)
 {
     l->ops = ops;
     l->transports = t;
     int rc = agw_mcp_slots_add(&t->links, l, AGW_MCP_LINKS_MAX, &l->name.key);
+    if (rc == AGW_ELIMIT && make_room(t))
+        rc = agw_mcp_slots_add(&t->links, l, AGW_MCP_LINKS_MAX, &l->name.key);
     if (rc != 0)
         return rc;
     l->name.mark = agw_mcp_hub_mark(t->hub);

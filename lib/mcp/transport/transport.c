@@ -153,6 +153,11 @@ static const struct agw_endpoint *pick(const struct agw_backend *b, uint64_t pin
     return b ? agw_balance_endpoint(b, rng) : NULL;
 }
 
+bool agw_mcp_target_stateless(const struct agw_mcp_target *target)
+{
+    return target->protocol == AGW_MCP_STREAMABLE_HTTP;
+}
+
 uint64_t agw_mcp_pin(struct agw_str key)
 {
     uint64_t h = agw_path_hash(AGW_PATH_HASH, key.p, key.n);

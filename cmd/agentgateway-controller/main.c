@@ -28,7 +28,7 @@ struct process {
 static int validate(const char *path)
 {
     struct agw_resource_set set;
-    int rc = agw_gwapi_load_logged(path, &set);
+    int rc = agw_gwapi_load_logged(path, true, &set);
     if (rc)
         return rc;
     printf("%s: valid: %u resources\n", path, set.by_id.count);
@@ -43,7 +43,7 @@ static int reload(struct process *p)
     struct agw_delta_change change = {0};
     struct agw_error err = {0};
     struct agw_resource_set set;
-    int rc = agw_gwapi_load_logged(p->options.manifests, &set);
+    int rc = agw_gwapi_load_logged(p->options.manifests, true, &set);
     if (rc == 0) {
         rc = publish(p->server, &set, &change, &err);
         agw_resource_set_free(&set);

@@ -23,13 +23,14 @@ void apply_give_way(void)
 }
 
 int apply_init(struct apply *a, struct agw_gateway *gateway, struct agw_metrics_registry *metrics,
-               uint32_t hold_ms, const struct agw_self *self)
+               uint32_t hold_ms, const struct agw_self *self, bool local)
 {
     struct agw_compile_options o = {.policies = agw_policy_table,
                                     .policy_count = agw_policy_table_size,
                                     .hold_ms = hold_ms,
                                     .self = *self,
-                                    .own = gateway ? gateway->options.own : NULL};
+                                    .own = gateway ? gateway->options.own : NULL,
+                                    .local = local};
     *a = (struct apply){.gateway = gateway, .metrics = metrics};
     a->compiler = agw_compiler_new(&o);
     a->store = agw_store_new();

@@ -22,7 +22,7 @@ struct apply {
 void apply_give_way(void);
 /* |hold_ms|, |self|: see struct agw_compile_options. AGW_ENOMEM. */
 int apply_init(struct apply *a, struct agw_gateway *gateway, struct agw_metrics_registry *metrics,
-               uint32_t hold_ms, const struct agw_self *self);
+               uint32_t hold_ms, const struct agw_self *self, bool local);
 void apply_free(struct apply *a);
 /* Writes what the compiler found to the log. */
 void apply_log_notes(const struct agw_notes *notes);

@@ -86,7 +86,8 @@ static void block_signals(sigset_t *ret_set)
 
 static int start(struct process *p, struct agw_error *err)
 {
-    struct agw_gateway_options g = {.pin = p->options.pin,
+    struct agw_gateway_options g = {.processes = p->options.config != NULL,
+                                    .pin = p->options.pin,
                                     .max_conns = p->options.max_conns,
                                     .max_conns_per_source = p->options.max_conns_per_source,
                                     .client = p->options.client,

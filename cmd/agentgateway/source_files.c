@@ -39,7 +39,7 @@ static struct files *files_of(struct source *s)
 static int fill_store(const char *path, struct agw_store *store, struct agw_store_change *change)
 {
     struct agw_resource_set set;
-    int rc = agw_gwapi_load_logged(path, &set);
+    int rc = agw_gwapi_load_logged(path, false, &set);
     if (rc)
         return rc;
     rc = agw_store_replace(store, AGW_SOURCE_FILES, &set, change);
@@ -65,7 +65,7 @@ int source_validate(const char *path)
     struct agw_snapshot *snap = NULL;
     struct agw_store_change change = {0};
     struct apply a;
-    int rc = apply_init(&a, NULL, NULL, 0, &(struct agw_self){0});
+    int rc = apply_init(&a, NULL, NULL, 0, &(struct agw_self){0}, true);
     if (rc == 0)
         rc = fill_store(path, a.store, &change);
     if (rc == 0)
@@ -205,7 +205,7 @@ struct source *source_files_new(const struct options *o, struct agw_gateway *gat
     f->path = o->config;
     f->watch.fd = -1;
     f->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (apply_init(&f->apply, gateway, metrics, 0, &o->self) || f->wake < 0) {
+    if (apply_init(&f->apply, gateway, metrics, 0, &o->self, true) || f->wake < 0) {
         files_free(&f->source);
         return NULL;
     }

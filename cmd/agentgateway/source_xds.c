@@ -411,7 +411,7 @@ struct source *source_xds_new(const struct options *o, struct agw_gateway *gatew
         return NULL;
     x->source.ops = &ops;
     x->source.pending = waiting[0];
-    int rc = apply_init(&x->apply, gateway, metrics, HOLD_MS, &o->self);
+    int rc = apply_init(&x->apply, gateway, metrics, HOLD_MS, &o->self, false);
     if (rc == 0)
         x->client = agw_xds_client_new(&o->xds, &events, x, &err);
     if (rc == 0 && o->xds_state && !(x->state = state_new(o->xds_state)))

@@ -26,6 +26,8 @@ static bool is_secret_here(const char *type, const char *name)
 {
     if (strcmp(name, "key") == 0)
         return strcmp(type, "BackendTLS") == 0 || strcmp(type, "User") == 0;
+    if (strcmp(name, "env") == 0)
+        return strcmp(type, "Stdio") == 0;
     return strcmp(name, "value") == 0 && strcmp(type, "BackendAuthCredential") == 0;
 }
 

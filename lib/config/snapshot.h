@@ -41,13 +41,22 @@ enum agw_backend_kind {
 enum agw_mcp_protocol {
     AGW_MCP_STREAMABLE_HTTP,
     AGW_MCP_SSE, /* HTTP+SSE of 2024-11-05 */
+    AGW_MCP_STDIO,
+};
+
+/* A process that is a target. */
+struct agw_mcp_stdio {
+    const char *const *argv; /* NULL at the end, argv[0] is looked for in PATH */
+    const char *const *env;  /* "NAME=VALUE", NULL at the end: over the gateway's own, or alone */
+    bool clear_env;
 };
 
 struct agw_mcp_target {
     struct agw_str name;
-    struct agw_backend *backend; /* STATIC or SERVICE: where it is */
+    struct agw_backend *backend; /* STATIC or SERVICE: where it is; NULL: a process */
     struct agw_str path;         /* "/mcp" or "/sse" if the config names none */
     enum agw_mcp_protocol protocol;
+    const struct agw_mcp_stdio *stdio;
 };
 
 enum agw_mcp_prefix { AGW_MCP_PREFIX_CONDITIONAL, AGW_MCP_PREFIX_ALWAYS, AGW_MCP_PREFIX_NEVER };

@@ -65,10 +65,11 @@ static void log_report(const struct agw_report *report)
         agw_log(levels[i->level], "config", "%.*s", AGW_STRF(i->text));
 }
 
-int agw_gwapi_load_logged(const char *path, struct agw_resource_set *out)
+int agw_gwapi_load_logged(const char *path, bool for_others, struct agw_resource_set *out)
 {
     struct agw_gwapi_report report;
     agw_gwapi_report_init(&report);
+    report.for_others = for_others;
     int rc = agw_gwapi_load(path, out, &report);
     log_report(&report.texts);
     agw_gwapi_report_free(&report);

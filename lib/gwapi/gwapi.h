@@ -16,7 +16,7 @@
  * (|report| says what is wrong), AGW_EIO, AGW_ENOMEM. */
 int agw_gwapi_load(const char *path, struct agw_resource_set *out, struct agw_gwapi_report *report);
 /* The same with the report written to the process log, a line a finding. */
-int agw_gwapi_load_logged(const char *path, struct agw_resource_set *out);
+int agw_gwapi_load_logged(const char *path, bool for_others, struct agw_resource_set *out);
 /* The same for one text; |name| stands for the file in messages. */
 int agw_gwapi_load_text(const char *name, struct agw_str text, struct agw_resource_set *out,
                         struct agw_gwapi_report *report);

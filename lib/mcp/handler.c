@@ -529,7 +529,8 @@ static void dispatch_message(struct agw_mcp_exchange *x)
  */
 static void dispatch_modern(struct agw_mcp_exchange *x)
 {
-    if (x->conf->count == 1 && !agw_mcp_names_prefixed(x->conf))
+    if (x->conf->count == 1 && !agw_mcp_names_prefixed(x->conf) &&
+        agw_mcp_target_stateless(&x->conf->targets[0]))
         relay_whole(x, 0);
     else
         reply_version(x);

@@ -4,7 +4,7 @@
 #include "a2a/owner.h"
 #include "base/log.h"
 #include "event/cpu.h"
-#include "mcp/transport/hub.h"
+#include "mcp/transport/supervisor.h"
 #include "proxy/gateway.h"
 
 #define DRAIN_POLL_MS 10
@@ -33,6 +33,15 @@ static int start_workers(struct agw_gateway *g, struct agw_error *err)
     return 0;
 }
 
+static int start_supervisor(struct agw_gateway *g, struct agw_error *err)
+{
+    if (!g->options.processes)
+        return 0;
+    g->supervisor = agw_mcp_supervisor_new(g->mcp_hub, err);
+    agw_mcp_hub_supervise(g->mcp_hub, g->supervisor);
+    return g->supervisor ? 0 : AGW_ENOMEM;
+}
+
 struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, struct agw_error *err)
 {
     unsigned count = options->workers ? options->workers : agw_cpu_count();
@@ -56,7 +65,7 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
     g->task_ids = agw_siv_new(options->session_key, AGW_STR(AGW_A2A_PURPOSE));
     if (!g->task_ids)
         agw_error_set(err, AGW_ENOMEM, "out of memory");
-    if (!g->task_ids || start_workers(g, err)) {
+    if (!g->task_ids || start_supervisor(g, err) || start_workers(g, err)) {
         agw_gateway_free(g);
         return NULL;
     }
@@ -114,9 +123,9 @@ void agw_gateway_free(struct agw_gateway *g)
         return;
     for (unsigned i = 0; i < g->count && g->workers[i]; i++)
         agw_worker_stop(g->workers[i]);
-    for (unsigned i = 0; i < g->count && g->workers[i]; i++) {
+    for (unsigned i = 0; i < g->count && g->workers[i]; i++)
         pthread_join(g->workers[i]->thread, NULL);
-    }
+    agw_mcp_supervisor_free(g->supervisor);
     for (unsigned i = 0; i < g->count && g->workers[i]; i++) { /* none sends to another any more */
         agw_worker_free(g->workers[i]);
         free(g->workers[i]);

@@ -22,6 +22,7 @@ struct agw_gateway_options {
     bool pin;                      /* pin worker i to CPU i */
     struct agw_metrics_registry *metrics;
     struct agw_access_log *access_log; /* NULL: off */
+    bool processes;                    /* MCP targets may be processes (stdio) */
     unsigned char session_key[32];     /* seals MCP session ids */
     struct agw_cidrs trusted;          /* peers whose X-Forwarded fields count; outlive the gateway */
     const struct agw_server_limits
@@ -37,8 +38,9 @@ struct agw_gateway {
     struct agw_worker **workers;
     unsigned count;
     struct agw_mcp_hub *mcp_hub;
-    sem_t synced;                  /* posted by each worker that has taken a snapshot's listeners */
-    _Atomic unsigned idle_workers; /* draining workers without connections */
+    struct agw_mcp_supervisor *supervisor; /* NULL: no processes */
+    sem_t synced;                          /* posted by each worker that has taken a snapshot's listeners */
+    _Atomic unsigned idle_workers;         /* draining workers without connections */
     _Atomic enum agw_memory_level memory;
 };
 

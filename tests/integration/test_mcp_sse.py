@@ -498,6 +498,7 @@ def test_errors_of_a_target_become_messages(old):
 
 def test_a_session_that_the_target_forgot_ends_the_stream(old):
     old.client.initialize()
+    eventually(lambda: any(request.method == "GET" for request in old.up.requests))
     old.up.on("/mcp", lambda request, stream: stream.respond(404))
     assert old.client.post(CALL).status == 202
     assert old.client.next()["error"]["code"] == -32603

@@ -116,6 +116,33 @@ static int gather_transport(struct agw_compile *c, const struct agw_specs *s, st
 }
 
 /* --- kinds --- */
+static const char *const *copy_texts(struct agw_compile *c, const char *first, char *const *v, size_t n)
+{
+    const char **out = agw_arena_zalloc(c->arena, (n + 2) * sizeof(*out));
+    size_t at = 0;
+    if (first && out && !(out[at++] = agw_arena_str(c->arena, agw_str_c(first)).p))
+        return NULL;
+    for (size_t i = 0; out && i < n; i++)
+        if (!(out[at++] = agw_arena_str(c->arena, agw_str_c(v[i])).p))
+            return NULL;
+    return out;
+}
+
+static int fill_process(struct agw_compile *c, const Pb__MCPTarget *in, struct agw_mcp_target *out)
+{
+    const Pb__MCPTarget__Stdio *s = in->stdio;
+    struct agw_mcp_stdio *stdio = agw_arena_zalloc(c->arena, sizeof(*stdio));
+    if (!stdio)
+        return AGW_ENOMEM;
+    stdio->argv = copy_texts(c, s->cmd, s->args, s->n_args);
+    stdio->env = copy_texts(c, NULL, s->env, s->n_env);
+    stdio->clear_env = s->clear_env;
+    out->protocol = AGW_MCP_STDIO;
+    out->stdio = stdio;
+    out->name = agw_arena_str(c->arena, agw_str_c(in->name));
+    return stdio->argv && stdio->env && out->name.p ? 0 : AGW_ENOMEM;
+}
+
 /* |v| gets one more child. */
 static int fill_target(struct agw_compile *c, struct agw_variant *v, const struct agw_resource *owner,
                        const Pb__MCPTarget *in, struct agw_mcp_target *out)
@@ -172,7 +199,13 @@ static int fill_targets(struct agw_compile *c, struct agw_variant *v, const stru
             *ret_reason = "an MCP target must be a server, not an MCP backend";
             return agw_compile_error(c, r, "target %s: %s", in->targets[i]->name, *ret_reason);
         }
-        int code = fill_target(c, v, r, in->targets[i], &mcp->targets[mcp->count++]);
+        if (in->targets[i]->stdio && !c->compiler->local) {
+            *ret_reason = "stdio starts a process: only a file on the gateway's own machine may say so";
+            return agw_compile_error(c, r, "target %s: %s", in->targets[i]->name, *ret_reason);
+        }
+        struct agw_mcp_target *target = &mcp->targets[mcp->count++];
+        int code = in->targets[i]->stdio ? fill_process(c, in->targets[i], target)
+                                         : fill_target(c, v, r, in->targets[i], target);
         if (code)
             return code;
     }

@@ -59,6 +59,7 @@ struct agw_compiler *agw_compiler_new(const struct agw_compile_options *options)
         return NULL;
     }
     c->ipv4_only = options->ipv4_only;
+    c->local = options->local;
     c->hold_ns = options->hold_ms * 1000000ull;
     c->self = options->self;
     c->certificate = options->own;

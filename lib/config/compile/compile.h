@@ -54,6 +54,7 @@ struct agw_compile_options {
     uint32_t hold_ms;
     struct agw_self self;    /* the texts live as long as the compiler */
     struct agw_tls_own *own; /* what workloads behind HBONE are connected to by; NULL: plainly */
+    bool local; /* the store is filled from this machine's files alone: they may name processes */
 };
 
 struct agw_compiler;

@@ -35,7 +35,7 @@ enum agw_unit_room { AGW_ROOM_ROUTE, AGW_ROOM_BACKEND, AGW_ROOM_OTHER, AGW_ROOMS
 
 struct agw_compiler {
     const struct agw_policy_ops *policies[AGW_POLICY_COUNT]; /* by kind; NULL: not implemented */
-    bool ipv4_only;
+    bool ipv4_only, local;
     uint64_t hold_ns;
     struct agw_self self;
     struct agw_resource *own; /* the gateway's workload, held; NULL: not seen */

@@ -115,6 +115,45 @@ static int add_static_target(struct agw_translate *t, const struct agw_object *o
     return static_target(t, o, target, ref);
 }
 
+static int environment(struct agw_translate *t, const struct agw_node *env, Pb__MCPTarget__Stdio *out)
+{
+    const struct agw_node *value;
+
+    if (!env || env->count == 0)
+        return 0;
+    out->env = agw_gwapi_pointers(t, env->count);
+    if (!out->env)
+        return AGW_ENOMEM;
+    agw_node_each (value, env)
+        out->env[out->n_env++] =
+            agw_gwapi_printf(t, "%.*s=%.*s", AGW_STRF(value->key), AGW_STRF(value->text));
+    return 0;
+}
+
+static int add_process(struct agw_translate *t, const struct agw_object *o, const struct agw_node *target,
+                       Pb__MCPBackend *mcp)
+{
+    const struct agw_node *s = agw_field(target, "stdio");
+    Pb__MCPTarget *out = agw_gwapi_new(t, Pb__MCPTarget, pb__mcptarget__init);
+    Pb__MCPTarget__Stdio *stdio = agw_gwapi_new(t, Pb__MCPTarget__Stdio, pb__mcptarget__stdio__init);
+
+    if (!out || !stdio)
+        return AGW_ENOMEM;
+    if (t->report->for_others) {
+        agw_report_error(
+            &t->report->texts, o, s, NULL,
+            "starts a process: only a gateway that reads this file itself (agentgateway -f) does so");
+        return 0;
+    }
+    out->name = agw_gwapi_text(t, agw_node_text(target, "name"));
+    out->stdio = stdio;
+    stdio->cmd = agw_gwapi_text(t, agw_node_text(s, "cmd"));
+    stdio->args = agw_gwapi_texts(t, agw_field(s, "args"), &stdio->n_args);
+    stdio->clear_env = agw_field_int(s, "clearEnv", 0) != 0;
+    mcp->targets[mcp->n_targets++] = out;
+    return environment(t, agw_field(s, "env"), stdio);
+}
+
 int agw_gwapi_service_target(struct agw_translate *t, const struct agw_object *service,
                              const struct agw_node *port, Pb__MCPTarget **ret_target)
 {
@@ -224,8 +263,9 @@ static int mcp_kind(struct agw_translate *t, const struct agw_object *o, const s
         return AGW_ENOMEM;
     set_modes(t, o, n, mcp);
     agw_node_each (target, agw_field(n, "targets")) {
-        rc = agw_field(target, "static") ? add_static_target(t, o, target, mcp)
-                                         : add_selected_targets(t, o, target, mcp);
+        rc = agw_field(target, "stdio")    ? add_process(t, o, target, mcp)
+             : agw_field(target, "static") ? add_static_target(t, o, target, mcp)
+                                           : add_selected_targets(t, o, target, mcp);
         if (rc)
             return rc;
     }

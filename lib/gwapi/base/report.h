@@ -30,6 +30,7 @@ struct agw_gwapi_report {
     struct agw_report texts; /* for people; also the arena of all that follows */
     struct agw_gwapi_condition *first_condition, *last_condition;
     struct agw_gwapi_attached *attached;
+    bool for_others; /* set it before: what comes out goes to gateways on other machines */
 };
 
 void agw_gwapi_report_init(struct agw_gwapi_report *report);

@@ -124,10 +124,19 @@ static const struct agw_field mcp_selector[] = {
     AGW_END,
 };
 
+static const struct agw_field mcp_stdio[] = {
+    AGW_TEXT("cmd", .min = 1, .max = 4096, .required = true),
+    {.name = "args", .type = AGW_FIELD_TEXT, .list = true, .max_items = 256, .max = 131072},
+    AGW_TEXTS("env"),
+    AGW_BOOLEAN("clearEnv"),
+    AGW_END,
+};
+
 static const struct agw_field mcp_target[] = {
     AGW_TEXT("name", AGW_A_SUBDOMAIN, .required = true),
     AGW_MAP("static", mcp_static),
     AGW_MAP("selector", mcp_selector),
+    AGW_MAP("stdio", mcp_stdio),
     AGW_END,
 };
 
@@ -184,14 +193,45 @@ static bool check_static(struct agw_report *r, const struct agw_object *o, const
     return false;
 }
 
+/* POSIX leaves other names to the system; no shell could use them. */
+static bool is_variable(struct agw_str name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        bool letter = ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_';
+        if (!letter && (i == 0 || c < '0' || c > '9'))
+            return false;
+    }
+    return name.n > 0;
+}
+
+static bool check_process(struct agw_report *r, const struct agw_object *o, const struct agw_node *stdio)
+{
+    const struct agw_node *value, *env = agw_field(stdio, "env");
+    bool ok = true;
+
+    if (!env)
+        return true;
+    agw_node_each (value, env) {
+        if (is_variable(value->key))
+            continue;
+        agw_report_error(r, o, value, NULL,
+                         "must be named by letters, digits and _, not beginning with a digit");
+        ok = false;
+    }
+    return ok;
+}
+
 static bool check_target(struct agw_report *r, const struct agw_object *o, const struct agw_node *target)
 {
     const struct agw_node *s = agw_field(target, "static"), *selector = agw_field(target, "selector");
 
-    if (!s == !selector) {
-        agw_report_error(r, o, target, NULL, "needs exactly one of static and selector");
+    if (!!s + !!selector + !!agw_field(target, "stdio") != 1) {
+        agw_report_error(r, o, target, NULL, "needs exactly one of static, selector and stdio");
         return false;
     }
+    if (!check_process(r, o, agw_field(target, "stdio")))
+        return false;
     if (selector && !agw_field(selector, "services") && !agw_field(selector, "namespaces")) {
         agw_report_error(r, o, selector, NULL, "needs services or namespaces");
         return false;

@@ -10,6 +10,7 @@ struct seat {
 
 struct agw_mcp_hub {
     unsigned count;
+    struct agw_mcp_supervisor *supervisor;
     uint32_t mark;
     bool alone, freed;
     unsigned under_way; /* mails, if it is alone */
@@ -82,6 +83,16 @@ void agw_mcp_hub_send(struct agw_mcp_hub *h, unsigned to, struct agw_mcp_mail *m
     m->to = to;
     m->post = (struct agw_post){.run = run, .drop = drop};
     agw_loop_post(h->seats[to].loop, &m->post);
+}
+
+void agw_mcp_hub_supervise(struct agw_mcp_hub *h, struct agw_mcp_supervisor *s)
+{
+    h->supervisor = s;
+}
+
+struct agw_mcp_supervisor *agw_mcp_hub_supervisor(const struct agw_mcp_hub *h)
+{
+    return h->supervisor;
 }
 
 bool agw_mcp_hub_has(const struct agw_mcp_hub *h, unsigned worker)

@@ -12,6 +12,7 @@
 
 struct agw_mcp_hub;
 struct agw_mcp_transports;
+struct agw_mcp_supervisor;
 
 struct agw_mcp_mail {
     struct agw_post post; /* first */
@@ -32,6 +33,9 @@ void agw_mcp_hub_free(struct agw_mcp_hub *h); /* NULL is fine */
 void agw_mcp_hub_seat(struct agw_mcp_hub *h, struct agw_loop *loop, struct agw_mcp_transports *t);
 /* Mail to oneself comes too, later in the turn or in the next. */
 void agw_mcp_hub_send(struct agw_mcp_hub *h, unsigned to, struct agw_mcp_mail *m);
+/* Who starts processes (mcp/transport/supervisor.h); not owned, NULL: nobody. Set before workers run. */
+void agw_mcp_hub_supervise(struct agw_mcp_hub *h, struct agw_mcp_supervisor *s);
+struct agw_mcp_supervisor *agw_mcp_hub_supervisor(const struct agw_mcp_hub *h);
 /* Whether there is such a worker. */
 bool agw_mcp_hub_has(const struct agw_mcp_hub *h, unsigned worker);
 /* Random, another for each process: tells our sessions from those of other replicas, and of the time before a

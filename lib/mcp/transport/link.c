@@ -226,12 +226,30 @@ static void on_idle(struct agw_timer *timer)
         agw_timer_set(&l->transports->loop->timers, timer, l->used_ms + AGW_MCP_LINK_IDLE_MS);
 }
 
+/* The one that nobody has used for longest: its client has most likely forgotten it. False: all are in use.
+ */
+static bool make_room(struct agw_mcp_transports *t)
+{
+    struct agw_mcp_link *oldest = NULL;
+    struct agw_list *node, *tmp;
+    agw_list_each (node, tmp, &t->link_list) {
+        struct agw_mcp_link *l = agw_list_entry(node, struct agw_mcp_link, node);
+        if (!l->broken && l->waiting_count == 0 && (!oldest || l->used_ms < oldest->used_ms))
+            oldest = l;
+    }
+    if (oldest)
+        agw_mcp_link_broken(oldest, 404, 0);
+    return oldest != NULL;
+}
+
 int agw_mcp_link_init(struct agw_mcp_link *l, const struct agw_mcp_link_ops *ops,
                       struct agw_mcp_transports *t, struct agw_snapshot *snap)
 {
     l->ops = ops;
     l->transports = t;
     int rc = agw_mcp_slots_add(&t->links, l, AGW_MCP_LINKS_MAX, &l->name.key);
+    if (rc == AGW_ELIMIT && make_room(t))
+        rc = agw_mcp_slots_add(&t->links, l, AGW_MCP_LINKS_MAX, &l->name.key);
     if (rc != 0)
         return rc;
     l->name.mark = agw_mcp_hub_mark(t->hub);
@@ -264,7 +282,7 @@ void agw_mcp_links_close(struct agw_mcp_transports *t)
     agw_mcp_slots_free(&t->links);
 }
 
-static struct agw_mcp_link *find(struct agw_mcp_transports *t, const struct agw_mcp_link_name *name)
+struct agw_mcp_link *agw_mcp_link_find(struct agw_mcp_transports *t, const struct agw_mcp_link_name *name)
 {
     struct agw_mcp_link *l = agw_mcp_slots_get(&t->links, name->key);
     return l && l->name.random == name->random && l->name.mark == name->mark ? l : NULL;
@@ -331,7 +349,7 @@ static void take_letter(struct agw_mcp_link *l, struct agw_mcp_letter *m)
 void agw_mcp_letter_deliver(struct agw_mcp_transports *t, struct agw_mcp_mail *mail)
 {
     struct agw_mcp_letter *m = (struct agw_mcp_letter *)mail;
-    struct agw_mcp_link *l = t ? find(t, &m->to) : NULL;
+    struct agw_mcp_link *l = t ? agw_mcp_link_find(t, &m->to) : NULL;
     if (l)
         take_letter(l, m);
     else if (t)
@@ -364,7 +382,7 @@ static void set_paused(struct agw_mcp_link *l, struct agw_mcp_letter *m, bool pa
 void agw_mcp_note_deliver(struct agw_mcp_transports *t, struct agw_mcp_mail *mail)
 {
     struct agw_mcp_note *n = (struct agw_mcp_note *)mail;
-    struct agw_mcp_link *l = t ? find(t, &n->to) : NULL;
+    struct agw_mcp_link *l = t ? agw_mcp_link_find(t, &n->to) : NULL;
     struct agw_mcp_letter *m = l ? find_letter(l, n) : NULL;
     if (m && n->kind == AGW_MCP_NOTE_CANCEL) {
         bool opening = m->opening;

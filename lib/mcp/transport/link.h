@@ -140,6 +140,8 @@ void agw_mcp_note_deliver(struct agw_mcp_transports *t, struct agw_mcp_mail *m);
  */
 int agw_mcp_link_init(struct agw_mcp_link *l, const struct agw_mcp_link_ops *ops,
                       struct agw_mcp_transports *t, struct agw_snapshot *snap);
+/* NULL: no such link here, or no more. */
+struct agw_mcp_link *agw_mcp_link_find(struct agw_mcp_transports *t, const struct agw_mcp_link_name *name);
 /* A message of the server: |block| (taken) holds it all. */
 void agw_mcp_link_message(struct agw_mcp_link *l, struct agw_block *block);
 /* What became of sending |m|: |status| of an HTTP answer (or 202), or |code| if there was none. */
@@ -155,5 +157,6 @@ void agw_mcp_links_close(struct agw_mcp_transports *t);
 /* --- transports --- */
 /* Begins a link of the call's target on this worker; its name is in |*ret_name|. */
 int agw_mcp_sse_open(struct agw_mcp_call *c, struct agw_mcp_letter *m, struct agw_mcp_link_name *ret_name);
+int agw_mcp_stdio_open(struct agw_mcp_call *c, struct agw_mcp_link_name *ret_name);
 
 #endif

@@ -64,6 +64,8 @@ static struct agw_mcp_letter *new_letter(struct agw_mcp_call *c)
 static int address(struct agw_mcp_call *c, struct agw_mcp_letter *m)
 {
     struct agw_mcp_hub *hub = c->transports->hub;
+    if (m->opening && c->target->protocol == AGW_MCP_STDIO)
+        return agw_mcp_stdio_open(c, &m->to);
     if (m->opening)
         return agw_mcp_sse_open(c, m, &m->to);
     if (c->fields.session.n == 0)

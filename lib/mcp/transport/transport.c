@@ -139,6 +139,7 @@ static const struct agw_mcp_transport *transport_of(const struct agw_mcp_target 
     case AGW_MCP_STREAMABLE_HTTP:
         return &agw_mcp_streamable;
     case AGW_MCP_SSE:
+    case AGW_MCP_STDIO:
         return &agw_mcp_remote;
     }
     return &unknown;
@@ -150,6 +151,11 @@ static const struct agw_endpoint *pick(const struct agw_backend *b, uint64_t pin
         if (agw_mcp_pin(b->endpoints[i]->key) == pin)
             return b->endpoints[i];
     return b ? agw_balance_endpoint(b, rng) : NULL;
+}
+
+bool agw_mcp_target_stateless(const struct agw_mcp_target *target)
+{
+    return target->protocol == AGW_MCP_STREAMABLE_HTTP;
 }
 
 uint64_t agw_mcp_pin(struct agw_str key)

@@ -125,6 +125,8 @@ struct agw_mcp_call {
 void agw_mcp_call_init(struct agw_mcp_call *c, const struct agw_mcp_call_ops *ops,
                        struct agw_mcp_transports *transports, struct agw_arena *arena,
                        const struct agw_mcp_target *target, uint64_t pin);
+/* Whether a request makes sense to |target| outside of a session: not where the stream is the session. */
+bool agw_mcp_target_stateless(const struct agw_mcp_target *target);
 /* A number for an endpoint that is the same in every process (agw_hash is seeded). Never 0. */
 uint64_t agw_mcp_pin(struct agw_str endpoint_key);
 /* agw_mcp_pin of the endpoint that the call went to; 0 where there is no choice. */

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "gwapi/gwapi.h"
 #include "translated.h"
 
 #define BE(name, spec)                                                                                       \
@@ -108,6 +109,36 @@ static void mcp_static(void **state)
 #define REF(host, ns, port)                                                                                  \
     "backend={service={namespace=" ns " hostname=" host "." ns ".svc.cluster.local} port=" port "}"
 
+static void mcp_stdio(void **state)
+{
+    struct agw_gwapi_report report;
+    struct agw_resource_set set;
+    static const char text[] =
+        GATEWAY BE("m", "  mcp:\n"
+                        "    targets:\n"
+                        "    - {name: x, stdio: {cmd: npx, args: [-y, ''], env: {A: b, C: ''}, "
+                        "clearEnv: true}}\n");
+    expect_resources(
+        text, "backend/",
+        NAMED("default/m", "m") "mcp={targets={name=x stdio={cmd=npx args=-y args= env=A=b env=C= "
+                                "clear_env=1}}}}\n");
+    agw_gwapi_report_init(&report);
+    report.for_others = true;
+    assert_int_equal(agw_gwapi_load_text("m.yaml", agw_str_c(text), &set, &report), AGW_EINVAL);
+    assert_int_equal(report.texts.count[AGW_REPORT_ERROR], 1);
+    assert_non_null(strstr(report.texts.first->text.p, "spec.mcp.targets[0].stdio: starts a process"));
+    agw_gwapi_report_free(&report);
+    expect_findings(
+        GATEWAY BE("m", "  mcp:\n"
+                        "    targets:\n"
+                        "    - {name: x, stdio: {cmd: a}, static: {host: h, port: 1}}\n"
+                        "    - {name: y, stdio: {cmd: a, env: {1A: b}}}\n"),
+        "error: m.yaml:14: AgentgatewayBackend default/m: spec.mcp.targets[0]: needs exactly one of "
+        "static, selector and stdio\n"
+        "error: m.yaml:15: AgentgatewayBackend default/m: spec.mcp.targets[1].stdio.env.1A: must be named "
+        "by letters, digits and _, not beginning with a digit\n");
+}
+
 static void mcp_selector(void **state)
 {
     struct translated t = translate(
@@ -167,7 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(single),      cmocka_unit_test(health_and_tcp), cmocka_unit_test(policies),
         cmocka_unit_test(ca),          cmocka_unit_test(mcp_static),     cmocka_unit_test(mcp_selector),
-        cmocka_unit_test(mcp_service),
+        cmocka_unit_test(mcp_service), cmocka_unit_test(mcp_stdio),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "fake.h"
 #include "failmalloc.h"
+#include "mcp/mcp_int.h"
 #include "mcp/transport/link.h"
 
 static struct agw_endpoint endpoint = {.key = {"old", 3}, .host = {"h1", 2}, .port = 81};
@@ -267,6 +268,41 @@ static void a_client_that_leaves_before_the_session_ends_it(void **state)
     assert_true(fake_ups[0].reset);
 }
 
+static void the_longest_unused_session_makes_room(void **state)
+{
+    char old[sizeof session];
+    join();
+    snprintf(old, sizeof old, "%s", session);
+    fake_reset();
+    session[0] = 0;
+    join();
+    struct agw_mcp_slots *links = &mcp->transports->links;
+    uint32_t used = links->used;
+    links->used = AGW_MCP_LINKS_MAX;
+    fake_reset();
+    session[0] = 0;
+    ask(AGW_METHOD_POST, INIT);
+    assert_int_equal(fake_up_count, 1);
+    links->used = used;
+    finish();
+    snprintf(session, sizeof session, "%s", old);
+    ask(AGW_METHOD_POST, CALL);
+    fake_turn();
+    assert_int_equal(down.status, 404);
+    finish();
+}
+
+static void modern_clients_are_told_to_fall_back(void **state)
+{
+    fake_down_init(&down);
+    fake_header(&down, "mcp-protocol-version", "2026-07-28");
+    fake_request(mcp, &down, &backend, AGW_METHOD_POST, NULL,
+                 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server/discover\"}");
+    assert_int_equal(down.status, 400);
+    assert_non_null(strstr(down.body, "-32022"));
+    finish();
+}
+
 static void walk_initialize(void)
 {
     ask(AGW_METHOD_POST, INIT);
@@ -350,6 +386,8 @@ int main(void)
         TEST(ids_are_free_again_when_their_client_is_gone),
         TEST(the_end_closes_the_stream),
         TEST(a_client_that_leaves_before_the_session_ends_it),
+        TEST(the_longest_unused_session_makes_room),
+        TEST(modern_clients_are_told_to_fall_back),
         TEST(no_memory),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "config/compile/compile_int.h"
 #include "config/compile/fixture.h"
 #include "failmalloc.h"
 
@@ -403,6 +404,57 @@ static void test_mcp_of_mcp_is_refused(void **state)
     fx_free(&f);
 }
 
+static Pb__MCPTarget *process(struct fixture *f)
+{
+    static char *args[2], *env[1];
+    args[0] = fx_text(f, "-x");
+    args[1] = fx_text(f, "a b");
+    env[0] = fx_text(f, "A=b");
+    Pb__MCPTarget *t = fx_new(f, &pb__mcptarget__descriptor);
+    t->name = fx_text(f, "p");
+    t->stdio = fx_new(f, &pb__mcptarget__stdio__descriptor);
+    t->stdio->cmd = fx_text(f, "server");
+    t->stdio->args = args;
+    t->stdio->n_args = 2;
+    t->stdio->env = env;
+    t->stdio->n_env = 1;
+    return t;
+}
+
+static const struct agw_backend *with_process(struct fixture *f, bool local)
+{
+    begin(f);
+    f->compiler->local = local;
+    Pb__MCPTarget *targets[] = {process(f), mcp_target(f, "one", "ns/b")};
+    fx_add(f, AGW_RESOURCE_BACKEND, mcp_backend(f, targets, 2), NULL);
+    fx_add(f, AGW_RESOURCE_BACKEND, fx_static(f, "ns", "b", "127.0.0.1", 3001), NULL);
+    Pb__Route *r = route(f);
+    fx_ref(f, r, "ns/mcp", 1);
+    return fx_backend(f, &compiled(f, r)->backends[0]);
+}
+
+static void test_processes_come_from_files_alone(void **state)
+{
+    struct fixture f;
+    const struct agw_backend *out = with_process(&f, false);
+    assert_int_equal(out->kind, AGW_BACKEND_INVALID);
+    assert_int_equal(f.notes.errors, 1);
+    assert_non_null(strstr(f.notes.first->text.p, "stdio starts a process"));
+    fx_free(&f);
+    out = with_process(&f, true);
+    assert_int_equal(f.notes.errors, 0);
+    const struct agw_mcp_target *target = &out->mcp->targets[0];
+    assert_int_equal(target->protocol, AGW_MCP_STDIO);
+    assert_null(target->backend);
+    assert_string_equal(target->stdio->argv[0], "server");
+    assert_string_equal(target->stdio->argv[2], "a b");
+    assert_null(target->stdio->argv[3]);
+    assert_string_equal(target->stdio->env[0], "A=b");
+    assert_null(target->stdio->env[1]);
+    assert_int_equal(out->mcp->targets[1].protocol, AGW_MCP_STREAMABLE_HTTP);
+    fx_free(&f);
+}
+
 static void test_listeners(void **state)
 {
     static const struct {
@@ -559,6 +611,7 @@ int main(void)
         cmocka_unit_test(test_reference_replaces_backend_policy),
         cmocka_unit_test(test_mcp),
         cmocka_unit_test(test_mcp_of_mcp_is_refused),
+        cmocka_unit_test(test_processes_come_from_files_alone),
         cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_bad_certificate_refuses_handshakes),
         cmocka_unit_test(test_addresses),

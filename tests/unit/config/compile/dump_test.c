@@ -33,6 +33,19 @@ static void test_secrets_are_hidden(void **state)
     b->inline_policies = specs;
     b->n_inline_policies = 2;
     fx_add(&f, AGW_RESOURCE_BACKEND, b, NULL);
+    Pb__MCPTarget *target = fx_new(&f, &pb__mcptarget__descriptor);
+    char *env[] = {fx_text(&f, "TOKEN=TOP-SECRET-4")};
+    target->name = fx_text(&f, "t");
+    target->stdio = fx_new(&f, &pb__mcptarget__stdio__descriptor);
+    target->stdio->cmd = fx_text(&f, "server");
+    target->stdio->env = env;
+    target->stdio->n_env = 1;
+    Pb__Backend *mcp = fx_static(&f, "ns", "mcp", "", 0);
+    mcp->kind_case = PB__BACKEND__KIND_MCP;
+    mcp->mcp = fx_new(&f, &pb__mcpbackend__descriptor);
+    mcp->mcp->targets = &target;
+    mcp->mcp->n_targets = 1;
+    fx_add(&f, AGW_RESOURCE_BACKEND, mcp, NULL);
     fx_compile(&f);
     agw_chain_init(&chain);
     assert_int_equal(agw_snapshot_dump(f.snap, &chain, NULL), 0);
@@ -40,6 +53,7 @@ static void test_secrets_are_hidden(void **state)
     agw_chain_peek(&chain, text, chain.bytes);
     assert_null(strstr(text, "TOP-SECRET"));
     assert_non_null(strstr(text, "<redacted>"));
+    assert_non_null(strstr(text, "\"cmd\":\"server\""));
     assert_non_null(strstr(text, "\"key\":\"ns/gw.l\""));
     assert_non_null(strstr(text, "\"address\":\"[::]:443\""));
     assert_non_null(strstr(text, "\"protocol\":\"HTTPS\""));

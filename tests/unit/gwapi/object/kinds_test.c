@@ -164,7 +164,7 @@ static void backends(void **state)
            B("5", ".static.host: \"http://a\" is not an IP address or a DNS name"));
     expect(BE("  mcp: {targets: []}\n"), B("5", ".mcp.targets: must have 1 or more items, has 0"));
     expect(BE("  mcp: {targets: [{name: a}]}\n"),
-           B("5", ".mcp.targets[0]: needs exactly one of static and selector"));
+           B("5", ".mcp.targets[0]: needs exactly one of static, selector and stdio"));
     expect(BE("  mcp: {targets: [{name: a, selector: {}}]}\n"),
            B("5", ".mcp.targets[0].selector: needs services or namespaces"));
     expect(BE("  mcp: {targets: [{name: a, static: {port: 1}}]}\n"),

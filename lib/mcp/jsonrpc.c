@@ -158,7 +158,8 @@ void agw_jsonrpc_write_error(struct agw_json_writer *w, struct agw_str id, int c
 {
     agw_json_begin_object(w);
     agw_json_put_string(w, "jsonrpc", AGW_STR("2.0"));
-    agw_json_put_raw(w, "id", id.n ? id : AGW_STR("null"));
+    if (id.n)
+        agw_json_put_raw(w, "id", id);
     agw_json_key(w, AGW_STR("error"));
     agw_json_begin_object(w);
     agw_json_put_int(w, "code", code);

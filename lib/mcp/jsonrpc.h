@@ -54,7 +54,8 @@ int agw_jsonrpc_unmap_id(const struct agw_json_doc *doc, uint32_t token, const s
 bool agw_jsonrpc_same_id(const struct agw_json_doc *a, uint32_t a_id, const struct agw_json_doc *b,
                          uint32_t b_id, struct agw_arena *arena);
 
-/* Writes {"jsonrpc":"2.0","id":<id>,"error":{...}}. |id| is JSON, empty for null; |data| is JSON or empty. */
+/* Writes {"jsonrpc":"2.0","id":<id>,"error":{...}}. |id| is JSON; if it is empty there is none: MCP's schema
+ * has no null there (2025-11-25, JSONRPCErrorResponse). |data| is JSON or empty. */
 void agw_jsonrpc_write_error(struct agw_json_writer *w, struct agw_str id, int code, struct agw_str message,
                              struct agw_str data);
 

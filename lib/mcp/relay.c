@@ -194,7 +194,8 @@ void agw_mcp_relay(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain
     x->report.target = x->conf->targets[target].name;
     leg->answered = false;
     x->finish = NULL;
-    leg->raw_json = !agw_mcp_result_edited(x->conf, x->method);
+    /* Events of a search for the owner may be out already; then the answer has to be one as well. */
+    leg->raw_json = x->out == AGW_MCP_OUT_NONE && !agw_mcp_result_edited(x->conf, x->method);
     agw_mcp_start_leg(leg, &relay_ops, AGW_METHOD_POST, body, x->timeout_ms);
     leg->call.deadline_to_head = true;
 }

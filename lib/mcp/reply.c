@@ -117,7 +117,7 @@ void agw_mcp_reply_empty(struct agw_mcp_exchange *x)
     if (agw_json_writer_end(&w) != 0 || agw_json_writer_take(&w, &body) != 0)
         agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
     else
-        agw_mcp_reply_json(x, 200, &body);
+        agw_mcp_reply_message(x, &body);
     agw_chain_clear(&body);
     agw_json_writer_free(&w);
 }

@@ -437,6 +437,35 @@ static void notifications_reach_all(void **state)
     finish();
 }
 
+#define LOG                                                                                                  \
+    "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"info\",\"data\":1}}"
+
+/* Once an event is out, the answer is the last event, whoever writes it. */
+static void an_answer_after_events_is_an_event(void **state)
+{
+    join();
+    ask(AGW_METHOD_POST,
+        "{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"logging/setLevel\",\"params\":{\"level\":\"info\"}}");
+    fake_answer(&fake_ups[0], 200, SSE, NULL,
+                "data: " LOG "\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{}}\n\n", true);
+    fake_answer(&fake_ups[1], 200, JSON, NULL, "{\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{}}", true);
+    assert_true(down.ended);
+    assert_non_null(strstr(down.body, LOG));
+    assert_non_null(strstr(down.body, "data: {\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{}}\n"));
+    finish();
+
+    conf.prefix = AGW_MCP_PREFIX_NEVER;
+    call("t");
+    fake_answer(&fake_ups[0], 200, SSE, NULL,
+                "data: " LOG "\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"tools\":[]}}\n\n", true);
+    fake_answer(&fake_ups[1], 200, JSON, NULL,
+                "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"tools\":[{\"name\":\"t\"}]}}", true);
+    fake_answer(&fake_ups[2], 200, JSON, NULL, CALLED, true);
+    assert_true(down.ended);
+    assert_non_null(strstr(down.body, "data: " CALLED "\n"));
+    finish();
+}
+
 static void the_get_stream_joins_all(void **state)
 {
     join();
@@ -654,6 +683,7 @@ int main(void)
         CASE(lists_are_joined_page_by_page),
         CASE(bare_names_find_their_owner),
         CASE(notifications_reach_all),
+        CASE(an_answer_after_events_is_an_event),
         CASE(the_get_stream_joins_all),
         CASE(a_slow_client_slows_the_target),
         CASE(requests_that_are_refused),

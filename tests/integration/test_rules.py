@@ -28,7 +28,7 @@ file, those of filters and timeouts are in test_filters):
 23 CORS                                       test_cors
 24 timeouts                                    test_timeout_*; test_routing: test_timeouts
 25 retries                                    test_retry
-26 filters that are not served                 test_unserved_filter_of_a_backend; test_routing: test_unknown_filter_*
+26 filters that are not served                 test_unserved_filter_of_a_backend, test_rule_26_*; test_routing: test_unknown_filter_*
 27 certificates                                test_unusable_certificates; test_tls
 28 TLSRoutes                                   test_l4: test_rule_28_*
 29 BackendTLSPolicy                            test_tls_upstream: test_rule_29_*

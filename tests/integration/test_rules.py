@@ -16,7 +16,7 @@ file, those of filters and timeouts are in test_filters):
 11 conflicts of listeners                      test_conflict_of_protocols_stays_on_its_port, test_rule_11_*
 12 references that do not resolve              test_share_of_what_does_not_resolve; test_routing: test_backends_that_*
 13 weights, no endpoints                       test_share_of_what_does_not_resolve, test_endpoints_that_are_not_ready; test_routing
-14 EndpointSlices                              test_target_port_by_name_*, test_slice_without_the_port, test_headless_service
+14 EndpointSlices                              test_target_port_by_name_*, test_slice_without_the_port, test_headless_service, test_rule_14_*
 15 filters of a backendRef                     test_backend_filters_come_after_the_rules; test_mirror: test_mirrors_of_a_*
 16 appProtocol                                 test_routing: test_h2c_*; test_upgrade: test_rule16_*; test_tls_upstream: test_rule_16_*
 17 ReferenceGrant                              test_grants_that_do_not_fit; test_routing: test_reference_*
@@ -512,6 +512,17 @@ def test_target_port_by_name_may_differ_between_slices(serve, ups):
     )
     assert set(shares(site.port, "/web", 60)) == {"v1", "v2"}
     assert set(shares(site.port, "/admin", 20)) == {"v3"}
+
+
+def test_rule_14_slices_of_every_address_type_are_one_service(serve, ups):
+    site = serve(
+        service_of("mixed", {"web": (80, 1)}),
+        slice_of("mixed", "mixed-4", {"web": ups["v1"].port}, HERE),
+        slice_of("mixed", "mixed-name", {"web": ups["v2"].port}, [{"addresses": ["localhost"]}], addressType="FQDN"),
+        slice_of("mixed", "mixed-6", {"web": ups["v3"].port}, [{"addresses": ["::ffff:127.0.0.1"]}], addressType="IPv6"),
+        m.route("r", m.rule("mixed")),
+    )
+    assert set(shares(site.port, n=100)) == {"v1", "v2", "v3"}
 
 
 def test_slice_without_the_port_has_no_endpoint_for_it(serve, ups):

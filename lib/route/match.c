@@ -73,6 +73,7 @@ bool agw_listener_misdirected(const struct agw_bind *bind, const struct agw_list
 struct subject {
     const struct agw_msg *req;
     struct agw_str path, query;
+    struct agw_str asked; /* a preflight: the method of the request that is to follow; else empty */
     struct agw_arena *arena;
 };
 
@@ -103,11 +104,38 @@ static bool query_ok(const struct agw_match *m, const struct subject *s)
     return true;
 }
 
+/* The method that a browser asks for with OPTIONS before it sends the request itself (Fetch standard, 3.2.2).
+ */
+static struct agw_str asked_method(const struct agw_msg *req)
+{
+    const struct agw_header *h;
+    if (req->method != AGW_METHOD_OPTIONS || agw_headers_value(&req->headers, AGW_HDR_ORIGIN).n == 0)
+        return AGW_STR("");
+    h = agw_headers_find(&req->headers, AGW_STR("access-control-request-method"));
+    return h ? h->value : AGW_STR("");
+}
+
+static bool answers_preflights(const struct agw_route *r)
+{
+    for (uint32_t i = 0; i < r->policies.count; i++) {
+        if (r->policies.v[i].ops->kind == AGW_POLICY_CORS)
+            return true;
+    }
+    return false;
+}
+
+/* A preflight also goes where its request will, if that route answers it: one without CORS would pass an
+ * OPTIONS on that it does not match. */
+static bool method_ok(const struct agw_match *m, const struct subject *s)
+{
+    return m->method.n == 0 || agw_str_eq(m->method, s->req->method_text) ||
+           (s->asked.n && agw_str_eq(m->method, s->asked) && answers_preflights(m->route));
+}
+
 /* All conditions but the path. */
 static bool rest_ok(const struct agw_match *m, const struct subject *s)
 {
-    return (m->method.n == 0 || agw_str_eq(m->method, s->req->method_text)) && headers_ok(m, s) &&
-           query_ok(m, s);
+    return method_ok(m, s) && headers_ok(m, s) && query_ok(m, s);
 }
 
 /* The first of a path's matches. */
@@ -200,7 +228,7 @@ const struct agw_match *agw_route_match(const struct agw_listener *l, const stru
 {
     char buf[AGW_HOST_MAX];
     bool has_query;
-    struct subject s = {.req = req, .arena = arena};
+    struct subject s = {.req = req, .asked = asked_method(req), .arena = arena};
     struct agw_str host = {0};
     agw_path_split(req->path, &s.path, &s.query, &has_query);
     if (l->names || l->tls)

@@ -81,6 +81,33 @@ def test_preflight_is_answered_by_the_gateway(serve, ups):
     assert ask(site.port, "OPTIONS", "/full", [("Access-Control-Request-Method", "GET")]).json()["method"] == "OPTIONS"
 
 
+def test_rule_23_preflight_goes_where_its_request_will(serve, ups):
+    """A match by method takes the preflight of that method too, if its rule has CORS, by a filter or a policy."""
+    only_put = {**m.prefix("/filter"), "method": "PUT"}
+    with_policy = m.route("by-policy", m.rule("v1", matches=[{**m.prefix("/policy"), "method": "PUT"}]))
+    site = serve(
+        m.route(
+            "r",
+            m.rule("v1", matches=[only_put], filters=[cors(allowOrigins=[FOO], allowMethods=["PUT"])]),
+            m.rule("v2", matches=[{**m.prefix("/plain"), "method": "PUT"}]),
+            m.rule("v3", matches=[m.prefix("/filter/any")]),
+        ),
+        with_policy,
+        m.policy("p", [m.target("HTTPRoute", "by-policy")], {"cors": {"allowOrigins": [FOO], "allowMethods": ["PUT"]}}),
+    )
+    for up in ups.values():
+        up.clear()
+    for path in ("/filter", "/policy"):
+        answer = preflight(site.port, path, FOO, "PUT")
+        assert (answer.status, allowed(answer)) == (200, {"allow-origin": FOO, "allow-methods": "PUT", "max-age": "5"})
+        assert preflight(site.port, path, FOO, "DELETE").status == 404  # so would the request itself be
+        assert ask(site.port, "OPTIONS", path).status == 404
+        assert ask(site.port, "PUT", path, [("Origin", FOO)]).get("access-control-allow-origin") == FOO
+    assert preflight(site.port, "/plain", FOO, "PUT").status == 404
+    assert preflight(site.port, "/filter/any", FOO, "PUT").json()["name"] == "v3"  # the longer path, as for the request
+    assert [request.method for request in ups["v1"].requests] == ["PUT", "PUT"] and ups["v2"].requests == []
+
+
 def test_answers_say_who_may_read_them(serve, ups):
     """The backend's own word does not count; the client's Origin does, whatever filters make of it on the way."""
 

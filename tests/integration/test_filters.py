@@ -4,12 +4,14 @@ import threading
 import time
 
 import pytest
+import yaml
 
 import manifests as m
 from certificates import Authority
 from client import Connection, ask
+from gateway import run
 from ports import free_ports
-from rules import https, modifier, redirect, replace_prefix, rewrite, served_by, shares
+from rules import cors, https, modifier, redirect, replace_prefix, rewrite, served_by, shares
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +235,41 @@ def test_unserved_filter_of_a_backend_costs_only_its_share(serve):
     assert served_by(site.port, "/redirect") == 500
     assert served_by(site.port) == "v1"
     assert "ExternalAuth" in site.gateway.log()
+
+
+EXTENSION = {"type": "ExtensionRef", "extensionRef": {"group": "example.com", "kind": "Thing", "name": "x"}}
+AUTH = {"type": "ExternalAuth", "externalAuth": {"protocol": "HTTP", "backendRef": {"name": "v2", "port": 80}}}
+
+
+@pytest.mark.parametrize("unserved, said", [(EXTENSION, 'kind Thing of group "example.com"'), (AUTH, "ExternalAuth")])
+def test_rule_26_nothing_gets_round_a_filter_that_is_not_served(serve, ups, unserved, said):
+    """Neither another filter of the rule, nor a policy aimed at the route, nor a preflight is answered in its place."""
+    open_door = cors(allowOrigins=["https://a.test"], allowMethods=["PUT"])
+    site = serve(
+        m.route(
+            "r",
+            m.rule("v1", matches=[m.prefix("/x")], filters=[open_door, unserved]),
+            m.rule("v1", matches=[{**m.prefix("/put"), "method": "PUT"}], filters=[open_door, unserved]),
+            m.rule("v1", filters=[modifier("RequestHeaderModifier", set={"X-A": "1"})]),
+        ),
+        m.policy("p", [m.target("HTTPRoute", "r")], {"headerModifiers": {"response": {"set": [{"name": "X-Mark", "value": "1"}]}}}),
+        m.policy("d", [m.target("Gateway", "gw")], {"directResponse": {"status": 200, "body": "open"}}),
+    )
+    for up in ups.values():
+        up.clear()
+    preflight = [("Origin", "https://a.test"), ("Access-Control-Request-Method", "PUT")]
+    for method, path, headers in [("GET", "/x", ()), ("OPTIONS", "/x", preflight), ("PUT", "/put", ()), ("POST", "/x/y", ())]:
+        answer = ask(site.port, method, path, headers)
+        assert (answer.status, answer.body) == (500, b"a filter of this route is not served\n"), (method, path)
+    assert not any(up.requests for up in ups.values())
+    assert said in site.gateway.log()
+
+
+def test_rule_26_an_extension_must_name_something(tmp_path):
+    broken = {"type": "ExtensionRef", "extensionRef": {"group": "example.com", "name": "x"}}
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(m.route("r", m.rule("v1", filters=[broken]))))
+    result = run("-f", str(tmp_path), "--validate")
+    assert result.returncode == 1 and "extensionRef.kind: is required" in result.stdout + result.stderr
 
 
 # --- timeouts ---

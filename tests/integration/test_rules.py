@@ -13,10 +13,10 @@ file, those of filters and timeouts are in test_filters):
  8 a request stays with its listener           test_gateways_on_*; test_routing: test_request_stays_*
  9 parentRefs by name and port                 test_one_route_on_*, test_namespace_selector; test_routing: test_parent_reference_*
 10 misdirected requests                        test_host_of_no_tls_listener_finds_no_route; test_tls: test_request_for_another_*
-11 conflicts of listeners                      test_conflict_of_protocols_stays_on_its_port
+11 conflicts of listeners                      test_conflict_of_protocols_stays_on_its_port, test_rule_11_*
 12 references that do not resolve              test_share_of_what_does_not_resolve; test_routing: test_backends_that_*
 13 weights, no endpoints                       test_share_of_what_does_not_resolve, test_endpoints_that_are_not_ready; test_routing
-14 EndpointSlices                              test_target_port_by_name_*, test_slice_without_the_port, test_headless_service
+14 EndpointSlices                              test_target_port_by_name_*, test_slice_without_the_port, test_headless_service, test_rule_14_*
 15 filters of a backendRef                     test_backend_filters_come_after_the_rules; test_mirror: test_mirrors_of_a_*
 16 appProtocol                                 test_routing: test_h2c_*; test_upgrade: test_rule16_*; test_tls_upstream: test_rule_16_*
 17 ReferenceGrant                              test_grants_that_do_not_fit; test_routing: test_reference_*
@@ -28,9 +28,9 @@ file, those of filters and timeouts are in test_filters):
 23 CORS                                       test_cors
 24 timeouts                                    test_timeout_*; test_routing: test_timeouts
 25 retries                                    test_retry
-26 filters that are not served                 test_unserved_filter_of_a_backend; test_routing: test_unknown_filter_*
+26 filters that are not served                 test_unserved_filter_of_a_backend, test_rule_26_*; test_routing: test_unknown_filter_*
 27 certificates                                test_unusable_certificates; test_tls
-28 TLSRoutes                                   test_l4: test_rule_28_*
+28 TLSRoutes                                   test_rule_28_*; test_l4: test_rule_28_*
 29 BackendTLSPolicy                            test_tls_upstream: test_rule_29_*
 30 client certificates of both sides           test_tls_upstream: test_rule_30_*; test_tls_listener
 31 GRPCRoutes                                  test_grpc: test_rule31_*
@@ -415,6 +415,42 @@ def test_conflict_of_protocols_stays_on_its_port(start_gateway, ups, authority):
     assert "ProtocolConflict" in gateway.log() and "UnsupportedProtocol" in gateway.log()
 
 
+def test_rule_11_https_and_tls_of_one_hostname_are_in_each_others_way(start_gateway, ups, authority):
+    """Nobody wins; other hostnames of the port are served."""
+    port = free_port()
+    listeners = [
+        https(port, "secure", "both.test", "cert"),
+        m.tls_listener(port, "through", "both.test"),
+        https(port, "good", "good.test", "cert"),
+    ]
+    gateway = start_gateway(
+        m.gateway(listeners=listeners),
+        m.tls_secret("cert", *authority.issue("good.test", "both.test")),
+        m.service("v1", ups["v1"].port),
+        m.route("r", m.rule("v1")),
+        m.l4_route("TLSRoute", "t", "v1"),
+    )
+    ca = str(authority.certificate)
+    assert ask(port, host="good.test", tls=ca, server_name="good.test").status == 200
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        ask(port, host="both.test", tls=ca, server_name="both.test")
+    assert gateway.log().count("(HostnameConflict)") == 2
+
+
+def test_rule_28_passed_through_listener_takes_tls_routes_alone(start_gateway, ups, authority):
+    """Neither an HTTPRoute nor a TCPRoute: nobody there could read what they match or answer."""
+    port = free_port()
+    gateway = start_gateway(
+        m.gateway(listeners=[m.tls_listener(port, "through")]),
+        m.service("v1", ups["v1"].port),
+        m.route("r", m.rule("v1")),
+        m.l4_route("TCPRoute", "t", "v1"),
+    )
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        ask(port, host="a.test", tls=str(authority.certificate), server_name="a.test")
+    assert gateway.log().count("(NotAllowedByListeners)") == 2
+
+
 # --- backends ---
 
 
@@ -476,6 +512,17 @@ def test_target_port_by_name_may_differ_between_slices(serve, ups):
     )
     assert set(shares(site.port, "/web", 60)) == {"v1", "v2"}
     assert set(shares(site.port, "/admin", 20)) == {"v3"}
+
+
+def test_rule_14_slices_of_every_address_type_are_one_service(serve, ups):
+    site = serve(
+        service_of("mixed", {"web": (80, 1)}),
+        slice_of("mixed", "mixed-4", {"web": ups["v1"].port}, HERE),
+        slice_of("mixed", "mixed-name", {"web": ups["v2"].port}, [{"addresses": ["localhost"]}], addressType="FQDN"),
+        slice_of("mixed", "mixed-6", {"web": ups["v3"].port}, [{"addresses": ["::ffff:127.0.0.1"]}], addressType="IPv6"),
+        m.route("r", m.rule("mixed")),
+    )
+    assert set(shares(site.port, n=100)) == {"v1", "v2", "v3"}
 
 
 def test_slice_without_the_port_has_no_endpoint_for_it(serve, ups):

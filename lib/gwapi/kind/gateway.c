@@ -130,16 +130,10 @@ const struct agw_field agw_fields_listener_set[] = {
     AGW_OBJECT(set_spec),
 };
 
-/* Protocols that begin alike: of these one listener is chosen by its hostname. */
-static struct agw_str protocol_group(const struct agw_node *l)
-{
-    return agw_field_is(l, "protocol", "HTTPS") ? AGW_STR("TLS") : agw_node_text(l, "protocol");
-}
-
 static bool same_place(const struct agw_node *a, const struct agw_node *b)
 {
     return agw_field_int(a, "port", 0) == agw_field_int(b, "port", 0) &&
-           agw_str_eq(protocol_group(a), protocol_group(b)) &&
+           agw_str_eq(agw_node_text(a, "protocol"), agw_node_text(b, "protocol")) &&
            agw_str_eq(agw_node_text(a, "hostname"), agw_node_text(b, "hostname"));
 }
 

@@ -23,7 +23,7 @@ static const struct agw_field filter[] = {
     AGW_MAP("requestHeaderModifier", agw_fields_header_modifier),
     AGW_MAP("responseHeaderModifier", agw_fields_header_modifier),
     AGW_ANY("requestMirror"),
-    AGW_ANY("extensionRef"),
+    AGW_MAP("extensionRef", agw_fields_extension_ref),
     AGW_END,
 };
 

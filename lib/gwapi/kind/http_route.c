@@ -122,7 +122,14 @@ static const struct agw_field mirror[] = {
     AGW_END,
 };
 
-/* The members of filters that are not served yet are not looked into: the rule answers 500. */
+const struct agw_field agw_fields_extension_ref[] = {
+    AGW_TEXT("group", AGW_A_GROUP, .required = true),
+    AGW_TEXT("kind", AGW_A_KIND, .required = true),
+    AGW_TEXT("name", .min = 1, .max = 253, .required = true),
+    AGW_END,
+};
+
+/* A filter that is not served yet is not looked into: the rule answers 500. */
 static const struct agw_field filter[] = {
     AGW_TEXT("type", .one_of = filter_types, .required = true),
     AGW_MAP("requestHeaderModifier", agw_fields_header_modifier),
@@ -130,7 +137,7 @@ static const struct agw_field filter[] = {
     AGW_MAP("requestRedirect", redirect),
     AGW_MAP("urlRewrite", rewrite),
     AGW_MAP("requestMirror", mirror),
-    AGW_ANY("extensionRef"),
+    AGW_MAP("extensionRef", agw_fields_extension_ref),
     AGW_MAP("cors", agw_fields_cors),
     AGW_ANY("externalAuth"),
     AGW_END,

@@ -33,7 +33,7 @@ bool agw_rules_cors(struct agw_report *r, const struct agw_object *o, const stru
 bool agw_rules_backend_tls_policy(struct agw_report *r, const struct agw_object *o);
 
 /* Parts of HTTPRoute that other routes have, too. */
-extern const struct agw_field agw_fields_parent_ref[], agw_fields_value_match[];
+extern const struct agw_field agw_fields_parent_ref[], agw_fields_value_match[], agw_fields_extension_ref[];
 /* Each filter has the member of its type and no other, and none is there twice that must not be. */
 bool agw_rules_filters(struct agw_report *r, const struct agw_object *o, const struct agw_node *list);
 /* The text of |value| is a regular expression; NULL is fine. */

@@ -100,19 +100,24 @@ static void check_conflicts(struct agw_translate *t, const struct agw_gwapi_gate
 
 /* --- its own listeners --- */
 
-/* Protocols that share a way to begin share a port (HTTPS and TLS); of others nobody wins. */
-static bool protocol_conflict(const struct agw_gwapi_gateway *g, const struct agw_gwapi_listener *l)
+/* Why |l| cannot be told from another listener of its Gateway, NULL: it can. Protocols that begin alike
+ * (HTTPS and TLS) share a port, each hostname once; of those that are in each other's way nobody wins. */
+static const char *conflict(const struct agw_gwapi_gateway *g, const struct agw_gwapi_listener *l)
 {
+    const char *found = NULL;
     uint32_t i;
 
     for (i = 0; i < g->own.listener_count; i++) {
-        const struct agw_gwapi_listen_protocol *other = g->own.listeners[i].protocol;
+        const struct agw_gwapi_listener *other = &g->own.listeners[i];
 
-        if (g->own.listeners[i].port == l->port && other &&
-            (other->bind != l->protocol->bind || other->tunnel != l->protocol->tunnel))
-            return true;
+        if (other == l || other->port != l->port || !other->protocol)
+            continue;
+        if (other->protocol->bind != l->protocol->bind || other->protocol->tunnel != l->protocol->tunnel)
+            return "ProtocolConflict";
+        if (agw_str_eq(other->hostname, l->hostname))
+            found = "HostnameConflict";
     }
-    return false;
+    return found;
 }
 
 static int put_listeners(struct agw_translate *t, struct agw_gwapi_gateway *g)
@@ -122,13 +127,15 @@ static int put_listeners(struct agw_translate *t, struct agw_gwapi_gateway *g)
     for (i = 0; i < g->own.listener_count; i++) {
         struct agw_gwapi_listener *l = &g->own.listeners[i];
         struct agw_gwapi_place place = {.object = g->object, .part = l->name, .parent = -1};
+        const char *why;
 
         if (!agw_gwapi_check_protocol(t, &place, l))
             continue;
-        if (protocol_conflict(g, l))
-            agw_gwapi_condition(t, &place, agw_field(l->node, "protocol"), "Conflicted", true,
-                                "ProtocolConflict", "another listener uses port %u with another protocol",
-                                l->port);
+        why = conflict(g, l);
+        if (why)
+            agw_gwapi_condition(t, &place, agw_field(l->node, "protocol"), "Conflicted", true, why,
+                                "another listener uses port %u with %s", l->port,
+                                strcmp(why, "ProtocolConflict") == 0 ? "another protocol" : "this hostname");
         else if (agw_gwapi_put_listener(t, &g->own, l))
             return AGW_ENOMEM;
     }

@@ -13,13 +13,42 @@ struct rule {
 
 /* --- backends --- */
 
+/* No kind of object is a filter here. */
 static void unserved_filter(struct agw_translate *t, const struct agw_object *o, const struct agw_node *f)
 {
     struct agw_gwapi_place place = {.object = o, .parent = -1};
+    const struct agw_node *ref = agw_field(f, "extensionRef");
 
-    agw_gwapi_condition(t, &place, f, "Accepted", false, "UnsupportedValue",
-                        "the filter %.*s is not served here: requests are answered 500",
-                        AGW_STRF(agw_node_text(f, "type")));
+    if (ref)
+        agw_gwapi_condition(
+            t, &place, ref, "ResolvedRefs", false, "InvalidKind",
+            "kind %.*s of group \"%.*s\" is no filter that is served: requests are answered 500",
+            AGW_STRF(agw_node_text(ref, "kind")), AGW_STRF(agw_node_text(ref, "group")));
+    else
+        agw_gwapi_condition(t, &place, f, "Accepted", false, "UnsupportedValue",
+                            "the filter %.*s is not served here: requests are answered 500",
+                            AGW_STRF(agw_node_text(f, "type")));
+}
+
+/* Nothing of the rule is left but 500, said as a policy of its own: one that is aimed at the route must not
+ * answer in place of a filter that lets only some in. */
+static int refuse_all(struct agw_translate *t, Pb__Route *route)
+{
+    struct agw_str body = AGW_STR("a filter of this route is not served\n");
+    Pb__TrafficPolicySpec *spec = agw_gwapi_new(t, Pb__TrafficPolicySpec, pb__traffic_policy_spec__init);
+    Pb__DirectResponse *answer = agw_gwapi_new(t, Pb__DirectResponse, pb__direct_response__init);
+
+    route->traffic_policies = agw_gwapi_pointers(t, 1);
+    if (!spec || !answer || !route->traffic_policies)
+        return AGW_ENOMEM;
+    answer->status = 500;
+    answer->body = (ProtobufCBinaryData){body.n, (uint8_t *)agw_gwapi_text(t, body)};
+    spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_DIRECT_RESPONSE;
+    spec->direct_response = answer;
+    route->traffic_policies[0] = spec;
+    route->n_traffic_policies = 1;
+    route->n_backends = 0;
+    return 0;
 }
 
 static int add_backend(struct agw_translate *t, const struct agw_object *o, const struct agw_node *ref,
@@ -102,13 +131,11 @@ static int make_rule(struct agw_translate *t, struct rule *r)
                                &unserved) ||
         add_backends(t, r))
         return AGW_ENOMEM;
-    if (unserved) { /* no backends and no redirect: 500 */
-        unserved_filter(t, r->object, unserved);
-        route->n_traffic_policies = 0;
-        route->n_backends = 0;
-    }
     warn_ignored(t, r);
-    return 0;
+    if (!unserved)
+        return 0;
+    unserved_filter(t, r->object, unserved);
+    return refuse_all(t, route);
 }
 
 /* "ns/name.NN.listener", "ns/name.NN.grpc.listener" of a GRPCRoute. */

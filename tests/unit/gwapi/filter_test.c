@@ -156,7 +156,8 @@ static void unserved_rule_filter(void **state)
         "warning: m.yaml:29: HTTPRoute default/r: spec.rules[0].filters[1]: the filter ExternalAuth "
         "is not served here: requests are answered 500 (UnsupportedValue)\n");
     expect_lines(t.resources, "route/",
-                 HEAD "}\n"
+                 HEAD " traffic_policies={direct_response={status=500 body=a filter of this route is not "
+                      "served\\n}}}\n"
                       "route/default/r.01.http {key=default/r.01.http listener_key=default/gw.http "
                       "name={kind=HTTPRoute name=r "
                       "namespace=default} matches={path={path_prefix=/ok}} " BACKEND "}}\n");
@@ -166,17 +167,17 @@ static void unserved_rule_filter(void **state)
 static void unserved_backend_filter(void **state)
 {
     struct translated t =
-        translate(GATEWAY SERVICE ROUTE
-                  "  rules:\n"
-                  "  - backendRefs:\n"
-                  "    - {name: s, port: 80, weight: 3, filters: [{type: ExtensionRef, extensionRef: {}}]}\n"
-                  "    - {name: s, port: 80}\n");
+        translate(GATEWAY SERVICE ROUTE "  rules:\n"
+                                        "  - backendRefs:\n"
+                                        "    - {name: s, port: 80, weight: 3, filters: [{type: ExtensionRef, "
+                                        "extensionRef: {group: '', kind: Thing, name: x}}]}\n"
+                                        "    - {name: s, port: 80}\n");
 
     expect_lines(t.resources, "route/", HEAD " backends={backend={} weight=3} " BACKEND "}}\n");
     assert_string_equal(
         t.findings,
-        "warning: m.yaml:27: HTTPRoute default/r: spec.rules[0].backendRefs[0].filters[0]: the filter "
-        "ExtensionRef is not served here: requests are answered 500 (UnsupportedValue)\n");
+        "warning: m.yaml:27: HTTPRoute default/r: spec.rules[0].backendRefs[0].filters[0].extensionRef: "
+        "kind Thing of group \"\" is no filter that is served: requests are answered 500 (InvalidKind)\n");
     translated_free(&t);
 }
 

@@ -110,9 +110,10 @@ static void mistakes(void **state)
         "a listener of protocol TLS\n");
     expect_findings(GW("  - {name: a, port: 91, protocol: TLS, tls: {mode: Passthrough}}\n"
                        "  - {name: b, port: 91, protocol: HTTPS, tls: {certificateRefs: [{name: c}]}}\n"),
-                    "error: m.yaml:8: Gateway default/gw: spec.listeners[1]: same port, protocol and "
-                    "hostname as listener "
-                    "a\n");
+                    "warning: m.yaml:7: Gateway default/gw: spec.listeners[0].protocol: another listener "
+                    "uses port 91 with this hostname (HostnameConflict)\n"
+                    "warning: m.yaml:8: Gateway default/gw: spec.listeners[1].protocol: another listener "
+                    "uses port 91 with this hostname (HostnameConflict)\n");
     expect_findings(
         GW(TCP) TCP_ROUTE "metadata: {name: r}\nspec:\n  parentRefs: [{name: gw}]\n"
                           "  rules: [{backendRefs: [{name: s}]}]\n",

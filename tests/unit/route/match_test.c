@@ -108,6 +108,61 @@ static void test_precedence(void **state)
     check_precedence(40);
 }
 
+static enum agw_verdict answer(const void *conf, struct agw_policy_ctx *ctx)
+{
+    return AGW_RESPOND;
+}
+
+static const struct agw_policy_ops fake_cors = {.kind = AGW_POLICY_CORS, .request = answer};
+
+/* A preflight goes where its request will, but only to a route that answers it. */
+static void test_preflights(void **state)
+{
+    static const struct agw_policy_ops *const table[] = {&fake_cors};
+    static const struct {
+        const char *method, *origin, *asks, *path, *want;
+    } cases[] = {
+        {"OPTIONS", "https://a", "PUT", "/cors", "put"},
+        {"OPTIONS", "https://a", "GET", "/cors", "rest"},
+        {"OPTIONS", "https://a", "put", "/cors", "rest"},
+        {"OPTIONS", NULL, "PUT", "/cors", "rest"},
+        {"OPTIONS", "https://a", NULL, "/cors", "rest"},
+        {"GET", "https://a", "PUT", "/cors", "rest"},
+        {"OPTIONS", "https://a", "PUT", "/plain", "rest"},
+        {"PUT", NULL, NULL, "/plain", "plain"},
+        {"OPTIONS", "https://a", "OPTIONS", "/cors", "rest"},
+    };
+    struct fixture f;
+    fx_init(&f, table, 1);
+    fx_bind(&f, "b", 80);
+    fx_add(&f, AGW_RESOURCE_LISTENER, fx_listener(&f, "b", "l", ""), NULL);
+    Pb__Route *r = fx_route(&f, "l", "put", NULL, 'p', "/cors");
+    fx_match_method(&f, r->matches[0], "PUT");
+    fx_route_policy(&f, r,
+                    fx_traffic(&f, PB__TRAFFIC_POLICY_SPEC__KIND_CORS, fx_new(&f, &pb__cors__descriptor)));
+    add(&f, r);
+    r = fx_route(&f, "l", "plain", NULL, 'p', "/plain");
+    fx_match_method(&f, r->matches[0], "PUT");
+    add(&f, r);
+    add(&f, fx_route(&f, "l", "rest", NULL, 'p', "/"));
+    fx_compile(&f);
+    const struct agw_listener *l = fx_out_listener(&f, "b", "l");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct agw_msg *req = fx_request(&f, cases[i].method, "h", cases[i].path);
+        if (cases[i].origin)
+            assert_int_equal(
+                agw_headers_add(&req->headers, AGW_HDR_ORIGIN, AGW_STR("origin"), agw_str_c(cases[i].origin)),
+                0);
+        if (cases[i].asks)
+            assert_int_equal(agw_headers_add(&req->headers, AGW_HDR_OTHER,
+                                             AGW_STR("access-control-request-method"),
+                                             agw_str_c(cases[i].asks)),
+                             0);
+        assert_string_equal(route_of(&f, l, req), cases[i].want);
+    }
+    fx_free(&f);
+}
+
 /* What the tables are to find, looked for one match after the other. */
 struct search {
     struct agw_str path;
@@ -356,6 +411,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_preflights),
         cmocka_unit_test(test_tables_agree_with_a_search),
         cmocka_unit_test(test_age_then_name_decides_ties),
         cmocka_unit_test(test_hosts_from_exact_to_none),

@@ -74,6 +74,10 @@ static const char usage[] =
     "  SVID_FILE, SVID_KEY_FILE, SVID_BUNDLE_FILE   PEM: the gateway's own certificate in a mesh (HBONE)\n"
     "  ADDITIONAL_TRUST_DOMAINS   of peers in that mesh, besides the certificate's; comma-separated\n"
     "  SESSION_KEY      64 hex digits that seal MCP session ids and task ids; give all replicas the same\n"
+    "  LOCALITY, NETWORK               where this data plane is, if no workload says so\n"
+    "  UPSTREAM_MAX_CONNECTIONS, UPSTREAM_MAX_PENDING, UPSTREAM_MAX_REQUESTS,\n"
+    "  UPSTREAM_MAX_REQUESTS_PER_CONNECTION, UPSTREAM_MAX_CONNECTION_AGE_SECONDS,\n"
+    "  UPSTREAM_IDLE_TIMEOUT_SECONDS   of a worker towards one endpoint: docs/operations.md\n"
     "\n"
     "Signals: SIGHUP reads the manifests again and reopens the access log; SIGTERM and SIGINT drain and "
     "end.\n";
@@ -84,10 +88,10 @@ static int bad(const char *what, const char *value, const char *reason)
     return AGW_EINVAL;
 }
 
-static int read_number(const char *what, const char *text, uint64_t max, unsigned *ret_value)
+static int read_number(const char *what, const char *text, uint64_t min, uint64_t max, unsigned *ret_value)
 {
     uint64_t n;
-    if (agw_str_u64(agw_str_c(text), &n) || n == 0 || n > max)
+    if (agw_str_u64(agw_str_c(text), &n) || n < min || n > max)
         return bad(what, text, "not a number in range");
     *ret_value = (unsigned)n;
     return 0;
@@ -96,7 +100,7 @@ static int read_number(const char *what, const char *text, uint64_t max, unsigne
 static int read_memory_limit(const char *text, uint64_t *ret_bytes)
 {
     unsigned mib = 0;
-    int rc = strcmp(text, "off") ? read_number("--memory-limit", text, 1u << 30, &mib) : 0;
+    int rc = strcmp(text, "off") ? read_number("--memory-limit", text, 1, 1u << 30, &mib) : 0;
     if (rc == 0)
         *ret_bytes = (uint64_t)mib << 20;
     return rc;
@@ -128,12 +132,12 @@ static int read_option(int opt, struct options *o)
         o->validate = true;
         return 0;
     case OPT_WORKERS:
-        return read_number("--workers", optarg, AGW_MAX_WORKERS, &o->workers);
+        return read_number("--workers", optarg, 1, AGW_MAX_WORKERS, &o->workers);
     case OPT_NO_PIN:
         o->pin = false;
         return 0;
     case OPT_MAX_CONNECTIONS:
-        return read_number("--max-connections", optarg, 10000000, &o->max_conns);
+        return read_number("--max-connections", optarg, 1, 10000000, &o->max_conns);
     case OPT_MEMORY_LIMIT:
         return read_memory_limit(optarg, &o->memory_limit);
     case OPT_TRUSTED_PROXIES:
@@ -170,7 +174,7 @@ static int read_grace(struct options *o)
 {
     const char *text = getenv("TERMINATION_GRACE_PERIOD_SECONDS");
     unsigned seconds = 60;
-    if (text && *text && read_number("TERMINATION_GRACE_PERIOD_SECONDS", text, 86400, &seconds))
+    if (text && *text && read_number("TERMINATION_GRACE_PERIOD_SECONDS", text, 1, 86400, &seconds))
         return AGW_EINVAL;
     unsigned margin = seconds <= 10 ? 1 : 5;
     o->drain_ms = seconds > margin ? (seconds - margin) * 1000 : 500;
@@ -194,14 +198,14 @@ static int read_client_limits(struct agw_client_limits *l)
     const struct {
         const char *name;
         uint32_t *value;
-        unsigned max, unit;
+        unsigned min, max, unit;
     } all[] = {
-        {"UPSTREAM_MAX_CONNECTIONS", &l->conns_max, 1000000, 1},
-        {"UPSTREAM_MAX_PENDING", &l->waiting_max, 1000000, 1},
-        {"UPSTREAM_MAX_REQUESTS", &l->requests_max, 1000000, 1},
-        {"UPSTREAM_MAX_REQUESTS_PER_CONNECTION", &l->per_conn_max, 1000000000, 1},
-        {"UPSTREAM_MAX_CONNECTION_AGE_SECONDS", &l->age_ms, 1000000, 1000},
-        {"UPSTREAM_IDLE_TIMEOUT_SECONDS", &l->idle_ms, 1000000, 1000},
+        {"UPSTREAM_MAX_CONNECTIONS", &l->conns_max, 1, 1000000, 1},
+        {"UPSTREAM_MAX_PENDING", &l->waiting_max, 1, 1000000, 1},
+        {"UPSTREAM_MAX_REQUESTS", &l->requests_max, 1, 1000000, 1},
+        {"UPSTREAM_MAX_REQUESTS_PER_CONNECTION", &l->per_conn_max, 0, 1000000000, 1},
+        {"UPSTREAM_MAX_CONNECTION_AGE_SECONDS", &l->age_ms, 0, 1000000, 1000},
+        {"UPSTREAM_IDLE_TIMEOUT_SECONDS", &l->idle_ms, 1, 1000000, 1000},
     };
     *l = agw_client_default_limits;
     for (size_t i = 0; i < AGW_ARRAY_LEN(all); i++) {
@@ -209,7 +213,7 @@ static int read_client_limits(struct agw_client_limits *l)
         unsigned n;
         if (!text || !*text)
             continue;
-        if (read_number(all[i].name, text, all[i].max, &n))
+        if (read_number(all[i].name, text, all[i].min, all[i].max, &n))
             return AGW_EINVAL;
         *all[i].value = n * all[i].unit;
     }

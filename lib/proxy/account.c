@@ -131,7 +131,7 @@ void agw_exchange_refused(struct agw_worker *w, struct agw_server_conn *c, int s
         .wall_ns = w->loop.wall_ns,
         .status = (unsigned)status,
         .client = agw_str(client, agw_addr_format(&c->conn.peer, client)),
-        .protocol = AGW_STR("HTTP/1.1"),
+        .protocol = agw_str_c(protocol_name(strcmp(c->ops->name, "h2") == 0 ? AGW_HTTP_2 : AGW_HTTP_11)),
         .error = agw_str_c(reason),
     };
     agw_access_log_write(w->access_log, w->loop.index, &r);

@@ -105,6 +105,18 @@ def matches(number, expression):
     return eval(code) in (number, number * 1000, number << 10, number << 20)  # digits and operators alone
 
 
+def test_every_own_answer_has_a_symptom():
+    """What the gateway says when it answers by itself stands in the table of symptoms, with its words."""
+    text = OPERATIONS.read_text().split("## Troubleshooting")[1]
+    code = "".join(path.read_text() for path in sorted((ROOT / "lib/proxy").glob("*.c")))
+    said = re.findall(r'agw_exchange_fail\([^;]*?"([^"]+)"\)', code)
+    for name in "reason_of", "check_websocket":
+        body = re.search(r"^static \w+ (?:\w+ )?\*?%s\(.*?^}" % name, code, re.MULTILINE | re.DOTALL).group(0)
+        said += re.findall(r'"([a-zA-Z][^"]+)"', body)
+    assert len(said) > 30
+    assert sorted({words for words in said if f"`{words}`" not in text}) == []
+
+
 def test_every_metric_is_described():
     families = re.findall(r'"(agentgateway_\w+)"', (ROOT / "lib/telemetry/metrics.h").read_text())
     text = OPERATIONS.read_text()

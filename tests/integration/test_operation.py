@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import h2client as h2
 import manifests as m
 from client import Closed, Connection, ask
 from gateway import eventually, run
@@ -142,7 +143,11 @@ def test_refused_requests_are_logged_and_counted(site):
         connection.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
         assert connection.response().status == 400
     eventually(lambda: site.gateway.metric("agentgateway_requests_total", code="400") == 1)
-    assert any("status=400" in line for line in access_lines(site.gateway, 1))
+    assert any("protocol=HTTP/1.1 status=400" in line for line in access_lines(site.gateway, 1))
+    with h2.H2(site.port) as connection:
+        connection.get(1, ("host", "other"))
+        connection.read_until(lambda kind, flags, stream, payload: kind == h2.HEADERS)
+    assert any("protocol=HTTP/2 status=400" in line for line in access_lines(site.gateway, 2))
 
 
 def test_config_dump_shows_what_is_served(site):

@@ -327,10 +327,19 @@ def test_an_old_connection_is_not_used_again(site, b, start_upstream):
     assert up.connections == 2
 
 
-def test_limits_must_be_numbers(tmp_path):
-    result = run("-f", str(tmp_path), env={"UPSTREAM_MAX_PENDING": "many"})
-    assert result.returncode == 2
-    assert "UPSTREAM_MAX_PENDING" in result.stderr
+@pytest.mark.parametrize("name, value, good", [
+    ("UPSTREAM_MAX_PENDING", "many", False),
+    ("UPSTREAM_MAX_PENDING", "0", False),
+    ("UPSTREAM_MAX_PENDING", "-1", False),
+    ("UPSTREAM_MAX_PENDING", "1000001", False),
+    ("UPSTREAM_IDLE_TIMEOUT_SECONDS", "0", False),
+    ("UPSTREAM_MAX_REQUESTS_PER_CONNECTION", "0", True),
+    ("UPSTREAM_MAX_CONNECTION_AGE_SECONDS", "0", True),
+])
+def test_limits_must_be_numbers_in_range(tmp_path, name, value, good):
+    result = run("-f", str(tmp_path), "--validate", env={name: value})
+    assert (result.returncode != 2) == good
+    assert good or name in result.stderr
 
 
 # --- connecting ---

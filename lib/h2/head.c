@@ -137,16 +137,10 @@ static bool framing_field(struct agw_h2_stream *st, enum agw_hdr id, struct agw_
     }
 }
 
-/* RFC 9110 section 6.5.1: these mean nothing, or harm, after the content. */
-static bool unfit_for_trailers(enum agw_hdr id)
-{
-    return id == AGW_HDR_CONTENT_LENGTH || id == AGW_HDR_HOST || id == AGW_HDR_TE || id == AGW_HDR_EXPECT;
-}
-
 static void regular(struct agw_h2_stream *st, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
 {
     enum agw_hdr id = agw_hdr_lookup(view(name));
-    if (st->head_done ? unfit_for_trailers(id) : framing_field(st, id, view(value)))
+    if (st->head_done ? !agw_hdr_in_trailers(id) : framing_field(st, id, view(value)))
         return;
     struct agw_str n = id == AGW_HDR_OTHER ? keep(st, name) : agw_hdr_name(id);
     struct agw_str v = keep(st, value);

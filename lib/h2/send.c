@@ -158,6 +158,14 @@ struct agw_h2_trailers {
     nghttp2_nv v[];
 };
 
+static bool any_trailers(const struct agw_headers *h)
+{
+    for (uint32_t i = 0; h && i < h->n; i++)
+        if (agw_hdr_in_trailers(h->v[i].id))
+            return true;
+    return false;
+}
+
 static struct agw_h2_trailers *trailers_copy(const struct agw_headers *h)
 {
     size_t bytes = 0;
@@ -170,7 +178,7 @@ static struct agw_h2_trailers *trailers_copy(const struct agw_headers *h)
     uint8_t *text = (uint8_t *)(t->v + h->n);
     for (uint32_t i = 0; i < h->n; i++) {
         const struct agw_header *f = &h->v[i];
-        if (not_sent(f->id))
+        if (!agw_hdr_in_trailers(f->id))
             continue;
         t->v[t->n++] = (nghttp2_nv){text, text + f->name.n, f->name.n, f->value.n, NGHTTP2_NV_FLAG_NONE};
         memcpy(text, f->name.p, f->name.n);
@@ -442,7 +450,7 @@ int agw_h2_end(struct agw_h2_stream *st, const struct agw_headers *trailers)
 {
     if (!st->provider || st->local_end)
         return AGW_ECLOSED;
-    if (trailers && trailers->n > 0) {
+    if (any_trailers(trailers)) {
         st->out_trailers = trailers_copy(trailers);
         if (!st->out_trailers)
             return AGW_ENOMEM;

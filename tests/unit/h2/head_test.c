@@ -174,11 +174,14 @@ static void test_trailers(void **state)
 {
     int32_t id = raw_request(&r, false, GET, NULL);
     nghttp2_nv nv[] = {{(uint8_t *)"x-sum", (uint8_t *)"1", 5, 1, 0},
-                       {(uint8_t *)"host", (uint8_t *)"b", 4, 1, 0}};
-    nghttp2_submit_headers(r.ng, NGHTTP2_FLAG_END_STREAM, id, NULL, nv, 2, NULL);
+                       {(uint8_t *)"host", (uint8_t *)"b", 4, 1, 0},
+                       {(uint8_t *)"authorization", (uint8_t *)"c", 13, 1, 0},
+                       {(uint8_t *)"x-forwarded-for", (uint8_t *)"d", 15, 1, 0}};
+    nghttp2_submit_headers(r.ng, NGHTTP2_FLAG_END_STREAM, id, NULL, nv, 4, NULL);
     raw_run(&r);
     assert_int_equal(last()->ends, 1);
     assert_int_equal(last()->trailers->n, 1);
+    assert_string_equal(last()->trailers->v[0].name.p, "x-sum");
     /* A pseudo field among them, or no END_STREAM. */
     id = raw_request(&r, false, GET, NULL);
     nghttp2_nv pseudo = {(uint8_t *)":path", (uint8_t *)"/", 5, 1, 0};

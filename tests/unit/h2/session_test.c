@@ -59,6 +59,7 @@ static void test_trailers_both_ways(void **state)
     agw_headers_init(&t, &r->arena);
     agw_headers_add(&t, AGW_HDR_OTHER, AGW_STR("grpc-status"), AGW_STR("0"));
     agw_headers_add_id(&t, AGW_HDR_CONTENT_LENGTH, AGW_STR("9"));
+    agw_headers_add_id(&t, AGW_HDR_SET_COOKIE, AGW_STR("a=1"));
     pair_body(r, 30000);
     assert_int_equal(agw_h2_end(r->st, &t), 0);
     pair_run(&p);
@@ -78,6 +79,23 @@ static void test_trailers_both_ways(void **state)
     assert_memory_equal(r->trailers->v[0].value.p, "0", 1);
     assert_int_equal(r->code, 0);
     assert_int_equal(r->closes, 1);
+    pair_free(&p);
+}
+
+/* Nothing of them may follow a body: the stream ends as one without trailers. */
+static void test_trailers_that_are_not_sent(void **state)
+{
+    assert_true(pair_init(&p, NULL, NULL));
+    struct rec *r = pair_open(&p, AGW_METHOD_POST, "/", false);
+    struct agw_headers t;
+    agw_headers_init(&t, &r->arena);
+    agw_headers_add_id(&t, AGW_HDR_AUTHORIZATION, AGW_STR("x"));
+    pair_body(r, 10);
+    assert_int_equal(agw_h2_end(r->st, &t), 0);
+    pair_run(&p);
+    assert_int_equal(served()->body, 10);
+    assert_int_equal(served()->ends, 1);
+    assert_null(served()->trailers);
     pair_free(&p);
 }
 
@@ -344,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_get),
         cmocka_unit_test(test_trailers_both_ways),
+        cmocka_unit_test(test_trailers_that_are_not_sent),
         cmocka_unit_test(test_interim_responses),
         cmocka_unit_test(test_head_keeps_length),
         cmocka_unit_test(test_window_stops_one_stream_only),

@@ -88,8 +88,8 @@ def start_tcp():
 def start_module_upstream():
     started = []
 
-    def start(name="up"):
-        started.append(Upstream(name))
+    def start(name="up", tls=None):
+        started.append(Upstream(name, tls))
         return started[-1]
 
     yield start

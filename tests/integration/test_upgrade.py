@@ -4,6 +4,7 @@ gateway stands in as the HTTP/2 server that takes them."""
 import asyncio
 import base64
 import hashlib
+import re
 import signal
 import socket
 import ssl
@@ -19,7 +20,7 @@ from certificates import Authority
 from client import Connection
 from gateway import SANITIZED, eventually
 from h2client import DATA, END_HEADERS, END_STREAM, H2, HEADERS, RST_STREAM, WINDOW_UPDATE, fields, frame
-from ports import free_port
+from ports import free_port, free_ports
 
 MIB = 1 << 20
 WS = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "a" * 22 + "=="}
@@ -187,6 +188,48 @@ def test_rule16_wss_is_websocket_over_tls(tls_server, start_gateway, roots):
             assert connection.ask(headers=WS).status == 503
     else:
         talk(port, conversation)
+
+
+@pytest.mark.parametrize("back", ["plain", "tls", "h2 tls"])
+def test_over_tls(server, start_gateway, tmp_path, back):
+    """wss in front; behind it the server without and with TLS, and by extended CONNECT over TLS."""
+    authority = Authority(tmp_path)
+    secret = m.tls_secret("cert", *authority.issue("localhost"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.file("localhost", "crt"), authority.file("localhost", "key"))
+    secure, (port, middle) = Server(context), free_ports(2)
+    to = {"plain": server.port, "tls": secure.port, "h2 tls": middle}[back]
+    gateways = [
+        m.gateway(name=name, listeners=[m.listener(number, "https", protocol="HTTPS", tls=["cert"])])
+        for name, number in (("gw", port), ("gw2", middle))
+    ]
+    gateway = start_gateway(
+        gateways,
+        secret,
+        [m.service("to", to), m.service("ws", server.port)],
+        m.config_map("ca", ca_crt=authority.certificate.read_text()),
+        [] if back == "plain" else m.backend_tls_policy("tls", ["to"], hostname="localhost", caCertificateRefs=[m.core_ref("ca")]),
+        m.route("one", m.rule("to")),
+        m.route("two", m.rule("ws"), parents=[{"name": "gw2", "namespace": m.NAMESPACE}]),
+    )
+    try:
+
+        async def run():
+            trusted = ssl.create_default_context(cafile=str(authority.certificate))
+            async with websockets.connect(f"wss://localhost:{port}/tls", ssl=trusted, max_size=None) as connection:
+                for message in "text", b"\0bytes", "x" * MIB:
+                    await connection.send(message)
+                    assert await connection.recv() == message
+
+        asyncio.run(asyncio.wait_for(run(), 60))
+        versions = ["HTTP/1.1", "HTTP/2"] if back == "h2 tls" else ["HTTP/1.1"]
+
+        def logged():
+            return sorted(re.findall(r"protocol=(\S+)", gateway.access_log.read_text())) == versions
+
+        eventually(logged)
+    finally:
+        secure.stop()
 
 
 def test_backend_whose_http2_takes_no_upgrades(start_gateway):

@@ -14,6 +14,8 @@
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" /* RFC 9113 section 3.4 */
 /* From accept to the first request byte, TLS handshake included. */
 #define HANDSHAKE_MS 15000
+/* The same, once the port is closed: a round trip or two, also of a slow line. */
+#define HURRY_MS 3000
 /* An address that is taken, or not there yet, is tried again this often. */
 #define REBIND_MS 1000
 
@@ -324,14 +326,25 @@ static bool wanted(const struct agw_bind *bind, const struct agw_acceptor *a)
     return false;
 }
 
+/* A handshake that runs may end; who has only connected so far is not waited for. */
+static void hurry(struct agw_loop *loop, struct agw_timer *handshake)
+{
+    if (handshake->due_ms > loop->now_ms + HURRY_MS)
+        agw_timer_set(&loop->timers, handshake, loop->now_ms + HURRY_MS);
+}
+
 /* What is connected there finishes what it does and leaves. */
 static void drain_conns(const struct agw_acceptor *a)
 {
     struct agw_list *node, *tmp;
     agw_list_each (node, tmp, &a->worker->conns) {
         struct agw_server_conn *c = agw_list_entry(node, struct agw_server_conn, node);
-        if (c->user == a && c->ops)
+        if (c->user != a)
+            continue;
+        if (c->ops)
             agw_server_conn_drain(c);
+        else
+            hurry(&a->worker->loop, &c->timer);
     }
 }
 

@@ -199,6 +199,19 @@ def test_sigterm_finishes_what_has_begun(site):
     assert site.gateway.process.wait(15) == 0
 
 
+@pytest.mark.parametrize("said", [b"", b"PRI * HT"])
+def test_drain_does_not_wait_for_those_who_never_asked(site, said):
+    """A client or a load balancer that only connects, or stops within its first words."""
+    with Connection(site.port) as silent:
+        silent.send(said)
+        eventually(lambda: site.gateway.metric("agentgateway_downstream_connections") == 1)
+        before = time.monotonic()
+        site.gateway.send_signal(signal.SIGTERM)
+        assert site.gateway.process.wait(30) == 0
+        assert time.monotonic() - before < 10, "less than a handshake may take"
+        assert silent.at_end()
+
+
 def test_drain_ends_at_its_deadline(start_gateway, start_upstream):
     site = serve(start_gateway, start_upstream, env={"TERMINATION_GRACE_PERIOD_SECONDS": "1"})
     gate = threading.Event()

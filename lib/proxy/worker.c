@@ -126,13 +126,9 @@ static void after_wait(struct agw_loop *loop)
     agw_rcu_online();
 }
 
-static void *worker_main(void *arg)
+/* What the loop served. */
+static void free_parts(struct agw_worker *w)
 {
-    struct agw_worker *w = arg;
-    if (w->gateway->options.pin && agw_cpu_pin(w->loop.index))
-        agw_warn("worker", "worker %u: cannot pin to a CPU", w->loop.index);
-    agw_rcu_register();
-    agw_loop_run(&w->loop);
     agw_l4_free(w->l4);
     agw_mcp_free(w->mcp);
     agw_a2a_directory_free(w->agents);
@@ -143,8 +139,19 @@ static void *worker_main(void *arg)
     w->balancer = NULL;
     w->l4 = NULL;
     w->mcp = NULL;
+    w->agents = NULL;
     w->client = NULL;
     w->dns = NULL;
+}
+
+static void *worker_main(void *arg)
+{
+    struct agw_worker *w = arg;
+    if (w->gateway->options.pin && agw_cpu_pin(w->loop.index))
+        agw_warn("worker", "worker %u: cannot pin to a CPU", w->loop.index);
+    agw_rcu_register();
+    agw_loop_run(&w->loop);
+    free_parts(w);
     agw_rcu_unregister();
     return NULL;
 }
@@ -192,13 +199,7 @@ int agw_worker_init(struct agw_worker *w, struct agw_gateway *g, unsigned index,
 
 void agw_worker_free(struct agw_worker *w)
 {
-    agw_l4_free(w->l4);
-    agw_mcp_free(w->mcp);
-    agw_a2a_directory_free(w->agents);
-    agw_mirrors_free(&w->mirrors);
-    agw_client_free(w->client);
-    agw_dns_free(w->dns);
-    agw_balancer_free(w->balancer);
+    free_parts(w);
     agw_retry_budgets_free(&w->retries);
     agw_loop_free(&w->loop);
 }

@@ -9,39 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "event/cpu.h"
-
-static char root[64];
-
-static int setup(void **state)
-{
-    snprintf(root, sizeof(root), "/tmp/agw-cpu-XXXXXX");
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    char command[128];
-    snprintf(command, sizeof(command), "rm -rf '%s'", root);
-    return system(command);
-}
-
-static void put(const char *path, const char *text)
-{
-    char full[256];
-    snprintf(full, sizeof(full), "%s/%s", root, path);
-    for (char *at = full + 1; (at = strchr(at, '/')); at++) {
-        *at = 0;
-        mkdir(full, 0777);
-        *at = '/';
-    }
-    FILE *f = fopen(full, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
+#include "root.h"
 
 static void test_no_files(void **state)
 {
@@ -127,13 +97,13 @@ static void test_pin_in_a_thread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_no_files, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_v2_rounds_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_v2_parents_count, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_v2_group_outside_our_view, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_v1, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_count, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pin_in_a_thread, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_files, root_make, root_remove),
+        cmocka_unit_test_setup_teardown(test_v2_rounds_up, root_make, root_remove),
+        cmocka_unit_test_setup_teardown(test_v2_parents_count, root_make, root_remove),
+        cmocka_unit_test_setup_teardown(test_v2_group_outside_our_view, root_make, root_remove),
+        cmocka_unit_test_setup_teardown(test_v1, root_make, root_remove),
+        cmocka_unit_test_setup_teardown(test_count, root_make, root_remove),
+        cmocka_unit_test_setup_teardown(test_pin_in_a_thread, root_make, root_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,38 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "event/memory.h"
-
-static char root[64];
-
-static int setup(void **state)
-{
-    snprintf(root, sizeof(root), "/tmp/agw-memory-XXXXXX");
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    char command[128];
-    snprintf(command, sizeof(command), "rm -rf '%s'", root);
-    return system(command);
-}
-
-static void put(const char *path, const char *text)
-{
-    char full[256];
-    snprintf(full, sizeof(full), "%s/%s", root, path);
-    for (char *at = full + strlen(root) + 1; (at = strchr(at, '/')); at++) {
-        *at = 0;
-        mkdir(full, 0777);
-        *at = '/';
-    }
-    FILE *f = fopen(full, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
+#include "root.h"
 
 static void test_the_least_of_the_groups_above_counts(void **state)
 {
@@ -93,8 +63,8 @@ static void test_levels_are_left_later_than_entered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_the_least_of_the_groups_above_counts, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_version_1, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_least_of_the_groups_above_counts, root_make, root_remove),
+        cmocka_unit_test_setup_teardown(test_version_1, root_make, root_remove),
         cmocka_unit_test(test_what_is_taken_is_seen),
         cmocka_unit_test(test_levels_are_left_later_than_entered),
     };

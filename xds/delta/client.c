@@ -143,11 +143,6 @@ bool agw_delta_client_version(const struct agw_delta_client *c, enum agw_delta_t
     return k != NULL;
 }
 
-uint32_t agw_delta_client_count(const struct agw_delta_client *c, enum agw_delta_type type)
-{
-    return c->kept[type].count;
-}
-
 int agw_delta_client_seed(struct agw_delta_client *c, enum agw_delta_type type, struct agw_str name,
                           struct agw_str version)
 {

@@ -74,7 +74,6 @@ int agw_delta_client_receive(struct agw_delta_client *c, struct agw_str response
 /* What is kept. False: nothing by this name. */
 bool agw_delta_client_version(const struct agw_delta_client *c, enum agw_delta_type type, struct agw_str name,
                               struct agw_str *ret_version);
-uint32_t agw_delta_client_count(const struct agw_delta_client *c, enum agw_delta_type type);
 /* Says what is kept from an earlier process; forgets everything. */
 int agw_delta_client_seed(struct agw_delta_client *c, enum agw_delta_type type, struct agw_str name,
                           struct agw_str version);

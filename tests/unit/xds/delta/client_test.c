@@ -257,7 +257,7 @@ static void test_faults_of_single_resources(void **state)
     assert_non_null(strstr(message, "the resource has no name"));
     assert_non_null(strstr(message, "{\"key\":\"empty\",\"error\":\"the resource is empty\"}"));
     assert_non_null(strstr(message, "{\"key\":\"foreign\",\"error\":\"the resource is of another type"));
-    assert_int_equal(agw_delta_client_count(t.client, AGW_DELTA_RESOURCE), 1);
+    assert_int_equal(subscribe(&t, AGW_DELTA_RESOURCE)->n_initial_resource_versions, 1);
     end(&t);
 }
 
@@ -275,7 +275,7 @@ static void test_long_lists_of_faults_are_cut(void **state)
     assert_non_null(strstr(message, "\"3 more findings are left out\""));
     assert_non_null(strstr(message, "\"route/255\""));
     assert_null(strstr(message, "\"route/256\""));
-    assert_int_equal(agw_delta_client_count(t.client, AGW_DELTA_RESOURCE), 0);
+    assert_int_equal(subscribe(&t, AGW_DELTA_RESOURCE)->n_initial_resource_versions, 0);
     end(&t);
 }
 

@@ -1,7 +1,10 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/option.h"
 #include "cmd/agentgateway-controller/options.h"
+
+#define PROGRAM "agentgateway-controller"
 
 enum {
     OPT_MANIFESTS = 256,
@@ -47,22 +50,13 @@ static const char usage[] =
 
 static int bad(const char *what, const char *value, const char *reason)
 {
-    fprintf(stderr, "agentgateway-controller: %s: '%s': %s (see --help)\n", what, value, reason);
-    return AGW_EINVAL;
+    return agw_option_bad(PROGRAM, what, value, reason);
 }
 
 static int read_address(const char *text, struct agw_addr *ret_addr)
 {
     struct agw_error err = {0};
     return agw_addr_parse(agw_str_c(text), ret_addr, &err) ? bad("--xds-addr", text, err.text) : 0;
-}
-
-static int read_format(const char *text, bool *ret_json)
-{
-    if (strcmp(text, "json") && strcmp(text, "text"))
-        return bad("--log-format", text, "neither text nor json");
-    *ret_json = strcmp(text, "json") == 0;
-    return 0;
 }
 
 static int read_option(int opt, struct options *o)
@@ -83,11 +77,9 @@ static int read_option(int opt, struct options *o)
         o->validate = true;
         return 0;
     case OPT_LOG_LEVEL:
-        return agw_log_level_parse(agw_str_c(optarg), &o->log_level)
-                   ? bad("--log-level", optarg, "not one of debug, info, warn, error")
-                   : 0;
+        return agw_option_level(PROGRAM, "--log-level", optarg, &o->log_level);
     case OPT_LOG_FORMAT:
-        return read_format(optarg, &o->log_json);
+        return agw_option_format(PROGRAM, "--log-format", optarg, &o->log_json);
     default:
         return AGW_EINVAL; /* getopt has said why */
     }
@@ -116,7 +108,7 @@ enum options_result options_read(int argc, char **argv, struct options *ret_opti
         return OPTIONS_EXIT_BAD;
     while ((opt = getopt_long(argc, argv, "h", names, NULL)) != -1) {
         if (opt == OPT_VERSION) {
-            puts("agentgateway-controller " AGW_VERSION);
+            puts(PROGRAM " " AGW_VERSION);
             return OPTIONS_EXIT_OK;
         }
         if (opt == OPT_HELP || opt == 'h') {

@@ -2,10 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/option.h"
 #include "config/snapshot.h"
 #include "event/memory.h"
 #include "cmd/agentgateway/bootstrap.h"
 #include "cmd/agentgateway/options.h"
+
+#define PROGRAM "agentgateway"
 
 enum {
     OPT_VALIDATE = 256,
@@ -84,8 +87,7 @@ static const char usage[] =
 
 static int bad(const char *what, const char *value, const char *reason)
 {
-    fprintf(stderr, "agentgateway: %s: '%s': %s (see --help)\n", what, value, reason);
-    return AGW_EINVAL;
+    return agw_option_bad(PROGRAM, what, value, reason);
 }
 
 static int read_number(const char *what, const char *text, uint64_t min, uint64_t max, unsigned *ret_value)
@@ -104,14 +106,6 @@ static int read_memory_limit(const char *text, uint64_t *ret_bytes)
     if (rc == 0)
         *ret_bytes = (uint64_t)mib << 20;
     return rc;
-}
-
-static int read_format(const char *what, const char *text, bool *ret_json)
-{
-    if (strcmp(text, "json") && strcmp(text, "text"))
-        return bad(what, text, "neither text nor json");
-    *ret_json = strcmp(text, "json") == 0;
-    return 0;
 }
 
 static int read_trusted(const char *text, struct options *o)
@@ -146,13 +140,11 @@ static int read_option(int opt, struct options *o)
         o->access_log = optarg;
         return 0;
     case OPT_ACCESS_FORMAT:
-        return read_format("--access-log-format", optarg, &o->access_json);
+        return agw_option_format(PROGRAM, "--access-log-format", optarg, &o->access_json);
     case OPT_LOG_LEVEL:
-        return agw_log_level_parse(agw_str_c(optarg), &o->log_level)
-                   ? bad("--log-level", optarg, "not one of debug, info, warn, error")
-                   : 0;
+        return agw_option_level(PROGRAM, "--log-level", optarg, &o->log_level);
     case OPT_LOG_FORMAT:
-        return read_format("--log-format", optarg, &o->log_json);
+        return agw_option_format(PROGRAM, "--log-format", optarg, &o->log_json);
     default:
         return AGW_EINVAL; /* getopt has said why */
     }
@@ -260,7 +252,7 @@ enum options_result options_read(int argc, char **argv, struct options *ret_opti
         return OPTIONS_EXIT_BAD;
     while ((opt = getopt_long(argc, argv, "f:h", names, NULL)) != -1) {
         if (opt == OPT_VERSION) {
-            puts("agentgateway " AGW_VERSION);
+            puts(PROGRAM " " AGW_VERSION);
             return OPTIONS_EXIT_OK;
         }
         if (opt == OPT_HELP || opt == 'h') {

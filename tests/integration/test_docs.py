@@ -117,6 +117,13 @@ def test_every_own_answer_has_a_symptom():
     assert sorted({words for words in said if f"`{words}`" not in text}) == []
 
 
+def test_every_room_is_on_the_map():
+    lines = [line for line in (ROOT / "layers.txt").read_text().splitlines() if ":" in line and not line.startswith("#")]
+    text = (ROOT / "docs/architecture.md").read_text()
+    assert len(lines) > 20
+    assert [line.split(":")[0] for line in lines if f"`{line.split(':')[0]}`" not in text] == []
+
+
 def test_every_metric_is_described():
     families = re.findall(r'"(agentgateway_\w+)"', (ROOT / "lib/telemetry/metrics.h").read_text())
     text = OPERATIONS.read_text()

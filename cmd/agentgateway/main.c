@@ -91,6 +91,7 @@ static int start(struct process *p, struct agw_error *err)
                                     .max_conns = p->options.max_conns,
                                     .max_conns_per_source = p->options.max_conns_per_source,
                                     .client = p->options.client,
+                                    .client_cert = p->options.client_cert,
                                     .trusted = p->options.trusted,
                                     .server = &p->options.server};
     g.workers = p->options.workers ? p->options.workers : agw_cpu_count();

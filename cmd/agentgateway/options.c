@@ -19,6 +19,7 @@ enum {
     OPT_MAX_PER_SOURCE,
     OPT_MEMORY_LIMIT,
     OPT_TRUSTED_PROXIES,
+    OPT_CLIENT_CERT,
     OPT_ACCESS_LOG,
     OPT_ACCESS_FORMAT,
     OPT_LOG_LEVEL,
@@ -36,6 +37,7 @@ static const struct option names[] = {
     {"max-connections-per-source", required_argument, NULL, OPT_MAX_PER_SOURCE},
     {"memory-limit", required_argument, NULL, OPT_MEMORY_LIMIT},
     {"trusted-proxies", required_argument, NULL, OPT_TRUSTED_PROXIES},
+    {"forward-client-cert", required_argument, NULL, OPT_CLIENT_CERT},
     {"access-log", required_argument, NULL, OPT_ACCESS_LOG},
     {"access-log-format", required_argument, NULL, OPT_ACCESS_FORMAT},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
@@ -61,6 +63,9 @@ static const char usage[] =
     "      --max-connections-per-source N   of these, of one address or IPv6 /64 (default: all)\n"
     "      --memory-limit MIB     sheds load near it; off: never (default: that of the control group)\n"
     "      --trusted-proxies L    whose X-Forwarded-* fields count: addresses, ranges, private, none\n"
+    "      --forward-client-cert M   X-Forwarded-Client-Cert: sanitize (default), sanitize-set, "
+    "append-forward,\n"
+    "                             forward-only, always-forward-only\n"
     "                             (default: private)\n"
     "      --access-log WHERE     off, stdout or a file (default: stdout)\n"
     "      --access-log-format F  text or json (default: text)\n"
@@ -143,6 +148,10 @@ static int read_option(int opt, struct options *o)
         return read_memory_limit(optarg, &o->memory_limit);
     case OPT_TRUSTED_PROXIES:
         return read_trusted(optarg, o);
+    case OPT_CLIENT_CERT:
+        return agw_client_cert_mode(agw_str_c(optarg), &o->client_cert)
+                   ? bad("--forward-client-cert", optarg, "not a mode of it")
+                   : 0;
     case OPT_ACCESS_LOG:
         o->access_log = optarg;
         return 0;

@@ -33,6 +33,7 @@ struct options {
     unsigned leave_ms;       /* of these, connections are still accepted */
     const char *session_key; /* 64 hex digits, or NULL: a random one */
     struct agw_client_limits client;
+    enum agw_client_cert_mode client_cert;
     struct agw_server_limits server; /* with |h1| and |h2| */
     struct agw_h1_limits h1;
     struct agw_h2_limits h2;

@@ -39,7 +39,7 @@ enum agw_method {
     X(TRACEPARENT, "traceparent") X(TRAILER, "trailer") X(TRANSFER_ENCODING, "transfer-encoding")            \
     X(UPGRADE, "upgrade") X(USER_AGENT, "user-agent") X(VIA, "via")                                          \
     X(X_FORWARDED_FOR, "x-forwarded-for") X(X_FORWARDED_HOST, "x-forwarded-host")                            \
-    X(X_FORWARDED_PROTO, "x-forwarded-proto") X(X_REQUEST_ID, "x-request-id")
+    X(X_FORWARDED_PROTO, "x-forwarded-proto") X(X_FORWARDED_CLIENT_CERT, "x-forwarded-client-cert") X(X_REQUEST_ID, "x-request-id")
 /* clang-format on */
 
 enum agw_hdr {

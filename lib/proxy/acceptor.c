@@ -58,6 +58,7 @@ static void downstream_free(struct downstream *d)
     agw_metrics_conn_closed(w->metrics, &a->series);
     free(d->own);
     free(d->identity);
+    free((char *)d->c.client_cert.p);
     free(d);
     acceptor_put(a);
     agw_worker_conn_gone(w);

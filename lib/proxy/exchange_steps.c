@@ -40,13 +40,29 @@ static struct agw_str forwarded_for(const struct agw_headers *h, struct agw_str 
     return text ? agw_str(text, (size_t)((char *)mempcpy(at, client.p, client.n) - text)) : agw_str(NULL, 0);
 }
 
+/* Who the client is by its certificate is the same for all requests of a connection. */
+static int forward_client_cert(struct agw_exchange *x, bool trusted)
+{
+    struct agw_server_conn *c = x->conn;
+    enum agw_client_cert_mode mode = x->worker->gateway->options.client_cert;
+    if (mode != AGW_CLIENT_CERT_SANITIZE && !c->has_client_cert) {
+        if (agw_client_cert_text(x->ctx.tls_filter, &c->client_cert))
+            return AGW_ENOMEM;
+        c->has_client_cert = true;
+    }
+    return agw_client_cert_forward(&x->req->headers, mode, c->client_cert, trusted);
+}
+
 /* Appends the client to X-Forwarded-For and says which scheme it used, for backends and for agent cards. What
  * such fields say counts if a proxy of ours sent them; anybody else may not write them. */
 static int add_forwarded(struct agw_exchange *x)
 {
     char ip[AGW_ADDR_TEXT];
     struct agw_headers *h = &x->req->headers;
-    if (!agw_cidrs_have(&x->worker->gateway->options.trusted, x->ctx.client)) {
+    bool trusted = agw_cidrs_have(&x->worker->gateway->options.trusted, x->ctx.client);
+    if (forward_client_cert(x, trusted))
+        return AGW_ENOMEM;
+    if (!trusted) {
         agw_headers_remove_id(h, AGW_HDR_X_FORWARDED_FOR);
         agw_headers_remove_id(h, AGW_HDR_X_FORWARDED_HOST);
         agw_headers_remove_id(h, AGW_HDR_X_FORWARDED_PROTO);

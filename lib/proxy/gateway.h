@@ -21,10 +21,11 @@ struct agw_gateway_options {
     unsigned max_conns_per_source; /* of these, of one address (IPv6: /64); 0: all */
     bool pin;                      /* pin worker i to CPU i */
     struct agw_metrics_registry *metrics;
-    struct agw_access_log *access_log; /* NULL: off */
-    bool processes;                    /* MCP targets may be processes (stdio) */
-    unsigned char session_key[32];     /* seals MCP session ids */
-    struct agw_cidrs trusted;          /* peers whose X-Forwarded fields count; outlive the gateway */
+    struct agw_access_log *access_log;     /* NULL: off */
+    bool processes;                        /* MCP targets may be processes (stdio) */
+    unsigned char session_key[32];         /* seals MCP session ids */
+    enum agw_client_cert_mode client_cert; /* what becomes of X-Forwarded-Client-Cert */
+    struct agw_cidrs trusted;              /* peers whose X-Forwarded fields count; outlive the gateway */
     const struct agw_server_limits
         *server;             /* of clients' connections; outlives the gateway; NULL: the defaults */
     struct agw_tls_own *own; /* the gateway's certificate in a mesh; NULL: it is in none */

@@ -13,6 +13,7 @@
 #include "event/memory.h"
 #include "mcp/handler.h"
 #include "proxy/forward/budget.h"
+#include "proxy/forward/client_cert.h"
 #include "proxy/forward/mirror.h"
 #include "proxy/l4/l4.h"
 #include "proxy/server/server_conn.h"

@@ -66,20 +66,35 @@ static int set_names(X509 *cert, struct agw_arena *arena, struct agw_tls_peer *p
     return peer->names ? 0 : AGW_ENOMEM;
 }
 
-int agw_tls_peer(const struct agw_filter *f, struct agw_arena *arena, struct agw_tls_peer *ret_peer)
+static int describe(X509 *cert, bool verified, struct agw_arena *arena, struct agw_tls_peer *ret_peer)
 {
-    const struct agw_tls *t = (const struct agw_tls *)f; /* the filter is the first member */
-    X509 *cert = SSL_get0_peer_certificate(t->ssl);
-    struct agw_tls_peer peer = {.verified = SSL_get_verify_result(t->ssl) == X509_V_OK &&
-                                            SSL_get_verify_mode(t->ssl) != SSL_VERIFY_NONE};
+    struct agw_tls_peer peer = {.verified = verified};
 
     if (!cert)
         return AGW_EEOF;
-    int rc = set_subject(cert, arena, &peer);
+    int rc = X509_digest(cert, EVP_sha256(), peer.sha256, NULL) == 1 ? 0 : AGW_ENOMEM;
+    if (!rc)
+        rc = set_subject(cert, arena, &peer);
     if (!rc)
         rc = set_names(cert, arena, &peer);
     ERR_clear_error();
     if (!rc)
         *ret_peer = peer;
     return rc;
+}
+
+int agw_tls_peer(const struct agw_filter *f, struct agw_arena *arena, struct agw_tls_peer *ret_peer)
+{
+    const struct agw_tls *t = (const struct agw_tls *)f; /* the filter is the first member */
+    bool verified =
+        SSL_get_verify_result(t->ssl) == X509_V_OK && SSL_get_verify_mode(t->ssl) != SSL_VERIFY_NONE;
+
+    return describe(SSL_get0_peer_certificate(t->ssl), verified, arena, ret_peer);
+}
+
+int agw_tls_self(const struct agw_filter *f, struct agw_arena *arena, struct agw_tls_peer *ret_self)
+{
+    const struct agw_tls *t = (const struct agw_tls *)f;
+
+    return describe(SSL_get_certificate(t->ssl), true, arena, ret_self);
 }

@@ -136,9 +136,12 @@ struct agw_tls_peer {
     struct agw_str subject; /* RFC 2253: "CN=client,O=example" */
     const struct agw_tls_subject_name *names;
     size_t name_count;
+    unsigned char sha256[32]; /* of the certificate */
 };
 #define AGW_TLS_PEER_NAMES_MAX 64 /* more than any client has; bounds what one request's arena takes */
 /* Reads it into |arena|. AGW_EEOF: there is none; AGW_ENOMEM. */
 int agw_tls_peer(const struct agw_filter *f, struct agw_arena *arena, struct agw_tls_peer *ret_peer);
+/* The same of the certificate that we showed; it counts as verified. */
+int agw_tls_self(const struct agw_filter *f, struct agw_arena *arena, struct agw_tls_peer *ret_self);
 
 #endif

@@ -179,6 +179,29 @@ def test_client_certificates_by_port(authority, strangers, one, serve):
     assert "(ConfigurationChanged)" in site.gateway.log()
 
 
+@pytest.mark.parametrize("mode", ["sanitize", "sanitize-set", "append-forward", "forward-only", "always-forward-only"])
+def test_forwarded_client_certificate(authority, strangers, serve, mode):
+    ours = m.tls_secret("one", *authority.issue("a.test", "URI:spiffe://td/ns/gw"))
+    authority.issue("client.test", "URI:spiffe://td/ns/client")
+    strangers.issue("client.test")
+    asked = {"frontend": {"default": validation(m.core_ref("ca"), mode="AllowInsecureFallback")}}
+    ca = m.config_map("ca", ca_crt=authority.certificate.read_text())
+    args = ("--forward-client-cert", mode, "--trusted-proxies", "none")
+    site = serve([ours], tls=asked, extra=[ca], args=args)
+    request = "GET / HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-Client-Cert: Hash=forged\r\nConnection: close\r\n\r\n"
+    digest = subprocess.run(
+        ["openssl", "x509", "-in", authority.file("client.test", "crt"), "-noout", "-fingerprint", "-sha256"],
+        capture_output=True,
+        text=True,
+    ).stdout
+    hashed = digest.strip().partition("=")[2].replace(":", "").lower()
+    own = f'By=spiffe://td/ns/gw;Hash={hashed};Subject="CN=client.test";URI=spiffe://td/ns/client;DNS=client.test'
+    known = {"sanitize-set": [own], "append-forward": ["Hash=forged," + own], "forward-only": ["Hash=forged"]}.get(mode, [])
+    for who, expected in ((identify(authority, "client.test"), known), (identify(strangers, "client.test"), []), ([], [])):
+        assert served(s_client(site.port, *who, send=request))
+        assert site.upstream.requests[-1].all("x-forwarded-client-cert") == expected
+
+
 @pytest.mark.parametrize(
     "ref, why",
     [

@@ -68,15 +68,17 @@ struct agw_server_conn {
     const struct agw_server_handler *handler;
     const struct agw_server_limits *limits;
     struct agw_conn conn;
-    struct agw_list node;    /* the acceptor's: all connections of a worker or listener */
-    struct agw_timer timer;  /* handshake and sniffing: the acceptor's; afterwards the protocol's */
-    void *ctx;               /* the handler's: worker */
-    void *user;              /* the handler's: listener */
-    void *proto;             /* the protocol's state */
-    uint64_t expires_ms;     /* no new request from then on; 0: never */
-    struct agw_str identity; /* SPIFFE id of who speaks, by a verified certificate; else empty */
-    bool secure;             /* requests get the scheme https */
+    struct agw_list node;       /* the acceptor's: all connections of a worker or listener */
+    struct agw_timer timer;     /* handshake and sniffing: the acceptor's; afterwards the protocol's */
+    void *ctx;                  /* the handler's: worker */
+    void *user;                 /* the handler's: listener */
+    void *proto;                /* the protocol's state */
+    struct agw_str client_cert; /* who the client is, malloced; for the handler to make at need */
+    uint64_t expires_ms;        /* no new request from then on; 0: never */
+    struct agw_str identity;    /* SPIFFE id of who speaks, by a verified certificate; else empty */
+    bool secure;                /* requests get the scheme https */
     bool draining;
+    bool has_client_cert; /* |client_cert| was made */
 };
 
 /* True if the request under way, or the next one, is the connection's last. */

@@ -73,6 +73,8 @@ static int take_config(struct options *o, const struct agw_node *config)
     o->xds.node.ns = text_at(config, "namespace");
     o->xds.node.gateway = text_at(config, "gateway");
     o->xds_state = text_at(config, "xdsStateFile");
+    if (!o->identity.socket)
+        o->identity.socket = text_at(agw_node_get(config, "spiffe"), "endpoint");
     int code = set_addr(config, "adminAddr", "ADMIN_ADDR", &o->admin);
     if (!code)
         code = set_addr(config, "statsAddr", "STATS_ADDR", &o->stats);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "config/rcu.h"
+#include "xds/spiffe.h"
 
 /* Looked at this often: certificates live for an hour or longer, and are renewed long before they end. */
 #define LOOK_MS 1000
@@ -28,6 +29,7 @@ struct mark {
 
 struct identity {
     struct agw_tls_own *own;
+    struct agw_spiffe *agent; /* NULL: files */
     const char *paths[FILES];
     struct mark marks[FILES]; /* of what was read last */
     char said[512];           /* what was wrong when it was looked at last */
@@ -113,39 +115,78 @@ static void look(struct identity *i)
     memcpy(i->said, err.text, sizeof(err.text));
 }
 
-static void *run(void *arg)
+static void watch_files(struct identity *i)
 {
-    struct identity *i = arg;
     struct pollfd fd = {.fd = i->wake, .events = POLLIN};
     while (poll(&fd, 1, LOOK_MS) <= 0)
         look(i);
+}
+
+/* --- an agent --- */
+
+static void on_svid(void *ctx, const struct agw_svid *svid)
+{
+    struct identity *i = ctx;
+    struct agw_tls_own_conf conf = {svid->cert_pem, svid->key_pem, svid->bundle_pem};
+    struct agw_error err = {0};
+    if (agw_tls_own_set(i->own, &conf, &err))
+        agw_warn("identity", "%.*s: %s: the certificate of before, if any, serves on", AGW_STRF(svid->id),
+                 err.text);
+    else
+        agw_info("identity", "%.*s: the gateway's certificate is in use", AGW_STRF(svid->id));
+}
+
+static void on_trouble(void *ctx, const char *why)
+{
+    (void)ctx;
+    agw_warn("identity", "%s: the certificate of before, if any, serves on", why);
+}
+
+static const struct agw_spiffe_events agent_events = {.on_svid = on_svid, .on_trouble = on_trouble};
+
+static void *run(void *arg)
+{
+    struct identity *i = arg;
+    if (i->agent)
+        agw_spiffe_run(i->agent);
+    else
+        watch_files(i);
     return NULL;
 }
 
 /* --- life --- */
 
+static int prepare(struct identity *i, const struct identity_options *o, struct agw_error *err)
+{
+    i->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    i->own = agw_tls_own_new(o->trust_domains, agw_rcu_synchronize);
+    if (!i->own || i->wake < 0)
+        return agw_error_set(err, AGW_ENOMEM, "out of memory");
+    if (!o->svid) {
+        i->agent = agw_spiffe_new(o->socket, &agent_events, i, err);
+        return i->agent ? 0 : err->code;
+    }
+    i->paths[SVID] = o->svid;
+    i->paths[KEY] = o->key;
+    i->paths[BUNDLE] = o->bundle;
+    look(i);
+    return 0;
+}
+
 int identity_start(const struct identity_options *o, struct identity **ret_identity, struct agw_error *err)
 {
     *ret_identity = NULL;
-    if (!o->svid)
+    if (!o->svid && !o->socket)
         return 0;
     struct identity *i = calloc(1, sizeof(*i));
     if (!i)
         return agw_error_set(err, AGW_ENOMEM, "out of memory");
-    i->paths[SVID] = o->svid;
-    i->paths[KEY] = o->key;
-    i->paths[BUNDLE] = o->bundle;
-    i->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    i->own = agw_tls_own_new(o->trust_domains, agw_rcu_synchronize);
-    if (!i->own || i->wake < 0) {
-        identity_free(i);
-        return agw_error_set(err, AGW_ENOMEM, "out of memory");
-    }
-    look(i);
-    int rc = pthread_create(&i->thread, NULL, run, i);
+    int rc = prepare(i, o, err);
+    if (!rc && (rc = pthread_create(&i->thread, NULL, run, i)))
+        rc = agw_error_set(err, AGW_EIO, "identity: cannot start a thread: %s", strerror(rc));
     if (rc) {
         identity_free(i);
-        return agw_error_set(err, AGW_EIO, "identity: cannot start a thread: %s", strerror(rc));
+        return rc;
     }
     i->started = true;
     *ret_identity = i;
@@ -162,7 +203,9 @@ void identity_stop(struct identity *i)
     uint64_t one = 1;
     if (!i || !i->started)
         return;
-    if (write(i->wake, &one, sizeof(one)) < 0)
+    if (i->agent)
+        agw_spiffe_stop(i->agent);
+    else if (write(i->wake, &one, sizeof(one)) < 0)
         agw_warn("identity", "cannot wake the thread: %s", strerror(errno));
     pthread_join(i->thread, NULL);
     i->started = false;
@@ -173,6 +216,7 @@ void identity_free(struct identity *i)
     if (!i)
         return;
     identity_stop(i);
+    agw_spiffe_free(i->agent);
     agw_tls_own_free(i->own);
     if (i->wake >= 0)
         close(i->wake);

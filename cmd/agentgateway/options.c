@@ -85,6 +85,7 @@ static const char usage[] =
     "  CLUSTER_ID, XDS_HEADER_name   sent with each stream\n"
     "  XDS_STATE_FILE   keeps the last accepted configuration for a start without control plane\n"
     "  SVID_FILE, SVID_KEY_FILE, SVID_BUNDLE_FILE   PEM: the gateway's own certificate in a mesh (HBONE)\n"
+    "  SPIFFE_ENDPOINT_SOCKET   the same from an agent: unix:///path of the SPIFFE Workload API\n"
     "  ADDITIONAL_TRUST_DOMAINS   of peers in that mesh, besides the certificate's; comma-separated\n"
     "  SESSION_KEY      64 hex digits that seal MCP session ids and task ids; give all replicas the same\n"
     "  LOCALITY, NETWORK               where this data plane is, if no workload says so\n"
@@ -250,6 +251,8 @@ static int read_identity(struct identity_options *o)
         given += *files[i].to != NULL;
     }
     o->trust_domains = agw_str_c(getenv("ADDITIONAL_TRUST_DOMAINS"));
+    const char *socket = getenv("SPIFFE_ENDPOINT_SOCKET");
+    o->socket = socket && *socket ? socket : NULL;
     if (given == 0 || given == AGW_ARRAY_LEN(files))
         return 0;
     return bad("SVID_FILE", o->svid ? o->svid : "", "needs SVID_KEY_FILE and SVID_BUNDLE_FILE beside it");

@@ -1,7 +1,8 @@
 // A peer in an ambient mesh, on Node's own TLS and HTTP/2. Its options are JSON:
 //   server  ends tunnels at {host, port} and connects to the authority's port on 127.0.0.1
 //   client  a plain TCP server at {listen} whose connections go through CONNECT {authority} to {host, port}
-// both with {cert, key, ca}: paths. What happens is told on stdout, a JSON object a line; objects on stdin change options.
+// both with {cert, key, ca}: paths. What happens is told on stdout, a JSON object a line; objects on stdin change options
+// (a server's: refuse, a status; cut, once: all connections).
 import fs from "node:fs";
 import http2 from "node:http2";
 import net from "node:net";
@@ -13,7 +14,12 @@ const say = (what) => process.stdout.write(JSON.stringify(what) + "\n");
 const read = (name) => fs.readFileSync(options[name]);
 const tls = { cert: read("cert"), key: read("key"), ca: read("ca"), minVersion: "TLSv1.3" };
 
-readline.createInterface({ input: process.stdin }).on("line", (line) => say({ told: Object.assign(options, JSON.parse(line)) }));
+let told = () => {}; // options have changed
+readline.createInterface({ input: process.stdin }).on("line", (line) => {
+  Object.assign(options, JSON.parse(line));
+  told();
+  say({ told: true });
+});
 process.stdin.on("close", () => process.exit(0));
 
 // Half-closes and resets are passed on.
@@ -27,6 +33,11 @@ function join(stream, socket) {
 
 function serve() {
   let sessions = 0;
+  const open = new Set();
+  told = () => {
+    if (options.cut) open.forEach((session) => session.destroy());
+    options.cut = false;
+  };
   const server = http2.createSecureServer({
     ...tls,
     requestCert: true,
@@ -38,7 +49,8 @@ function serve() {
     const certificate = session.socket.getPeerCertificate();
     const peer = certificate.subjectaltname;
     say({ session: session.number, peer, serial: certificate.serialNumber, alpn: session.alpnProtocol });
-    session.on("close", () => say({ closed: session.number }));
+    open.add(session);
+    session.on("close", () => say({ closed: session.number, was: open.delete(session) }));
   });
   server.on("stream", (stream, headers) => {
     const [authority, method] = [headers[":authority"], headers[":method"]];

@@ -19,7 +19,7 @@ DELTA_NAME = "DeltaAggregatedResources"
 ADDRESS_TYPE = "type.googleapis.com/istio.workload.Address"
 RESOURCE_TYPE = "type.googleapis.com/agentgateway.dev.resource.Resource"
 
-FILES = ["resource.proto", "workload.proto", "shared_envoy.proto", "xds.proto", "protobuf-c/protobuf-c.proto"]
+FILES = ["resource.proto", "workload.proto", "shared_envoy.proto", "spiffe.proto", "xds.proto", "protobuf-c/protobuf-c.proto"]
 
 
 def include_dir():
@@ -36,6 +36,6 @@ def load(tmp_dir):
         command = ["protoc", f"-I{REPO / 'proto'}", f"-I{include_dir()}", f"--python_out={out}", *FILES]
         subprocess.run(command, check=True)
         sys.path.insert(0, str(out))
-    named = {"xds": "xds_pb2", "resource": "resource_pb2", "workload": "workload_pb2", "status": "shared_envoy_pb2"}
+    named = {"xds": "xds_pb2", "resource": "resource_pb2", "workload": "workload_pb2", "status": "shared_envoy_pb2", "spiffe": "spiffe_pb2"}
     modules = {name: importlib.import_module(module) for name, module in named.items()}
     return SimpleNamespace(any=importlib.import_module("google.protobuf.any_pb2"), **modules)

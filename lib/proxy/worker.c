@@ -151,7 +151,6 @@ static void free_parts(struct agw_worker *w)
     w->l4 = NULL;
     w->agents = NULL;
     w->mcp = NULL;
-    w->agents = NULL;
     w->client = NULL;
     w->dns = NULL;
 }

@@ -13,16 +13,21 @@ static void check_request(struct agw_str text, enum agw_a2a_method method)
 {
     struct agw_a2a_call call = {.binding = AGW_A2A_JSONRPC, .method = method};
     struct agw_a2a_claim claim = {.by = AGW_A2A_CLAIM_NONE};
+    struct agw_a2a_need need = {0};
     struct agw_a2a_relay r;
+    struct agw_arena arena;
     struct agw_chain body;
 
     agw_chain_init(&body);
+    agw_arena_init(&arena, 1024, 0);
     agw_a2a_relay_init(&r, key, &pool);
     agw_check(agw_chain_copy(&body, &pool, text.p, text.n) == 0);
-    agw_check(agw_a2a_relay_request(&r, &call, &body, &claim) == 0);
+    agw_check(agw_a2a_relay_request(&r, &call, &body, &arena, &claim, &need) == 0);
+    agw_check(need.mode_count <= AGW_A2A_MODES_MAX);
     agw_check(claim.by >= AGW_A2A_CLAIM_NONE && claim.by <= AGW_A2A_CLAIM_TASK);
     agw_chain_clear(&body);
     agw_a2a_relay_free(&r);
+    agw_arena_free(&arena);
 }
 
 static void check_answer(struct agw_str text, bool jsonrpc)

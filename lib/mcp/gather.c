@@ -20,7 +20,7 @@ static bool session_expired(const struct agw_mcp_leg *leg)
  * can renew. */
 static bool is_fatal(const struct agw_mcp_leg *leg)
 {
-    if (leg->x->tolerant)
+    if (leg->x->tolerant || (leg->x->modern && agw_mcp_lacks_method(leg)))
         return false;
     return !leg->x->conf->fail_open || session_expired(leg);
 }
@@ -32,7 +32,9 @@ static void settle(struct agw_mcp_leg *leg)
         return;
     leg->settled = true;
     x->waiting--;
-    if (leg->failure.set && is_fatal(leg))
+    if (leg->failure.set && agw_mcp_is_older(leg))
+        agw_mcp_reply_older(x);
+    else if (leg->failure.set && is_fatal(leg))
         agw_mcp_reply_failure(x, leg);
     else if (x->waiting == 0)
         x->finish(x);
@@ -313,6 +315,20 @@ static int next_cursors(struct agw_mcp_exchange *x, const struct agw_mcp_part *p
     return rc;
 }
 
+/* What a target failed to add may be there again at once. */
+static struct agw_mcp_hints hints_of(struct agw_mcp_exchange *x, const struct agw_mcp_part *parts,
+                                     uint32_t count)
+{
+    struct agw_mcp_hints hints;
+    agw_mcp_hints_init(&hints);
+    for (uint32_t p = 0; p < count; p++)
+        agw_mcp_hints_add(&hints, parts[p].doc, parts[p].result);
+    for (uint32_t i = 0; i < x->conf->count; i++)
+        if (x->legs[i].failure.set && !agw_mcp_lacks_method(&x->legs[i]))
+            agw_mcp_hints_incomplete(&hints);
+    return hints;
+}
+
 static int write_list(struct agw_mcp_exchange *x, struct agw_chain *ret_body)
 {
     uint32_t count;
@@ -323,8 +339,10 @@ static int write_list(struct agw_mcp_exchange *x, struct agw_chain *ret_body)
     struct agw_str next = agw_mcp_cursor_encode(&x->next, x->conf, &x->arena);
     if (!next.p)
         return AGW_ENOMEM;
+    struct agw_mcp_hints hints = hints_of(x, parts, count);
     agw_json_writer_init_chain(&w, ret_body, &x->m->loop->blocks);
-    int rc = agw_mcp_merge_list(x->conf, x->listing, parts, count, x->id, next, &x->arena, &w);
+    int rc = agw_mcp_merge_list(x->conf, x->listing, parts, count, x->id, next, x->modern ? &hints : NULL,
+                                &x->arena, &w);
     if (rc == 0)
         rc = agw_json_writer_end(&w);
     agw_json_writer_free(&w);
@@ -424,13 +442,17 @@ static int start_own_page(struct agw_mcp_leg *leg, struct agw_str cursor)
     agw_json_begin_object(&w);
     if (cursor.p)
         agw_json_put_string(&w, "cursor", cursor);
-    agw_json_end_object(&w);
-    agw_json_end_object(&w);
-    int rc = agw_json_writer_end(&w);
+    int rc = x->modern ? agw_mcp_write_meta(x, &w) : 0;
+    if (rc == 0) {
+        agw_json_end_object(&w);
+        agw_json_end_object(&w);
+        rc = agw_json_writer_end(&w);
+    }
     if (rc == 0)
         rc = agw_json_writer_take(&w, &body);
     if (rc == 0) {
         x->waiting++;
+        leg->own_method = x->listing->name;
         start(leg, AGW_METHOD_POST, &body);
     }
     agw_json_writer_free(&w);
@@ -501,6 +523,53 @@ void agw_mcp_find_and_relay(struct agw_mcp_exchange *x, struct agw_str name)
         no_memory(x);
     else if (x->waiting == 0)
         finish_find(x);
+}
+
+/* --- server/discover --- */
+
+static int write_discovered(struct agw_mcp_exchange *x, struct agw_chain *ret_body)
+{
+    uint32_t count;
+    struct agw_json_writer w;
+    struct agw_mcp_part *parts = parts_of(x, &count);
+    if (!parts)
+        return AGW_ENOMEM;
+    struct agw_mcp_hints hints = hints_of(x, parts, count);
+    agw_json_writer_init_chain(&w, ret_body, &x->m->loop->blocks);
+    int rc = agw_mcp_merge_discover(x->conf, parts, count, &hints, x->id, &x->arena, &w);
+    if (rc == 0)
+        rc = agw_json_writer_end(&w);
+    agw_json_writer_free(&w);
+    return rc;
+}
+
+static void finish_discover(struct agw_mcp_exchange *x)
+{
+    struct agw_chain body;
+    struct agw_mcp_leg *failed = all_failed(x);
+    if (failed) {
+        agw_mcp_reply_failure(x, failed);
+        return;
+    }
+    agw_chain_init(&body);
+    int rc = write_discovered(x, &body);
+    if (rc == AGW_ENOTFOUND)
+        agw_mcp_reply_older(x);
+    else if (rc != 0)
+        no_memory(x);
+    else
+        agw_mcp_reply_message(x, &body);
+    agw_chain_clear(&body);
+}
+
+void agw_mcp_discover(struct agw_mcp_exchange *x)
+{
+    int rc = agw_mcp_make_legs(x);
+    begin(x, finish_discover);
+    for (uint32_t i = 0; rc == 0 && i < x->conf->count; i++)
+        rc = start_edited(&x->legs[i], NULL);
+    if (rc != 0)
+        no_memory(x);
 }
 
 /* --- no answer but "done" --- */

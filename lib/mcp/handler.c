@@ -258,7 +258,7 @@ static bool may_repeat(enum agw_method http, struct agw_str method)
         AGW_STR("prompts/get"),      AGW_STR("completion/complete"),
         AGW_STR("resources/read"),   AGW_STR("resources/subscribe"),
         AGW_STR("server/discover"),  AGW_STR("resources/unsubscribe"),
-        AGW_STR("logging/setLevel"),
+        AGW_STR("logging/setLevel"), AGW_STR("subscriptions/listen"),
     };
     if (http != AGW_METHOD_POST || agw_str_ends(method, AGW_STR("/list")) ||
         agw_str_starts(method, AGW_STR("notifications/")))
@@ -280,8 +280,6 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
         fields.session = peer->sid;
         fields.version = agw_mcp_version_text(peer->version);
     }
-    if (x->header_version >= AGW_MCP_MODERN)
-        fields.version = agw_mcp_version_text(x->header_version);
     agw_mcp_call_init(&leg->call, ops, x->m->transports, &x->arena, &x->conf->targets[leg->target],
                       peer ? peer->pin : 0);
     leg->call.raw_json = leg->raw_json;
@@ -289,6 +287,8 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
     leg->call.once = !may_repeat(method, x->message.method);
     leg->call.deadline_ms = deadline_ms;
     int rc = body ? agw_chain_move(&leg->call.body, body) : 0;
+    if (rc == 0 && x->modern)
+        rc = agw_mcp_standard_fields(leg, &fields);
     if (rc == 0)
         rc = agw_mcp_call_head(&leg->call, x->req, &fields);
     leg->used = true;
@@ -333,33 +333,18 @@ static bool is_json(const struct agw_msg *req)
     return agw_str_split(&rest, ';', &type) && agw_str_ieq(type, AGW_STR("application/json"));
 }
 
-/* Versions we serve to the client, as JSON for an error's data. */
-#define SUPPORTED "{\"supported\":[\"2025-11-25\",\"2025-06-18\",\"2025-03-26\",\"2024-11-05\"]}"
-
-static void reply_version(struct agw_mcp_exchange *x)
-{
-    agw_mcp_reply_error_data(x, 400, AGW_JSONRPC_VERSION, AGW_STR("Unsupported protocol version"),
-                             AGW_STR(SUPPORTED));
-}
-
 static bool check_version(struct agw_mcp_exchange *x)
 {
     struct agw_str text = agw_headers_value(&x->req->headers, AGW_HDR_MCP_PROTOCOL_VERSION);
     x->header_version = agw_mcp_version_parse(text);
     if (text.n == 0 || x->header_version != AGW_MCP_VERSION_NONE)
         return true;
-    reply_version(x);
+    x->version_text = text;
+    agw_mcp_reply_version(x, AGW_MCP_MODERN, AGW_MCP_2024_11_05);
     return false;
 }
 
-/* The 2026-07-28 way: no session, each request complete in itself. */
-static bool is_modern(const struct agw_mcp_exchange *x)
-{
-    return x->header_version >= AGW_MCP_MODERN;
-}
-
-/* Without sessions every request stands alone: all targets, nothing known about them. */
-static int stateless_session(struct agw_mcp_exchange *x)
+int agw_mcp_stateless_session(struct agw_mcp_exchange *x)
 {
     enum agw_mcp_version v =
         x->header_version ? x->header_version : AGW_MCP_2025_03_26; /* as the spec assumes */
@@ -374,7 +359,7 @@ static bool load_session(struct agw_mcp_exchange *x)
 {
     int rc;
     if (x->conf->stateless) {
-        rc = stateless_session(x);
+        rc = agw_mcp_stateless_session(x);
     } else {
         struct agw_str id = agw_headers_value(&x->req->headers, AGW_HDR_MCP_SESSION_ID);
         if (id.n == 0) {
@@ -393,7 +378,7 @@ static bool load_session(struct agw_mcp_exchange *x)
 
 /* --- where it goes --- */
 
-static void relay_whole(struct agw_mcp_exchange *x, uint32_t target)
+void agw_mcp_relay_whole(struct agw_mcp_exchange *x, uint32_t target)
 {
     struct agw_chain body;
     if (agw_mcp_request_body(x, NULL, &body) != 0)
@@ -438,7 +423,7 @@ static struct agw_str asked_name(struct agw_mcp_exchange *x)
     return name;
 }
 
-static void route_one(struct agw_mcp_exchange *x)
+void agw_mcp_route_one(struct agw_mcp_exchange *x)
 {
     struct agw_json_edits edits;
     struct agw_chain body;
@@ -473,24 +458,26 @@ static void dispatch_request(struct agw_mcp_exchange *x)
         return;
     case AGW_MCP_WAY_LIST:
         if (single && !agw_mcp_names_prefixed(x->conf) && !agw_mcp_uris_prefixed(x->conf))
-            relay_whole(x, 0);
+            agw_mcp_relay_whole(x, 0);
         else
             agw_mcp_list(x);
         return;
     case AGW_MCP_WAY_ALL:
         if (single)
-            relay_whole(x, 0);
+            agw_mcp_relay_whole(x, 0);
         else
             agw_mcp_all(x);
         return;
     case AGW_MCP_WAY_NAME:
     case AGW_MCP_WAY_URI:
     case AGW_MCP_WAY_REF:
-        route_one(x);
+        agw_mcp_route_one(x);
         return;
+    case AGW_MCP_WAY_DISCOVER:
+    case AGW_MCP_WAY_LISTEN:
     case AGW_MCP_WAY_UNKNOWN:
         if (single)
-            relay_whole(x, 0);
+            agw_mcp_relay_whole(x, 0);
         else
             agw_mcp_reply_error(x, 200, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
         return;
@@ -523,17 +510,6 @@ static void dispatch_message(struct agw_mcp_exchange *x)
     }
     agw_mcp_notify_one(x, target, &body);
     agw_chain_clear(&body);
-}
-
-/* One target that keeps its own names speaks for itself; for the rest the client falls back to `initialize`.
- */
-static void dispatch_modern(struct agw_mcp_exchange *x)
-{
-    if (x->conf->count == 1 && !agw_mcp_names_prefixed(x->conf) &&
-        agw_mcp_target_stateless(&x->conf->targets[0]))
-        relay_whole(x, 0);
-    else
-        reply_version(x);
 }
 
 static bool read_message(struct agw_mcp_exchange *x)
@@ -577,12 +553,14 @@ static bool check_types(struct agw_mcp_exchange *x)
 /* The body is here, also for what is refused: the connection can go on. */
 static void dispatch_post(struct agw_mcp_exchange *x)
 {
-    if (!check_types(x) || !read_message(x) || !check_version(x))
+    if (!check_types(x) || !read_message(x))
         return;
-    if (x->old) {
+    if (!x->old && agw_mcp_is_modern(x)) {
+        agw_mcp_modern(x);
+    } else if (!check_version(x)) {
+        return;
+    } else if (x->old) {
         agw_mcp_legacy_post(x);
-    } else if (is_modern(x)) {
-        dispatch_modern(x);
     } else if (x->message.kind == AGW_JSONRPC_REQUEST && x->method->way == AGW_MCP_WAY_INITIALIZE) {
         agw_mcp_initialize(x);
     } else if (load_session(x)) {
@@ -619,7 +597,7 @@ static void begin_other(struct agw_mcp_exchange *x)
     }
     if (!check_version(x))
         return;
-    if (is_modern(x) || x->old)
+    if (x->header_version >= AGW_MCP_MODERN || x->old)
         agw_mcp_reply_status(x, 405);
     else if (!load_session(x))
         return;

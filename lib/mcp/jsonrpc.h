@@ -19,7 +19,8 @@ enum agw_jsonrpc_code {
     AGW_JSONRPC_SERVER = -32000,             /* what the SDKs' servers use for transport errors */
     AGW_JSONRPC_SESSION = -32001,            /* unknown or expired session, likewise */
     AGW_JSONRPC_RESOURCE_NOT_FOUND = -32002, /* MCP until 2025-11-25 */
-    AGW_JSONRPC_VERSION = -32022,            /* MCP 2026-07-28 UnsupportedProtocolVersion */
+    AGW_JSONRPC_HEADER_MISMATCH = -32020,    /* MCP 2026-07-28 */
+    AGW_JSONRPC_VERSION = -32022,            /* likewise: UnsupportedProtocolVersion */
 };
 
 enum agw_jsonrpc_kind {

@@ -13,12 +13,14 @@
 #include "mcp/transport/hub.h"
 #include "mcp/transport/transport.h"
 
-#define AGW_MCP_ERROR_MAX 65536   /* bytes of a target's error body that are kept to be passed on */
-#define AGW_MCP_EVENT_ID_MAX 1024 /* bytes of an event id; longer ones cannot be resumed from */
-#define AGW_MCP_LINGER_MS 2000    /* for the end of an answer whose message is here */
-#define AGW_MCP_SILENCE_MS 500    /* a GET that no target refused by then is answered */
-#define AGW_MCP_CLEANUP_MS 5000   /* for ending sessions nobody waits for */
-#define AGW_MCP_SCRATCH_MAX 65536 /* tokens (1 MiB) a worker's scratch document may keep */
+#define AGW_MCP_ERROR_MAX 65536    /* bytes of a target's error body that are kept to be passed on */
+#define AGW_MCP_EVENT_ID_MAX 1024  /* bytes of an event id; longer ones cannot be resumed from */
+#define AGW_MCP_LINGER_MS 2000     /* for the end of an answer whose message is here */
+#define AGW_MCP_SILENCE_MS 500     /* a GET that no target refused by then is answered */
+#define AGW_MCP_CLEANUP_MS 5000    /* for ending sessions nobody waits for */
+#define AGW_MCP_SUBSCRIBED_MAX 256 /* resources in one filter: each is compared with each acknowledged */
+#define AGW_MCP_REOPEN_MAX 64      /* streams opened again: each takes memory of the client's stream */
+#define AGW_MCP_SCRATCH_MAX 65536  /* tokens (1 MiB) a worker's scratch document may keep */
 
 struct agw_mcp {
     struct agw_loop *loop;
@@ -67,8 +69,9 @@ struct agw_mcp_leg {
     uint32_t pages_read;
     struct agw_mcp_page *pages, **pages_end;
     struct agw_mcp_failure failure;
-    struct agw_str last_id; /* the last event id worth remembering, to go on from there */
-    char *id_room;          /* AGW_MCP_EVENT_ID_MAX bytes for it */
+    struct agw_str own_method; /* asked on our own behalf; empty: the client's request goes on */
+    struct agw_str last_id;    /* the last event id worth remembering, to go on from there */
+    char *id_room;             /* AGW_MCP_EVENT_ID_MAX bytes for it */
 };
 
 enum agw_mcp_out { AGW_MCP_OUT_NONE, AGW_MCP_OUT_EVENTS, AGW_MCP_OUT_RAW, AGW_MCP_OUT_ENDED };
@@ -99,6 +102,8 @@ struct agw_mcp_exchange {
     struct agw_str id; /* JSON of the request's id; empty: none */
     const struct agw_mcp_method *method;
     enum agw_mcp_version header_version; /* of MCP-Protocol-Version */
+    bool modern;                         /* 2026-07-28: no session, complete in itself */
+    struct agw_str version_text;         /* the revision as the client wrote it */
     struct agw_mcp_session session;
     struct agw_str new_session; /* id to hand out with the answer */
 
@@ -115,6 +120,7 @@ struct agw_mcp_exchange {
     bool drain;                                 /* read all pages of it */
     struct agw_mcp_cursor cursor, next;
     struct agw_str wanted; /* bare name whose owner is looked up */
+    struct agw_mcp_subscription *subscription;
 
     /* the client's answer */
     enum agw_mcp_out out;
@@ -157,6 +163,33 @@ static inline const struct agw_mcp_peer *agw_mcp_leg_peer(const struct agw_mcp_l
 int agw_mcp_request_body(struct agw_mcp_exchange *x, const struct agw_json_edits *edits,
                          struct agw_chain *ret_body);
 
+/* Where every request stands alone: all targets, nothing known about them. AGW_ENOMEM. */
+int agw_mcp_stateless_session(struct agw_mcp_exchange *x);
+/* The request as it is, or with the target's own names to the target it names. */
+void agw_mcp_relay_whole(struct agw_mcp_exchange *x, uint32_t target);
+void agw_mcp_route_one(struct agw_mcp_exchange *x);
+
+/* --- modern.c: clients of 2026-07-28 --- */
+bool agw_mcp_is_modern(const struct agw_mcp_exchange *x); /* the message in hand */
+void agw_mcp_modern(struct agw_mcp_exchange *x);
+/* 400, "unsupported version": those from |newest| to |oldest| are. Without 2026-07-28 among them the client
+ * begins again with `initialize`. */
+void agw_mcp_reply_version(struct agw_mcp_exchange *x, enum agw_mcp_version newest,
+                           enum agw_mcp_version oldest);
+void agw_mcp_reply_older(struct agw_mcp_exchange *x); /* all but 2026-07-28 */
+/* The failure says that the target does not know the method. */
+bool agw_mcp_lacks_method(const struct agw_mcp_leg *leg);
+/* The failure of a server/discover says that the target is of an older revision. */
+bool agw_mcp_is_older(const struct agw_mcp_leg *leg);
+/* Mcp-Method and Mcp-Name for the leg's target. AGW_ENOMEM. */
+int agw_mcp_standard_fields(struct agw_mcp_leg *leg, struct agw_mcp_call_fields *fields);
+/* The client's _meta for requests of our own, without what belongs to its own request alone. */
+int agw_mcp_write_meta(struct agw_mcp_exchange *x, struct agw_json_writer *w);
+
+/* --- subscribe.c: subscriptions/listen --- */
+void agw_mcp_subscribe(struct agw_mcp_exchange *x);
+void agw_mcp_subscribe_again(struct agw_mcp_exchange *x); /* to targets whose stream ended */
+
 /* --- reply.c: all of them may end the exchange's answer; nothing may be sent after an end --- */
 void agw_mcp_reply_status(struct agw_mcp_exchange *x, int status); /* no body */
 void agw_mcp_reply_json(struct agw_mcp_exchange *x, int status, struct agw_chain *body);
@@ -195,6 +228,9 @@ void agw_mcp_listen_again(struct agw_mcp_exchange *x);
  * *ret_final: it is the answer, the message is in *ret_message. AGW_EPROTO, AGW_ENOMEM. */
 int agw_mcp_pass(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, bool get_stream,
                  struct agw_jsonrpc *ret_message, bool *ret_final);
+/* Reads it into the scratch document, no more. AGW_EPROTO, AGW_ENOMEM. */
+int agw_mcp_read_frame(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f,
+                       struct agw_jsonrpc *ret_message);
 /* The message in the scratch document with the edits the client needs, as a chain. */
 int agw_mcp_edited(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, const struct agw_jsonrpc *message,
                    struct agw_chain *ret_body);
@@ -244,6 +280,7 @@ void agw_mcp_legacy_close(struct agw_mcp_exchange *x, bool silent);
 /* --- gather.c: many targets --- */
 void agw_mcp_initialize(struct agw_mcp_exchange *x);
 void agw_mcp_list(struct agw_mcp_exchange *x);
+void agw_mcp_discover(struct agw_mcp_exchange *x);
 void agw_mcp_all(struct agw_mcp_exchange *x);    /* request to all, empty result */
 void agw_mcp_notify(struct agw_mcp_exchange *x); /* the client's message to all, 202 */
 void agw_mcp_notify_one(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain *body);

@@ -225,7 +225,8 @@ static void end_result(struct agw_json_writer *w)
 
 int agw_mcp_merge_list(const struct agw_mcp_backend *b, const struct agw_mcp_method *method,
                        const struct agw_mcp_part *parts, uint32_t count, struct agw_str id,
-                       struct agw_str next, struct agw_arena *arena, struct agw_json_writer *w)
+                       struct agw_str next, const struct agw_mcp_hints *hints, struct agw_arena *arena,
+                       struct agw_json_writer *w)
 {
     struct names names = {.arena = arena};
     int rc = 0;
@@ -241,6 +242,8 @@ int agw_mcp_merge_list(const struct agw_mcp_backend *b, const struct agw_mcp_met
         agw_json_end_array(w);
         if (next.n)
             agw_json_put_string(w, "nextCursor", next);
+        if (hints)
+            agw_mcp_hints_write(hints, w);
         end_result(w);
     }
     agw_map_free(&names.owners);
@@ -286,7 +289,7 @@ static bool flag(const struct agw_json_doc *doc, uint32_t capability, const char
     return token != 0 && agw_json_type(doc, token) == AGW_JSON_TRUE;
 }
 
-int agw_mcp_read_initialize(const struct agw_json_doc *doc, uint32_t result, struct agw_mcp_peer *peer)
+static uint8_t read_capabilities(const struct agw_json_doc *doc, uint32_t result)
 {
     static const struct {
         struct agw_str name;
@@ -296,20 +299,26 @@ int agw_mcp_read_initialize(const struct agw_json_doc *doc, uint32_t result, str
                  {{"resources", 9}, AGW_MCP_CAP_RESOURCES},
                  {{"logging", 7}, AGW_MCP_CAP_LOGGING},
                  {{"completions", 11}, AGW_MCP_CAP_COMPLETIONS}};
-    uint32_t version = agw_json_get(doc, result, AGW_STR("protocolVersion"));
     uint32_t caps = agw_json_get(doc, result, AGW_STR("capabilities"));
+    uint8_t found = 0;
+    for (size_t i = 0; caps != 0 && i < sizeof known / sizeof known[0]; i++)
+        if (agw_json_get(doc, caps, known[i].name) != 0)
+            found |= known[i].bit;
+    if (caps != 0 && flag(doc, agw_json_get(doc, caps, AGW_STR("resources")), "subscribe"))
+        found |= AGW_MCP_CAP_SUBSCRIBE;
+    return found;
+}
+
+int agw_mcp_read_initialize(const struct agw_json_doc *doc, uint32_t result, struct agw_mcp_peer *peer)
+{
+    uint32_t version = agw_json_get(doc, result, AGW_STR("protocolVersion"));
     enum agw_mcp_version v = AGW_MCP_VERSION_NONE;
     if (version != 0 && agw_json_type(doc, version) == AGW_JSON_STRING)
         v = agw_mcp_version_parse(agw_json_inside(doc, version));
     if (v == AGW_MCP_VERSION_NONE || v > AGW_MCP_LEGACY_NEWEST)
         return AGW_EPROTO;
     peer->version = v;
-    peer->caps = 0;
-    for (size_t i = 0; caps != 0 && i < sizeof known / sizeof known[0]; i++)
-        if (agw_json_get(doc, caps, known[i].name) != 0)
-            peer->caps |= known[i].bit;
-    if (caps != 0 && flag(doc, agw_json_get(doc, caps, AGW_STR("resources")), "subscribe"))
-        peer->caps |= AGW_MCP_CAP_SUBSCRIBE;
+    peer->caps = read_capabilities(doc, result);
     return 0;
 }
 
@@ -338,8 +347,6 @@ static void write_capabilities(struct agw_json_writer *w, const struct agw_mcp_p
                                uint8_t caps)
 {
     static const char *const flags[] = {"listChanged", "subscribe"};
-    agw_json_key(w, AGW_STR("capabilities"));
-    agw_json_begin_object(w);
     if (caps & AGW_MCP_CAP_TOOLS)
         write_capability(w, parts, count, "tools", flags, 1);
     if (caps & AGW_MCP_CAP_PROMPTS)
@@ -350,7 +357,6 @@ static void write_capabilities(struct agw_json_writer *w, const struct agw_mcp_p
         write_capability(w, parts, count, "logging", flags, 0);
     if (caps & AGW_MCP_CAP_COMPLETIONS)
         write_capability(w, parts, count, "completions", flags, 0);
-    agw_json_end_object(w);
 }
 
 /* "[target]\n<text>" paragraphs, each target's words under its name. p NULL: no memory. */
@@ -401,7 +407,10 @@ int agw_mcp_merge_initialize(const struct agw_mcp_backend *b, const struct agw_m
         return AGW_ENOMEM;
     begin_result(w, id);
     agw_json_put_string(w, "protocolVersion", agw_mcp_version_text(session->version));
+    agw_json_key(w, AGW_STR("capabilities"));
+    agw_json_begin_object(w);
     write_capabilities(w, parts, count, caps);
+    agw_json_end_object(w);
     agw_json_key(w, AGW_STR("serverInfo"));
     agw_json_begin_object(w);
     agw_json_put_string(w, "name", AGW_STR("agentgateway"));
@@ -409,6 +418,129 @@ int agw_mcp_merge_initialize(const struct agw_mcp_backend *b, const struct agw_m
     agw_json_end_object(w);
     if (instructions.n)
         agw_json_put_string(w, "instructions", instructions);
+    end_result(w);
+    return w->error;
+}
+
+/* --- server/discover --- */
+
+static bool supports(const struct agw_mcp_part *part, enum agw_mcp_version v)
+{
+    uint32_t list = agw_json_get(part->doc, part->result, AGW_STR("supportedVersions"));
+    if (list == 0)
+        return false;
+    agw_json_each_item(part->doc, list, item)
+    {
+        if (agw_json_type(part->doc, item) == AGW_JSON_STRING &&
+            agw_json_is(part->doc, item, agw_mcp_version_text(v)))
+            return true;
+    }
+    return false;
+}
+
+static bool all_support(const struct agw_mcp_part *parts, uint32_t count, enum agw_mcp_version v)
+{
+    for (uint32_t p = 0; p < count; p++)
+        if (!supports(&parts[p], v))
+            return false;
+    return count > 0;
+}
+
+static uint32_t extensions_of(const struct agw_mcp_part *part)
+{
+    static const char *const path[] = {"capabilities", "extensions"};
+    return agw_json_path(part->doc, part->result, path, 2);
+}
+
+/* True if a part other than |own| says something else about the extension |name|. */
+static bool differs(const struct agw_mcp_part *parts, uint32_t count, uint32_t own, struct agw_str name,
+                    struct agw_str settings)
+{
+    for (uint32_t p = own + 1; p < count; p++) {
+        uint32_t other = extensions_of(&parts[p]);
+        uint32_t token = other ? agw_json_get(parts[p].doc, other, name) : 0;
+        if (token != 0 && !agw_str_eq(agw_json_text(parts[p].doc, token), settings))
+            return true;
+    }
+    return false;
+}
+
+static int write_extension(const struct agw_mcp_part *parts, uint32_t count, uint32_t p, uint32_t key,
+                           struct names *seen, struct agw_json_writer *w)
+{
+    struct agw_str name, settings = agw_json_text(parts[p].doc, key + 1);
+    int rc = agw_json_unescape(parts[p].doc, key, seen->arena, &name);
+    if (rc != 0 || agw_map_get(&seen->owners, name) ||
+        (count > 1 && agw_str_eq(name, AGW_STR("io.modelcontextprotocol/tasks"))))
+        return rc;
+    agw_json_key(w, name);
+    agw_json_raw(w, differs(parts, count, p, name, settings) ? AGW_STR("{}") : settings);
+    return agw_map_put(&seen->owners, name, SHARED, NULL);
+}
+
+static int write_extensions(const struct agw_mcp_part *parts, uint32_t count, struct names *seen,
+                            struct agw_json_writer *w)
+{
+    agw_json_key(w, AGW_STR("extensions"));
+    agw_json_begin_object(w);
+    for (uint32_t p = 0; p < count; p++) {
+        uint32_t own = extensions_of(&parts[p]), n = 0;
+        if (own == 0)
+            continue;
+        agw_json_each_member(parts[p].doc, own, key)
+        {
+            int rc = n++ < AGW_MCP_EXTENSIONS_MAX ? write_extension(parts, count, p, key, seen, w) : 0;
+            if (rc != 0)
+                return rc;
+        }
+    }
+    agw_json_end_object(w);
+    return 0;
+}
+
+static int write_all_capabilities(const struct agw_mcp_part *parts, uint32_t count, struct agw_arena *arena,
+                                  struct agw_json_writer *w)
+{
+    struct names seen = {.arena = arena};
+    uint8_t caps = 0;
+    bool extended = false;
+    for (uint32_t p = 0; p < count; p++) {
+        caps |= read_capabilities(parts[p].doc, parts[p].result);
+        extended |= extensions_of(&parts[p]) != 0;
+    }
+    agw_map_init(&seen.owners);
+    agw_json_key(w, AGW_STR("capabilities"));
+    agw_json_begin_object(w);
+    write_capabilities(w, parts, count, caps);
+    int rc = extended ? write_extensions(parts, count, &seen, w) : 0;
+    if (rc == 0)
+        agw_json_end_object(w);
+    agw_map_free(&seen.owners);
+    return rc;
+}
+
+int agw_mcp_merge_discover(const struct agw_mcp_backend *b, const struct agw_mcp_part *parts, uint32_t count,
+                           const struct agw_mcp_hints *hints, struct agw_str id, struct agw_arena *arena,
+                           struct agw_json_writer *w)
+{
+    struct agw_str instructions = all_instructions(b, parts, count, arena);
+    if (!instructions.p)
+        return AGW_ENOMEM;
+    if (!all_support(parts, count, AGW_MCP_MODERN))
+        return AGW_ENOTFOUND;
+    begin_result(w, id);
+    agw_json_key(w, AGW_STR("supportedVersions"));
+    agw_json_begin_array(w);
+    for (int v = AGW_MCP_MODERN; v > AGW_MCP_VERSION_NONE; v--)
+        if (all_support(parts, count, (enum agw_mcp_version)v))
+            agw_json_string(w, agw_mcp_version_text((enum agw_mcp_version)v));
+    agw_json_end_array(w);
+    int rc = write_all_capabilities(parts, count, arena, w);
+    if (rc != 0)
+        return rc;
+    if (instructions.n)
+        agw_json_put_string(w, "instructions", instructions);
+    agw_mcp_hints_write(hints, w);
     end_result(w);
     return w->error;
 }

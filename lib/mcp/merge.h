@@ -6,6 +6,7 @@
 #ifndef AGW_MCP_MERGE_H
 #define AGW_MCP_MERGE_H
 
+#include "mcp/modern/hints.h"
 #include "mcp/router.h"
 #include "mcp/session.h"
 
@@ -42,10 +43,12 @@ int agw_mcp_set_cursor(const struct agw_json_doc *doc, const struct agw_jsonrpc 
 
 /* Writes the joined list, in the order of |parts| (by target, then by page). With bare names over several
  * targets, names that more than one target has are left out: a call could not tell whose they are. |id|:
- * JSON. |next|: may be empty. AGW_ENOMEM, or the writer's error. */
+ * JSON. |next|: may be empty. |hints|: what 2026-07-28 adds to results; NULL before. AGW_ENOMEM, or the
+ * writer's error. */
 int agw_mcp_merge_list(const struct agw_mcp_backend *b, const struct agw_mcp_method *method,
                        const struct agw_mcp_part *parts, uint32_t count, struct agw_str id,
-                       struct agw_str next, struct agw_arena *arena, struct agw_json_writer *w);
+                       struct agw_str next, const struct agw_mcp_hints *hints, struct agw_arena *arena,
+                       struct agw_json_writer *w);
 /* The one target whose list holds |name|. AGW_ENOTFOUND: none. AGW_EEXISTS: several. */
 int agw_mcp_find_owner(const struct agw_mcp_method *list, const struct agw_mcp_part *parts, uint32_t count,
                        struct agw_str name, uint32_t *ret_target);
@@ -57,5 +60,14 @@ int agw_mcp_read_initialize(const struct agw_json_doc *doc, uint32_t result, str
 int agw_mcp_merge_initialize(const struct agw_mcp_backend *b, const struct agw_mcp_part *parts,
                              uint32_t count, const struct agw_mcp_session *session, struct agw_str id,
                              struct agw_arena *arena, struct agw_json_writer *w);
+
+#define AGW_MCP_EXTENSIONS_MAX 64 /* of one target: there are a handful in the world */
+/* Writes one DiscoverResult for several targets: the revisions that all of them speak, capabilities and
+ * extensions that any has (settings that differ become {}), instructions as above. The extension for tasks is
+ * left out: their ids are not told apart yet. AGW_ENOTFOUND: no revision without sessions is common to all;
+ * nothing was written. */
+int agw_mcp_merge_discover(const struct agw_mcp_backend *b, const struct agw_mcp_part *parts, uint32_t count,
+                           const struct agw_mcp_hints *hints, struct agw_str id, struct agw_arena *arena,
+                           struct agw_json_writer *w);
 
 #endif

@@ -87,22 +87,30 @@ static bool is_joined(const struct agw_mcp_exchange *x)
     return x->finish != NULL;
 }
 
+int agw_mcp_read_frame(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f,
+                       struct agw_jsonrpc *ret_message)
+{
+    struct agw_mcp *m = leg->x->m;
+    reset_scratch(m);
+    int rc = agw_jsonrpc_read(&m->scratch, f->text, &m->scratch_arena, ret_message, NULL);
+    return rc == 0 || rc == AGW_ENOMEM ? rc : AGW_EPROTO;
+}
+
 int agw_mcp_pass(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, bool get_stream,
                  struct agw_jsonrpc *ret_message, bool *ret_final)
 {
     struct agw_mcp_exchange *x = leg->x;
     struct agw_chain body;
     *ret_final = false;
-    leg->resumable |= f->has_id;
+    leg->resumable |= f->has_id && !x->modern;
     if (f->text.n == 0) {
-        if (!is_joined(x))
+        if (!is_joined(x) && !x->modern)
             take_primer(leg, f, get_stream);
         return 0;
     }
-    reset_scratch(x->m);
-    int rc = agw_jsonrpc_read(&x->m->scratch, f->text, &x->m->scratch_arena, ret_message, NULL);
+    int rc = agw_mcp_read_frame(leg, f, ret_message);
     if (rc != 0)
-        return rc == AGW_ENOMEM ? rc : AGW_EPROTO;
+        return rc;
     if (!get_stream && is_answer(x, ret_message)) {
         *ret_final = true;
         return 0;
@@ -110,9 +118,11 @@ int agw_mcp_pass(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, bool ge
     /* Before the session exists the client could not answer, nor tell whose message this is. */
     if (x->method->way == AGW_MCP_WAY_INITIALIZE)
         return 0;
+    if (x->modern && ret_message->kind == AGW_JSONRPC_REQUEST)
+        return AGW_EPROTO; /* servers of 2026-07-28 ask by a result */
     flush_primer(leg);
     if ((rc = agw_mcp_edited(leg, f, ret_message, &body)) == 0)
-        agw_mcp_reply_event(x, &body, is_joined(x) ? NULL : f, leg->target, get_stream);
+        agw_mcp_reply_event(x, &body, is_joined(x) || x->modern ? NULL : f, leg->target, get_stream);
     return rc;
 }
 
@@ -193,6 +203,7 @@ void agw_mcp_relay(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain
     struct agw_mcp_leg *leg = &x->legs[target];
     x->report.target = x->conf->targets[target].name;
     leg->answered = false;
+    leg->own_method = agw_str(NULL, 0);
     x->finish = NULL;
     /* Events of a search for the owner may be out already; then the answer has to be one as well. */
     leg->raw_json = x->out == AGW_MCP_OUT_NONE && !agw_mcp_result_edited(x->conf, x->method);
@@ -315,6 +326,8 @@ void agw_mcp_listen(struct agw_mcp_exchange *x)
 
 void agw_mcp_listen_again(struct agw_mcp_exchange *x)
 {
+    if (x->subscription)
+        agw_mcp_subscribe_again(x);
     if (!x->req || x->req->method != AGW_METHOD_GET || !x->legs)
         return;
     for (uint32_t i = 0; i < x->conf->count; i++) {

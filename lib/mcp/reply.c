@@ -230,6 +230,8 @@ static void on_keepalive(struct agw_timer *t)
     struct agw_chain comment;
     agw_timer_set(&x->m->loop->timers, t, x->m->loop->now_ms + AGW_MCP_KEEPALIVE_MS);
     agw_mcp_listen_again(x);
+    if (x->out != AGW_MCP_OUT_EVENTS)
+        return;
     if (x->wrote || agw_stream_pending(x->down) > 0) {
         x->wrote = false;
         return;

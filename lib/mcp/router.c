@@ -24,6 +24,8 @@ static const struct agw_mcp_method methods[] = {
     {S("resources/unsubscribe"), AGW_MCP_WAY_URI, AGW_MCP_CAP_RESOURCES},
     {S("completion/complete"), AGW_MCP_WAY_REF, AGW_MCP_CAP_COMPLETIONS},
     {S("logging/setLevel"), AGW_MCP_WAY_ALL, AGW_MCP_CAP_LOGGING},
+    {S("server/discover"), AGW_MCP_WAY_DISCOVER},
+    {S("subscriptions/listen"), AGW_MCP_WAY_LISTEN},
 };
 
 static const struct agw_mcp_method unknown = {S(""), AGW_MCP_WAY_UNKNOWN};

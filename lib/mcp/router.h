@@ -16,6 +16,8 @@ enum agw_mcp_way {
     AGW_MCP_WAY_NAME,       /* one target, by params.name */
     AGW_MCP_WAY_URI,        /* one target, by params.uri */
     AGW_MCP_WAY_REF,        /* one target, by params.ref.name or params.ref.uri */
+    AGW_MCP_WAY_DISCOVER,   /* 2026-07-28: all targets, results merged into one */
+    AGW_MCP_WAY_LISTEN,     /* 2026-07-28: all targets, one stream of what they announce */
 };
 
 struct agw_mcp_method {

@@ -80,7 +80,7 @@ static void merge(const struct agw_json_doc *doc, const struct agw_jsonrpc *m, s
     agw_json_doc_init(&again, 0);
     agw_json_writer_init(&w);
     agw_check(agw_mcp_merge_list(&two, agw_mcp_method_find(AGW_STR("tools/list")), parts, 2, AGW_STR("1"),
-                                 AGW_STR(""), arena, &w) == 0);
+                                 AGW_STR(""), NULL, arena, &w) == 0);
     agw_check(agw_json_parse(&again, agw_json_writer_text(&w), NULL) == 0);
     agw_json_writer_free(&w);
     agw_json_doc_free(&again);

@@ -271,6 +271,12 @@ static bool is_own(enum agw_hdr id)
     return own[id];
 }
 
+/* Repeats a part of the body, which is edited on the way. */
+static bool is_standard(const struct agw_header *h)
+{
+    return agw_str_eq(h->name, AGW_STR("mcp-method")) || agw_str_eq(h->name, AGW_STR("mcp-name"));
+}
+
 struct agw_str agw_mcp_authority(const struct agw_endpoint *e, struct agw_arena *arena)
 {
     char ip[AGW_ADDR_TEXT];
@@ -303,6 +309,10 @@ static int add_fields(struct agw_headers *h, const struct agw_mcp_call_fields *f
         rc = add(h, AGW_HDR_MCP_PROTOCOL_VERSION, fields->version);
     if (rc == 0)
         rc = add(h, AGW_HDR_LAST_EVENT_ID, fields->last_event_id);
+    if (rc == 0 && fields->rpc_method.n)
+        rc = agw_headers_add(h, AGW_HDR_OTHER, AGW_STR("mcp-method"), fields->rpc_method);
+    if (rc == 0 && fields->rpc_name.n)
+        rc = agw_headers_add(h, AGW_HDR_OTHER, AGW_STR("mcp-name"), fields->rpc_name);
     return rc;
 }
 
@@ -323,7 +333,7 @@ int agw_mcp_call_head(struct agw_mcp_call *c, const struct agw_msg *from,
     int rc = m->authority.p ? 0 : AGW_ENOMEM;
     for (uint32_t i = 0; rc == 0 && i < from->headers.n; i++) {
         const struct agw_header *h = &from->headers.v[i];
-        if (!is_own(h->id))
+        if (!is_own(h->id) && !(fields->rpc_method.n && is_standard(h)))
             rc = agw_headers_add(&m->headers, h->id, h->name, h->value);
     }
     /* a link's name means nothing to its server */

@@ -77,6 +77,8 @@ struct agw_mcp_call_fields {
     struct agw_str session; /* the target's session id; empty: none */
     struct agw_str version; /* MCP-Protocol-Version; empty: none */
     struct agw_str last_event_id;
+    /* 2026-07-28: Mcp-Method and Mcp-Name, in place of the client's; method empty: the client's go on. */
+    struct agw_str rpc_method, rpc_name;
 };
 
 struct agw_mcp_call {

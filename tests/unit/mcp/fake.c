@@ -17,6 +17,12 @@ static void put(char *out, size_t cap, struct agw_str s)
     snprintf(out, cap, "%.*s", AGW_STRF(s));
 }
 
+static void put_field(char *out, size_t cap, const struct agw_headers *headers, const char *name)
+{
+    struct agw_header *h = agw_headers_find(headers, agw_str_c(name));
+    put(out, cap, h ? h->value : AGW_STR(""));
+}
+
 static size_t append(char *out, size_t at, size_t cap, struct agw_chain *data)
 {
     size_t n = agw_chain_peek(data, out + at, cap - at - 1);
@@ -36,6 +42,8 @@ static int up_head(struct agw_stream *s, const struct agw_msg *m, bool end)
     put(u->accept, sizeof u->accept, agw_headers_value(&m->headers, AGW_HDR_ACCEPT));
     put(u->last_id, sizeof u->last_id, agw_headers_value(&m->headers, AGW_HDR_LAST_EVENT_ID));
     put(u->extra, sizeof u->extra, agw_headers_value(&m->headers, AGW_HDR_AUTHORIZATION));
+    put_field(u->rpc_method, sizeof u->rpc_method, &m->headers, "mcp-method");
+    put_field(u->rpc_name, sizeof u->rpc_name, &m->headers, "mcp-name");
     put(u->host, sizeof u->host, m->authority);
     u->sent = end;
     return 0;

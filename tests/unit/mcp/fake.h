@@ -14,7 +14,7 @@ struct fake_up {
     const struct agw_endpoint *to;
     struct agw_arena *arena;
     enum agw_method method;
-    char session[64], version[16], host[64], accept[64], extra[64], last_id[64];
+    char session[64], version[16], host[64], accept[64], extra[64], last_id[64], rpc_method[64], rpc_name[64];
     char body[4096];
     size_t n;
     bool open, sent, answered, reset, unsent;

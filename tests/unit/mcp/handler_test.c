@@ -540,7 +540,7 @@ static void requests_that_are_refused(void **state)
     assert_int_equal(down.status, 405);
     finish();
     fake_down_init(&down);
-    fake_header(&down, "mcp-protocol-version", "2026-07-28");
+    fake_header(&down, "mcp-protocol-version", "2099-01-01");
     fake_request(mcp, &down, &backend, AGW_METHOD_POST, "",
                  "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}");
     assert_int_equal(down.status, 400);
@@ -548,13 +548,18 @@ static void requests_that_are_refused(void **state)
     finish();
 }
 
+#define DISCOVER                                                                                             \
+    "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"server/discover\",\"params\":{\"_meta\":{"                   \
+    "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","                                            \
+    "\"io.modelcontextprotocol/clientCapabilities\":{}}}}"
+
 static void one_modern_target_is_passed_through(void **state)
 {
     conf.count = 1;
     fake_down_init(&down);
     fake_header(&down, "mcp-protocol-version", "2026-07-28");
-    fake_request(mcp, &down, &backend, AGW_METHOD_POST, "",
-                 "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"server/discover\"}");
+    fake_header(&down, "mcp-method", "server/discover");
+    fake_request(mcp, &down, &backend, AGW_METHOD_POST, "", DISCOVER);
     assert_int_equal(fake_up_count, 1);
     assert_string_equal(fake_ups[0].version, "2026-07-28");
     assert_string_equal(fake_ups[0].session, "");

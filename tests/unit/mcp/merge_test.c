@@ -49,7 +49,7 @@ static void assert_list(const struct agw_mcp_backend *b, const char *method, uin
     struct agw_json_writer w;
     agw_json_writer_init(&w);
     assert_int_equal(agw_mcp_merge_list(b, agw_mcp_method_find(agw_str_c(method)), parts, count, AGW_STR("7"),
-                                        next, &arena, &w),
+                                        next, NULL, &arena, &w),
                      0);
     assert_text(agw_json_writer_text(&w), want);
     agw_json_writer_free(&w);
@@ -242,10 +242,10 @@ static void out_of_memory(void **state)
             agw_json_writer_init(&w[i]);
         failmalloc_at(n);
         rc = agw_mcp_merge_list(&bare, agw_mcp_method_find(AGW_STR("tools/list")), parts, 2, AGW_STR("1"),
-                                text, &a, &w[0]);
+                                text, NULL, &a, &w[0]);
         if (rc == 0)
             rc = agw_mcp_merge_list(&three, agw_mcp_method_find(AGW_STR("tools/list")), parts, 2,
-                                    AGW_STR("1"), text, &a, &w[1]);
+                                    AGW_STR("1"), text, NULL, &a, &w[1]);
         if (rc == 0)
             rc = agw_mcp_merge_initialize(&three, parts, 2, &s, AGW_STR("1"), &a, &w[2]);
         if (rc == 0)

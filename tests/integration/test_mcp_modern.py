@@ -1,0 +1,165 @@
+"""MCP 2026-07-28: the SDK's client and servers of that revision, with the gateway between them."""
+
+import json
+import subprocess
+
+import pytest
+
+import manifests as m
+from client import ask
+from gateway import eventually
+from mcp_upstream import McpUpstream
+from ports import free_port
+from servers import NODE, SCRIPTS, run_script
+
+VERSION = "2026-07-28"
+META = {
+    "io.modelcontextprotocol/protocolVersion": VERSION,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+def mcp_objects(port, targets, **fields):
+    backend = m.mcp_backend("tools", targets)
+    backend["spec"]["mcp"].update(fields)
+    return [
+        m.gateway(port),
+        backend,
+        m.route("mcp", m.rule(m.agentgateway_ref("tools"), matches=[m.prefix("/mcp")])),
+    ]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    room, running, ports = tmp_path_factory.mktemp("modern"), [], {}
+    try:
+        for name in ("a", "b"):
+            ports[name] = free_port()
+            with open(room / f"{name}.log", "wb") as log:
+                command = [NODE, SCRIPTS / "modern_server.mjs", str(ports[name]), name]
+                running.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT))
+            eventually(lambda: ask(ports[name], path="/").status)
+        yield ports
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def port(servers, start_module_gateway):
+    port = free_port()
+    start_module_gateway(*mcp_objects(port, servers))
+    return port
+
+
+@pytest.fixture(scope="module")
+def seen(port):
+    return run_script("modern.mjs", f"http://127.0.0.1:{port}/mcp")
+
+
+def post(port, method, params=None, headers=(), version=VERSION, name=None):
+    """The status and the JSON of the answer."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**(params or {}), "_meta": META}}
+    own = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    own |= {"MCP-Protocol-Version": version, "Mcp-Method": method}
+    if name:
+        own["Mcp-Name"] = name
+    answer = ask(port, "POST", "/mcp", own | dict(headers), json.dumps(body).encode())
+    return answer.status, json.loads(answer.body)
+
+
+# --- the official client and servers ---
+
+
+def test_the_client_finds_the_revision_and_all_capabilities(seen):
+    assert seen["version"] == VERSION
+    assert seen["capabilities"] == {"tools": {"listChanged": True}, "resources": {"subscribe": True}}
+    assert "[a]\nI am a." in seen["instructions"] and "[b]\nI am b." in seen["instructions"]
+
+
+def test_lists_are_joined_and_the_strictest_hint_counts(seen):
+    assert seen["tools"] == [f"{server}_{tool}" for server in "ab" for tool in ("echo", "region", "ask", "link", "touch")]
+    assert seen["hints"] == {"ttlMs": 5000, "cacheScope": "private"}
+    assert seen["resources"] == ["a+memo:1", "b+memo:1"]
+
+
+def test_calls_reach_their_server(seen):
+    assert seen["echo"]["ok"]["content"][0]["text"] == "b: Grüße"
+    assert seen["region"]["ok"]["content"][0]["text"] == "b: Zürich"  # the server checks Mcp-Param-Region
+    assert seen["unknown"]["code"] == -32602
+    assert seen["read"]["ok"]["contents"] == [{"uri": "b+memo:1", "text": "memo of b"}]
+    assert seen["link"]["ok"]["content"][0]["uri"] == "a+memo:1"
+
+
+def test_a_server_asks_the_user_by_its_result(seen):
+    assert seen["ask"]["ok"]["content"][0]["text"] == "a: me"
+
+
+def test_one_subscription_over_both(seen):
+    assert seen["honored"] == {"toolsListChanged": True, "resourceSubscriptions": ["b+memo:1"]}
+    assert seen["told"] == ["tools", "tools", "b+memo:1"]
+    assert seen["closed"] == "local"
+
+
+# --- on the wire ---
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "status", "code"),
+    [
+        ("tools/list", {"version": "2025-11-25"}, 400, -32020),
+        ("tools/list", {"headers": {"Mcp-Method": "tools/call"}}, 400, -32020),
+        ("tools/call", {"params": {"name": "a_echo"}}, 400, -32020),
+        ("tools/call", {"params": {"name": "a_echo"}, "name": "b_echo"}, 400, -32020),
+        ("ping", {}, 404, -32601),
+        ("no/such", {}, 404, -32601),
+    ],
+)
+def test_what_does_not_fit_is_refused(port, method, changes, status, code):
+    got, body = post(port, method, **changes)
+    assert (got, body["error"]["code"], body["id"]) == (status, code, 1)
+
+
+def test_there_is_no_session_to_get_or_to_end(port):
+    for method in ("GET", "DELETE"):
+        assert ask(port, method, "/mcp", {"Accept": "text/event-stream", "MCP-Protocol-Version": VERSION}).status == 405
+
+
+def test_an_old_server_among_them_asks_for_initialize(servers, start_gateway):
+    old = McpUpstream("old")
+    try:
+        port = free_port()
+        start_gateway(*mcp_objects(port, {"a": servers["a"], "old": old.port}, failureMode="FailOpen"))
+        status, body = post(port, "server/discover")
+    finally:
+        old.close()
+    assert (status, body["error"]["code"]) == (400, -32022)
+    assert body["error"]["data"] == {
+        "supported": ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"],
+        "requested": VERSION,
+    }
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_client_goes_back_to_sessions_for_old_servers(start_gateway, count):
+    old = [McpUpstream(f"old{i}", ["add"]) for i in range(count)]
+    try:
+        port = free_port()
+        start_gateway(*mcp_objects(port, {server.name: server.port for server in old}))
+        result = run_script("fallback.mjs", f"http://127.0.0.1:{port}/mcp")
+    finally:
+        for server in old:
+            server.close()
+    assert result["version"] == "2025-11-25"
+    assert result["tools"] == (["add"] if count == 1 else ["old0_add", "old1_add"])
+    assert result["content"][0]["text"] == "old0:add"
+
+
+def test_a_dead_server_is_left_out_and_the_list_not_kept(servers, start_gateway):
+    port = free_port()
+    start_gateway(*mcp_objects(port, {"b": servers["b"], "dead": free_port()}, failureMode="FailOpen"))
+    status, body = post(port, "tools/list")
+    assert status == 200
+    assert [tool["name"] for tool in body["result"]["tools"]][:1] == ["b_echo"]
+    assert body["result"]["ttlMs"] == 0

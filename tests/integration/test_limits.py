@@ -252,9 +252,9 @@ def test_more_connections_than_allowed_are_closed(serve):
     assert all(connection.ask().status == 200 for connection in held)
     with Connection(site.port) as fifth:
         assert fifth.at_end()
+    eventually(lambda: refused(site.gateway, "connections") == 1)
     held[0].close()
     eventually(lambda: ask(site.port).status == 200)
-    assert refused(site.gateway, "connections") == 1
 
 
 def refused(gateway, reason):

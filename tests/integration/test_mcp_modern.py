@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 import manifests as m
+import mcp_schema
 from client import ask
 from gateway import eventually
 from mcp_upstream import McpUpstream
@@ -119,6 +120,33 @@ def test_one_subscription_over_both(seen):
 def test_what_does_not_fit_is_refused(port, method, changes, status, code):
     got, body = post(port, method, **changes)
     assert (got, body["error"]["code"], body["id"]) == (status, code, 1)
+
+
+@mcp_schema.needed
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("server/discover", "DiscoverResult"),
+        ("tools/list", "ListToolsResult"),
+        ("resources/list", "ListResourcesResult"),
+    ],
+)
+def test_what_the_gateway_joins_validates(port, method, name):
+    status, body = post(port, method)
+    assert status == 200
+    mcp_schema.validate_result(VERSION, body, name)
+
+
+@mcp_schema.needed
+def test_what_the_gateway_refuses_with_validates(port):
+    other = {"io.modelcontextprotocol/protocolVersion": "2099-01-01", "io.modelcontextprotocol/clientCapabilities": {}}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": other}}
+    head = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    answer = ask(port, "POST", "/mcp", head, json.dumps(request).encode())
+    assert answer.status == 400
+    mcp_schema.validate(VERSION, "UnsupportedProtocolVersionError", json.loads(answer.body))
+    mcp_schema.validate(VERSION, "HeaderMismatchError", post(port, "tools/list", version="2025-11-25")[1])
+    mcp_schema.validate(VERSION, "MethodNotFoundError", post(port, "no/such")[1]["error"])
 
 
 def test_there_is_no_session_to_get_or_to_end(port):

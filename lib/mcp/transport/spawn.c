@@ -97,6 +97,13 @@ static char *find_program(const char *cmd, const char *const *env)
 
 /* --- pipes --- */
 
+static void shut(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 /* Both ends above 2, where the process will have its own. */
 static int open_pipe(int ends[2])
 {
@@ -107,14 +114,11 @@ static int open_pipe(int ends[2])
         ends[i] = fcntl(low[i], F_DUPFD_CLOEXEC, 3);
         close(low[i]);
     }
-    return ends[0] < 0 || ends[1] < 0 ? AGW_EIO : 0;
-}
-
-static void shut(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
+    if (ends[0] >= 0 && ends[1] >= 0)
+        return 0;
+    shut(&ends[0]);
+    shut(&ends[1]);
+    return AGW_EIO;
 }
 
 enum { IN_READ, IN_WRITE, OUT_READ, OUT_WRITE, ERR_READ, ERR_WRITE, FDS };
@@ -136,7 +140,8 @@ static int open_pipes(int fds[FDS])
 /* --- vfork --- */
 
 /* In the child, which still runs in our memory: system calls alone. */
-static void become(const char *path, char *const *argv, char *const *env, const int fds[FDS], pid_t parent)
+static void become(const char *path, char *const *argv, char *const *env, const int fds[FDS], int why,
+                   pid_t parent)
 {
     sigset_t none;
     setpgid(0, 0);
@@ -148,25 +153,47 @@ static void become(const char *path, char *const *argv, char *const *env, const 
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (dup2(fds[IN_READ], 0) < 0 || dup2(fds[OUT_WRITE], 1) < 0 || dup2(fds[ERR_WRITE], 2) < 0)
         return;
-    syscall(SYS_close_range, 3u, ~0u, 0u);
+    if (why > 3)
+        syscall(SYS_close_range, 3u, (unsigned)why - 1, 0u);
+    syscall(SYS_close_range, (unsigned)why + 1, ~0u, 0u); /* |why| itself closes at exec */
     execve(path, argv, env);
+}
+
+/* Why the program did not take over, told through a pipe that closes when it does: not by memory, which
+ * sanitizers and some systems do not share. 0: it runs. */
+static int read_why(int fd)
+{
+    int why = 0;
+    ssize_t n;
+    do
+        n = read(fd, &why, sizeof why);
+    while (n < 0 && errno == EINTR);
+    return n == sizeof why ? why : 0;
 }
 
 /* 0 or an errno. */
 static __attribute__((noinline)) int fork_and_exec(const char *path, const char *const *argv,
                                                    const char **env, const int fds[FDS], pid_t *ret_pid)
 {
-    volatile int failed = 0;
+    int why[2];
     pid_t parent = getpid();
+    if (open_pipe(why) != 0)
+        return errno;
     pid_t pid = vfork();
     if (pid == 0) {
-        become(path, (char *const *)argv, (char *const *)env, fds, parent);
-        failed = errno ? errno : EIO;
+        become(path, (char *const *)argv, (char *const *)env, fds, why[1], parent);
+        int failed = errno ? errno : EIO;
+        ssize_t n = write(why[1], &failed, sizeof failed);
+        (void)n; /* then it looks like a program that ended at once */
         _exit(127);
     }
-    if (pid < 0)
-        return errno;
-    *ret_pid = pid;
+    int failed = pid < 0 ? errno : 0;
+    close(why[1]);
+    if (pid > 0) {
+        *ret_pid = pid;
+        failed = read_why(why[0]);
+    }
+    close(why[0]);
     return failed;
 }
 

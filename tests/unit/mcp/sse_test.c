@@ -296,8 +296,11 @@ static void modern_clients_are_told_to_fall_back(void **state)
 {
     fake_down_init(&down);
     fake_header(&down, "mcp-protocol-version", "2026-07-28");
+    fake_header(&down, "mcp-method", "server/discover");
     fake_request(mcp, &down, &backend, AGW_METHOD_POST, NULL,
-                 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server/discover\"}");
+                 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server/discover\",\"params\":{\"_meta\":{"
+                 "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","
+                 "\"io.modelcontextprotocol/clientCapabilities\":{}}}}");
     assert_int_equal(down.status, 400);
     assert_non_null(strstr(down.body, "-32022"));
     finish();

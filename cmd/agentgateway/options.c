@@ -313,14 +313,9 @@ static int read_environment(struct options *o)
     return read_grace(o);
 }
 
-enum options_result options_read(int argc, char **argv, struct options *ret_options)
+static enum options_result read_arguments(int argc, char **argv, struct options *o)
 {
-    struct options o = {
-        .pin = true, .access_log = "stdout", .log_level = AGW_LOG_INFO, .memory_limit = agw_memory_limit("")};
     int opt;
-    agw_arena_init(&o.arena, 1024, 0);
-    if (read_trusted("private", &o))
-        return OPTIONS_EXIT_BAD;
     while ((opt = getopt_long(argc, argv, "f:h", names, NULL)) != -1) {
         if (opt == OPT_VERSION) {
             puts(PROGRAM " " AGW_VERSION);
@@ -330,23 +325,39 @@ enum options_result options_read(int argc, char **argv, struct options *ret_opti
             fputs(usage, stdout);
             return OPTIONS_EXIT_OK;
         }
-        if (read_option(opt, &o))
+        if (read_option(opt, o))
             return OPTIONS_EXIT_BAD;
     }
-    if (optind < argc) {
-        bad("argument", argv[optind], "not understood");
-        return OPTIONS_EXIT_BAD;
-    }
-    int rc = read_environment(&o);
+    if (optind == argc)
+        return OPTIONS_RUN;
+    bad("argument", argv[optind], "not understood");
+    return OPTIONS_EXIT_BAD;
+}
+
+static int read_rest(struct options *o)
+{
+    int rc = read_environment(o);
     if (rc == 0)
-        rc = bootstrap_read_file(&o);
-    if (rc == 0 && !o.validate)
-        rc = bootstrap_read_environment(&o);
-    if (rc == 0 && o.validate && !o.config)
+        rc = bootstrap_read_file(o);
+    if (rc == 0 && !o->validate)
+        rc = bootstrap_read_environment(o);
+    if (rc == 0 && o->validate && !o->config)
         rc = bad("--validate", "", "needs -f DIR with manifests");
-    if (rc) {
+    return rc;
+}
+
+enum options_result options_read(int argc, char **argv, struct options *ret_options)
+{
+    struct options o = {
+        .pin = true, .access_log = "stdout", .log_level = AGW_LOG_INFO, .memory_limit = agw_memory_limit("")};
+    agw_arena_init(&o.arena, 1024, 0);
+    enum options_result result =
+        read_trusted("private", &o) ? OPTIONS_EXIT_BAD : read_arguments(argc, argv, &o);
+    if (result == OPTIONS_RUN && read_rest(&o))
+        result = OPTIONS_EXIT_BAD;
+    if (result != OPTIONS_RUN) {
         agw_arena_free(&o.arena);
-        return OPTIONS_EXIT_BAD;
+        return result;
     }
     *ret_options = o;
     ret_options->server.h1 = &ret_options->h1;

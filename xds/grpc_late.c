@@ -2,11 +2,13 @@
 #include "xds/grpc_late.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include "base/check.h"
 
 struct agw_grpc agw_grpc;
 
-int agw_grpc_load(struct agw_error *err)
+static int load(struct agw_error *err)
 {
     static const struct {
         const char *name;
@@ -26,4 +28,15 @@ int agw_grpc_load(struct agw_error *err)
             return agw_error_set(err, AGW_EUNSUPPORTED, "xds: gRPC cannot be used: %s", dlerror());
     }
     return 0;
+}
+
+int agw_grpc_load(struct agw_error *err)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static bool loaded; /* others may be reading what a second time would write */
+    pthread_mutex_lock(&lock);
+    int rc = loaded ? 0 : load(err);
+    loaded = rc == 0;
+    pthread_mutex_unlock(&lock);
+    return rc;
 }

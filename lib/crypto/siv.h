@@ -22,7 +22,7 @@ struct agw_siv;
  * each other. NULL: out of memory. */
 struct agw_siv *agw_siv_new(const unsigned char key[32], struct agw_str purpose);
 void agw_siv_free(struct agw_siv *s); /* NULL is fine */
-/* Writes at most AGW_SIV_SIZE(plain.n) characters, no NUL. AGW_ELIMIT, AGW_ENOMEM. */
+/* Writes at most AGW_SIV_SIZE(plain.n) characters, no NUL. AGW_ELIMIT: empty, or too long. AGW_ENOMEM. */
 int agw_siv_close(const struct agw_siv *s, struct agw_str plain, char *out, size_t *ret_n);
 /* The way back. |out| has room for |cap| bytes; text.n always suffices. AGW_EINVAL, AGW_ENOMEM. */
 int agw_siv_open(const struct agw_siv *s, struct agw_str text, void *out, size_t cap, size_t *ret_n);

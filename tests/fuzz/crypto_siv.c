@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     check_text(s, text);
     int rc = agw_siv_close(s, text, sealed, &n);
-    agw_check(rc == (size > AGW_SIV_MAX ? AGW_ELIMIT : 0));
+    agw_check(rc == (size == 0 || size > AGW_SIV_MAX ? AGW_ELIMIT : 0));
     if (rc)
         return 0;
     agw_check(n <= AGW_SIV_SIZE(size));

@@ -379,6 +379,16 @@ void agw_json_writer_free(struct agw_json_writer *w)
     drop_block(w);
 }
 
+int agw_json_writer_finish(struct agw_json_writer *w, int rc, struct agw_chain *chain)
+{
+    if (rc == 0)
+        rc = agw_json_writer_end(w);
+    if (rc == 0 && chain)
+        rc = agw_json_writer_take(w, chain);
+    agw_json_writer_free(w);
+    return rc;
+}
+
 struct agw_str agw_json_escape(struct agw_str s, struct agw_arena *arena)
 {
     const unsigned char *p = (const unsigned char *)s.p;

@@ -44,6 +44,9 @@ struct agw_str agw_json_writer_text(const struct agw_json_writer *w);
 int agw_json_writer_take(struct agw_json_writer *w, struct agw_chain *chain);
 /* Releases memory; fine at any time, also twice. */
 void agw_json_writer_free(struct agw_json_writer *w);
+/* All of it at once: ends the document unless |rc|, what came of writing it, is an error; in memory mode
+ * moves the bytes to the end of |chain| (else NULL); releases memory. |rc|, or as agw_json_writer_end. */
+int agw_json_writer_finish(struct agw_json_writer *w, int rc, struct agw_chain *chain);
 
 void agw_json_begin_object(struct agw_json_writer *w);
 void agw_json_end_object(struct agw_json_writer *w);

@@ -205,6 +205,15 @@ static struct agw_mcp_leg *all_failed(struct agw_mcp_exchange *x)
     return first;
 }
 
+/* True: they have, and that is the client's answer. */
+static bool refused(struct agw_mcp_exchange *x)
+{
+    struct agw_mcp_leg *failed = all_failed(x);
+    if (failed)
+        agw_mcp_reply_failure(x, failed);
+    return failed != NULL;
+}
+
 /* The pages of all targets that answered, by target and page. */
 static struct agw_mcp_part *parts_of(struct agw_mcp_exchange *x, uint32_t *ret_count)
 {
@@ -249,20 +258,14 @@ static int write_initialized(struct agw_mcp_exchange *x, struct agw_chain *ret_b
         return agw_chain_add(ret_body, x->legs[0].pages->block, parts[0].doc->text.p, parts[0].doc->text.n);
     agw_json_writer_init_chain(&w, ret_body, &x->m->loop->blocks);
     int rc = agw_mcp_merge_initialize(x->conf, parts, count, &x->session, x->id, &x->arena, &w);
-    if (rc == 0)
-        rc = agw_json_writer_end(&w);
-    agw_json_writer_free(&w);
-    return rc;
+    return agw_json_writer_finish(&w, rc, NULL);
 }
 
 static void finish_initialize(struct agw_mcp_exchange *x)
 {
     struct agw_chain body;
-    struct agw_mcp_leg *failed = all_failed(x);
-    if (failed) {
-        agw_mcp_reply_failure(x, failed);
+    if (refused(x))
         return;
-    }
     agw_chain_init(&body);
     int rc = write_initialized(x, &body);
     if (rc == 0 && !x->conf->stateless)
@@ -343,20 +346,14 @@ static int write_list(struct agw_mcp_exchange *x, struct agw_chain *ret_body)
     agw_json_writer_init_chain(&w, ret_body, &x->m->loop->blocks);
     int rc = agw_mcp_merge_list(x->conf, x->listing, parts, count, x->id, next, x->modern ? &hints : NULL,
                                 &x->arena, &w);
-    if (rc == 0)
-        rc = agw_json_writer_end(&w);
-    agw_json_writer_free(&w);
-    return rc;
+    return agw_json_writer_finish(&w, rc, NULL);
 }
 
 static void finish_list(struct agw_mcp_exchange *x)
 {
     struct agw_chain body;
-    struct agw_mcp_leg *failed = all_failed(x);
-    if (failed) {
-        agw_mcp_reply_failure(x, failed);
+    if (refused(x))
         return;
-    }
     agw_chain_init(&body);
     if (write_list(x, &body) != 0)
         no_memory(x);
@@ -446,16 +443,13 @@ static int start_own_page(struct agw_mcp_leg *leg, struct agw_str cursor)
     if (rc == 0) {
         agw_json_end_object(&w);
         agw_json_end_object(&w);
-        rc = agw_json_writer_end(&w);
     }
-    if (rc == 0)
-        rc = agw_json_writer_take(&w, &body);
+    rc = agw_json_writer_finish(&w, rc, &body);
     if (rc == 0) {
         x->waiting++;
         leg->own_method = x->listing->name;
         start(leg, AGW_METHOD_POST, &body);
     }
-    agw_json_writer_free(&w);
     agw_chain_clear(&body);
     return rc;
 }
@@ -484,13 +478,11 @@ static void finish_find(struct agw_mcp_exchange *x)
 {
     uint32_t count, target;
     struct agw_chain body;
-    struct agw_mcp_leg *failed = all_failed(x);
+    if (refused(x))
+        return;
     struct agw_mcp_part *parts = parts_of(x, &count);
-    if (failed || !parts) {
-        if (failed)
-            agw_mcp_reply_failure(x, failed);
-        else
-            no_memory(x);
+    if (!parts) {
+        no_memory(x);
         return;
     }
     int rc = agw_mcp_find_owner(x->listing, parts, count, x->wanted, &target);
@@ -537,20 +529,14 @@ static int write_discovered(struct agw_mcp_exchange *x, struct agw_chain *ret_bo
     struct agw_mcp_hints hints = hints_of(x, parts, count);
     agw_json_writer_init_chain(&w, ret_body, &x->m->loop->blocks);
     int rc = agw_mcp_merge_discover(x->conf, parts, count, &hints, x->id, &x->arena, &w);
-    if (rc == 0)
-        rc = agw_json_writer_end(&w);
-    agw_json_writer_free(&w);
-    return rc;
+    return agw_json_writer_finish(&w, rc, NULL);
 }
 
 static void finish_discover(struct agw_mcp_exchange *x)
 {
     struct agw_chain body;
-    struct agw_mcp_leg *failed = all_failed(x);
-    if (failed) {
-        agw_mcp_reply_failure(x, failed);
+    if (refused(x))
         return;
-    }
     agw_chain_init(&body);
     int rc = write_discovered(x, &body);
     if (rc == AGW_ENOTFOUND)
@@ -576,10 +562,7 @@ void agw_mcp_discover(struct agw_mcp_exchange *x)
 
 static void finish_all(struct agw_mcp_exchange *x)
 {
-    struct agw_mcp_leg *failed = all_failed(x);
-    if (failed)
-        agw_mcp_reply_failure(x, failed);
-    else
+    if (!refused(x))
         agw_mcp_reply_empty(x);
 }
 
@@ -598,10 +581,7 @@ void agw_mcp_all(struct agw_mcp_exchange *x)
 
 static void finish_accepted(struct agw_mcp_exchange *x)
 {
-    struct agw_mcp_leg *failed = x->tolerant ? NULL : all_failed(x);
-    if (failed)
-        agw_mcp_reply_failure(x, failed);
-    else
+    if (x->tolerant || !refused(x))
         agw_mcp_reply_status(x, 202);
     if (!x->down)
         agw_mcp_exchange_close(x, 0); /* a clean-up of our own */

@@ -82,12 +82,9 @@ static int emit_error(struct turn *t)
     agw_json_writer_init(&w);
     agw_jsonrpc_write_error(&w, t->id, AGW_JSONRPC_INTERNAL, text.p ? text : AGW_STR("HTTP error"),
                             agw_str(NULL, 0));
-    int rc = agw_json_writer_end(&w);
-    if (rc == 0)
-        rc = agw_json_writer_take(&w, &message);
+    int rc = agw_json_writer_finish(&w, 0, &message);
     if (rc == 0)
         emit(t, &message);
-    agw_json_writer_free(&w);
     agw_chain_clear(&message);
     return rc;
 }

@@ -86,7 +86,7 @@ void agw_mcp_reply_error_data(struct agw_mcp_exchange *x, int status, int code, 
     agw_json_writer_init(&w);
     agw_jsonrpc_write_error(&w, x->id, code, message, data);
     x->report.error = code;
-    if (agw_json_writer_end(&w) != 0 || agw_json_writer_take(&w, &body) != 0)
+    if (agw_json_writer_finish(&w, 0, &body) != 0)
         give_up(x);
     else if (x->out == AGW_MCP_OUT_NONE)
         agw_mcp_reply_json(x, status, &body);
@@ -95,7 +95,6 @@ void agw_mcp_reply_error_data(struct agw_mcp_exchange *x, int status, int code, 
     else
         give_up(x);
     agw_chain_clear(&body);
-    agw_json_writer_free(&w);
 }
 
 void agw_mcp_reply_error(struct agw_mcp_exchange *x, int status, int code, struct agw_str message)
@@ -114,12 +113,11 @@ void agw_mcp_reply_empty(struct agw_mcp_exchange *x)
     agw_json_put_raw(&w, "id", x->id);
     agw_json_put_raw(&w, "result", AGW_STR("{}"));
     agw_json_end_object(&w);
-    if (agw_json_writer_end(&w) != 0 || agw_json_writer_take(&w, &body) != 0)
+    if (agw_json_writer_finish(&w, 0, &body) != 0)
         agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
     else
         agw_mcp_reply_message(x, &body);
     agw_chain_clear(&body);
-    agw_json_writer_free(&w);
 }
 
 void agw_mcp_reply_message(struct agw_mcp_exchange *x, struct agw_chain *body)

@@ -178,12 +178,11 @@ static void send_message(struct agw_mcp_exchange *x, struct agw_json_writer *w)
     agw_chain_init(&body);
     agw_json_end_object(w);
     agw_json_end_object(w);
-    if (agw_json_writer_end(w) != 0 || agw_json_writer_take(w, &body) != 0)
+    if (agw_json_writer_finish(w, 0, &body) != 0)
         agw_mcp_abort(x, AGW_ENOMEM);
     else
         agw_mcp_reply_event(x, &body, NULL, 0, false);
     agw_chain_clear(&body);
-    agw_json_writer_free(w);
 }
 
 static void tell_resource(struct agw_mcp_exchange *x, struct resource *r)
@@ -265,12 +264,11 @@ static void end_gracefully(struct agw_mcp_exchange *x)
     agw_json_end_object(&w);
     agw_json_end_object(&w);
     agw_json_end_object(&w);
-    if (agw_json_writer_end(&w) != 0 || agw_json_writer_take(&w, &body) != 0)
+    if (agw_json_writer_finish(&w, 0, &body) != 0)
         agw_mcp_abort(x, AGW_ENOMEM);
     else
         agw_mcp_reply_message(x, &body);
     agw_chain_clear(&body);
-    agw_json_writer_free(&w);
 }
 
 /* --- what all targets together come to --- */

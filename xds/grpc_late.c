@@ -2,7 +2,6 @@
 #include "xds/grpc_late.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include "base/check.h"
 
@@ -32,11 +31,8 @@ static int load(struct agw_error *err)
 
 int agw_grpc_load(struct agw_error *err)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static bool loaded; /* others may be reading what a second time would write */
-    pthread_mutex_lock(&lock);
+    static bool loaded; /* threads read what a second time would write */
     int rc = loaded ? 0 : load(err);
     loaded = rc == 0;
-    pthread_mutex_unlock(&lock);
     return rc;
 }

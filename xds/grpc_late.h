@@ -1,8 +1,8 @@
 /* gRPC C core for the client, loaded when the first client is made: a gateway that reads files never has it
  * in memory (3 MiB with what it brings). Include this instead of gRPC's own headers; calls look the same.
  *
- * Threads: agw_grpc_load on the main thread, before others use a client. Errors: AGW_EUNSUPPORTED when the
- * library is not installed, with the loader's reason. */
+ * Threads: agw_grpc_load on the main thread alone; a second time does nothing. Errors: AGW_EUNSUPPORTED when
+ * the library is not installed, with the loader's reason. */
 #ifndef AGW_XDS_GRPC_LATE_H
 #define AGW_XDS_GRPC_LATE_H
 

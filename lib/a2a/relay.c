@@ -17,15 +17,6 @@ void agw_a2a_relay_free(struct agw_a2a_relay *r)
     agw_sse_free(&r->events);
 }
 
-/* All bytes of |chain| in one block, which is the caller's. NULL: no memory. */
-static struct agw_block *flatten(const struct agw_chain *chain)
-{
-    struct agw_block *b = agw_block_new(chain->bytes ? chain->bytes : 1);
-    if (b)
-        b->len = (uint32_t)agw_chain_peek(chain, b->data, chain->bytes);
-    return b;
-}
-
 /* What a request tells on its way; NULL for answers. */
 struct told {
     const struct agw_a2a_call *call;
@@ -44,30 +35,21 @@ static int read_request(struct agw_a2a_relay *r, const struct told *t, struct ag
 static int map_body(struct agw_a2a_relay *r, const struct told *told, struct agw_chain *body)
 {
     struct agw_json_edits edits;
-    struct agw_chain out;
-    struct agw_block *b = flatten(body);
-    if (!b)
-        return AGW_ENOMEM;
-    struct agw_str text = agw_str((const char *)b->data, b->len);
-    agw_chain_init(&out);
+    struct agw_block *block;
+    struct agw_str text;
+    int rc = agw_chain_flatten(body, &block, &text);
+    if (rc)
+        return rc;
     agw_json_edits_init(&edits, &r->scratch);
-    int rc = agw_json_parse(&r->doc, text, NULL);
-    if (rc == AGW_EINVAL || rc == AGW_ELIMIT)
-        goto out; /* the peer will say what it is */
+    rc = agw_json_parse(&r->doc, text, NULL);
     if (rc == 0)
         rc = told ? read_request(r, told, &edits)
                   : agw_a2a_ids_down(r->key, &r->owner, r->jsonrpc, &r->doc, &edits);
-    if (rc == 0 && edits.count > 0)
-        rc = agw_json_edits_apply(&edits, text, b, &out);
-    if (rc == 0 && edits.count > 0) {
-        agw_chain_clear(body);
-        rc = agw_chain_move(body, &out);
-    }
-out:
-    agw_chain_clear(&out);
-    agw_block_unref(b);
+    if (rc != AGW_ENOMEM) /* what is no JSON goes as it came: the peer will say what it is */
+        rc = agw_json_edits_apply(&edits, text, block, body);
+    agw_block_unref(block);
     agw_arena_reset(&r->scratch);
-    return rc == AGW_ENOMEM ? rc : 0;
+    return rc;
 }
 
 int agw_a2a_relay_request(struct agw_a2a_relay *r, const struct agw_a2a_call *call, struct agw_chain *body,

@@ -352,3 +352,21 @@ size_t agw_chain_peek(const struct agw_chain *c, void *out, size_t n)
     }
     return n;
 }
+
+int agw_chain_flatten(struct agw_chain *c, struct agw_block **ret_block, struct agw_str *ret_bytes)
+{
+    if (c->count == 1) {
+        const struct agw_slice *s = agw_chain_at(c, 0);
+        *ret_block = s->block ? agw_block_ref(s->block) : NULL;
+        *ret_bytes = agw_str((const char *)s->p, s->n);
+    } else {
+        struct agw_block *b = agw_block_new(c->bytes ? c->bytes : 1);
+        if (!b)
+            return AGW_ENOMEM;
+        b->len = (uint32_t)agw_chain_peek(c, b->data, c->bytes);
+        *ret_block = b;
+        *ret_bytes = agw_str((const char *)b->data, b->len);
+    }
+    agw_chain_clear(c);
+    return 0;
+}

@@ -80,6 +80,10 @@ void agw_chain_consume(struct agw_chain *c, size_t n);
 const struct agw_slice *agw_chain_at(const struct agw_chain *c, uint32_t i);
 /* Fills |iov| with up to |max| slices from the front; returns how many. */
 int agw_chain_iov(const struct agw_chain *c, struct iovec *iov, int max);
+/* All bytes of |c|, which is empty afterwards, in one piece: the slice itself if there is but one, else a
+ * copy. *ret_block, the caller's reference, holds them; it may be NULL for static bytes. AGW_ENOMEM: |c| is
+ * as it was. */
+int agw_chain_flatten(struct agw_chain *c, struct agw_block **ret_block, struct agw_str *ret_bytes);
 /* Copies the first min(n, bytes) bytes out; returns how many. The chain is unchanged. */
 size_t agw_chain_peek(const struct agw_chain *c, void *out, size_t n);
 

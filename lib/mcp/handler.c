@@ -515,7 +515,7 @@ static void dispatch_message(struct agw_mcp_exchange *x)
 static bool read_message(struct agw_mcp_exchange *x)
 {
     struct agw_error err = {0};
-    int rc = agw_mcp_flatten(&x->body, &x->block, &x->text);
+    int rc = agw_chain_flatten(&x->body, &x->block, &x->text);
     if (rc == 0)
         rc = agw_jsonrpc_read(&x->doc, x->text, &x->arena, &x->message, &err);
     if (rc == 0) {

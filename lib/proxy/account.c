@@ -23,18 +23,19 @@ static struct agw_str error_text(const struct agw_exchange *x, int close_code)
 
 #define CODE_TEXT 12 /* "-2147483648" */
 
-static void log_a2a(const struct agw_a2a_watch *watch, struct agw_access_record *r, char code[CODE_TEXT])
+static void log_a2a(const struct agw_a2a_summary *a, struct agw_access_record *r, char code[CODE_TEXT])
 {
-    struct agw_a2a_summary a = agw_a2a_watch_summary(watch);
-    r->a2a_method = a.method;
-    r->a2a_task = a.task;
-    r->a2a_context = a.context;
-    r->a2a_state = agw_a2a_state_text(a.state);
-    if (a.error)
-        r->a2a_error = agw_str(code, (size_t)snprintf(code, CODE_TEXT, "%d", (int)a.error));
+    r->a2a_method = a->method;
+    r->a2a_task = a->task;
+    r->a2a_context = a->context;
+    r->a2a_state = agw_a2a_state_text(a->state);
+    if (a->error)
+        r->a2a_error = agw_str(code, (size_t)snprintf(code, CODE_TEXT, "%d", (int)a->error));
 }
 
-static void log_exchange(const struct agw_exchange *x, int close_code, uint64_t duration_ns)
+/* |a2a|: NULL unless the backend is an agent. */
+static void log_exchange(const struct agw_exchange *x, const struct agw_a2a_summary *a2a, int close_code,
+                         uint64_t duration_ns)
 {
     char client[AGW_ADDR_TEXT], upstream[AGW_ADDR_TEXT], code[CODE_TEXT];
     const struct agw_policy_ctx *ctx = &x->ctx;
@@ -57,8 +58,8 @@ static void log_exchange(const struct agw_exchange *x, int close_code, uint64_t 
         .grpc_status = agw_grpc_status_text(x->grpc_status),
         .error = error_text(x, close_code),
     };
-    if (x->agent)
-        log_a2a(&x->agent->watch, &r, code);
+    if (a2a)
+        log_a2a(a2a, &r, code);
     if (ctx->listener)
         r.listener = ctx->listener->label;
     if (ctx->route)
@@ -87,16 +88,15 @@ static int refused_status(int close_code)
     }
 }
 
-static void count_a2a(const struct agw_exchange *x, struct agw_str backend)
+static void count_a2a(struct agw_metrics *m, struct agw_str backend, const struct agw_a2a_summary *a)
 {
-    struct agw_a2a_summary a = agw_a2a_watch_summary(&x->agent->watch);
-    if (a.method.n == 0)
+    if (a->method.n == 0)
         return;
-    agw_metrics_a2a(x->worker->metrics, backend, a.method);
-    if (a.state != AGW_A2A_STATE_NONE)
-        agw_metrics_a2a_state(x->worker->metrics, backend, agw_a2a_state_text(a.state));
-    if (a.error)
-        agw_metrics_a2a_error(x->worker->metrics, backend, agw_a2a_error_label(a.error));
+    agw_metrics_a2a(m, backend, a->method);
+    if (a->state != AGW_A2A_STATE_NONE)
+        agw_metrics_a2a_state(m, backend, agw_a2a_state_text(a->state));
+    if (a->error)
+        agw_metrics_a2a_error(m, backend, agw_a2a_error_label(a->error));
 }
 
 void agw_exchange_account(struct agw_exchange *x, int close_code)
@@ -113,12 +113,15 @@ void agw_exchange_account(struct agw_exchange *x, int close_code)
     if (ctx->backend)
         m.backend = ctx->backend->name;
     agw_metrics_request(x->worker->metrics, &m);
-    if (x->agent)
-        count_a2a(x, m.backend);
+    struct agw_a2a_summary a2a;
+    if (x->agent) {
+        a2a = agw_a2a_watch_summary(&x->agent->watch);
+        count_a2a(x->worker->metrics, m.backend, &a2a);
+    }
     if (x->grpc)
         agw_metrics_grpc(x->worker->metrics, m.route, m.backend, agw_grpc_status_text(x->grpc_status));
     if (x->worker->access_log)
-        log_exchange(x, close_code, m.duration_ns);
+        log_exchange(x, x->agent ? &a2a : NULL, close_code, m.duration_ns);
 }
 
 void agw_exchange_refused(struct agw_worker *w, struct agw_server_conn *c, int status, const char *reason)

@@ -66,14 +66,27 @@ int agw_exchange_agent_begin(struct agw_exchange *x)
 
 /* --- several agents, or replicas of one --- */
 
+/* The agent that the route's reference |i| leads to; NULL: it leads to none. */
+static const struct agw_backend *agent_at(const struct agw_exchange *x, uint32_t i)
+{
+    const struct agw_backend *b = agw_snapshot_backend(x->snap, x->ctx.route->backends[i].backend);
+    return b->is_a2a ? b : NULL;
+}
+
+/* The same, if it may get new messages. */
+static const struct agw_backend *open_agent_at(const struct agw_exchange *x, uint32_t i)
+{
+    return x->ctx.route->backends[i].weight > 0 ? agent_at(x, i) : NULL;
+}
+
 /* True if a later call could go to another agent or replica than this one. A service may get replicas at any
  * time. */
 static bool shared(const struct agw_exchange *x)
 {
     const struct agw_route *r = x->ctx.route;
     for (uint32_t i = 0; i < r->backend_count; i++) {
-        const struct agw_backend *b = agw_snapshot_backend(x->snap, r->backends[i].backend);
-        if (b->is_a2a && (r->backend_count > 1 || b->endpoint_count > 1 || b->kind == AGW_BACKEND_SERVICE))
+        const struct agw_backend *b = agent_at(x, i);
+        if (b && (r->backend_count > 1 || b->endpoint_count > 1 || b->kind == AGW_BACKEND_SERVICE))
             return true;
     }
     return false;
@@ -85,8 +98,8 @@ static const struct agw_backend_ref *find_owner(const struct agw_exchange *x,
 {
     const struct agw_route *r = x->ctx.route;
     for (uint32_t i = 0; i < r->backend_count; i++) {
-        const struct agw_backend *b = agw_snapshot_backend(x->snap, r->backends[i].backend);
-        if (b->is_a2a && agw_a2a_agent_hash(b->key) == owner->agent)
+        const struct agw_backend *b = agent_at(x, i);
+        if (b && agw_a2a_agent_hash(b->key) == owner->agent)
             return &r->backends[i];
     }
     return NULL;
@@ -94,8 +107,8 @@ static const struct agw_backend_ref *find_owner(const struct agw_exchange *x,
 
 bool agw_exchange_agent_holds(struct agw_exchange *x)
 {
-    if (x->agent && x->agent->collecting)
-        return true;
+    if (x->agent && x->agent->relay)
+        return true; /* the step runs again */
     struct agw_exchange_agent *a = shared(x) ? agent_of(x) : NULL;
     if (!a || (a->watch.call.binding != AGW_A2A_JSONRPC && a->watch.call.binding != AGW_A2A_REST))
         return false;
@@ -103,7 +116,6 @@ bool agw_exchange_agent_holds(struct agw_exchange *x)
     if (!a->relay)
         return false; /* it goes anywhere, or has no memory there, either */
     agw_a2a_relay_init(a->relay, x->worker->gateway->task_ids, &x->worker->loop.blocks);
-    a->collecting = true;
     agw_exchange_say_continue(x);
     return true;
 }
@@ -120,13 +132,6 @@ static int read_request(struct agw_exchange *x, struct agw_a2a_claim *claim)
     if (x->req->length != 0)
         x->req->length = (int64_t)x->held.bytes;
     return 0;
-}
-
-static const struct agw_backend *agent_at(const struct agw_exchange *x, uint32_t i)
-{
-    const struct agw_backend_ref *ref = &x->ctx.route->backends[i];
-    const struct agw_backend *b = agw_snapshot_backend(x->snap, ref->backend);
-    return b->is_a2a && ref->weight > 0 ? b : NULL;
 }
 
 /* How well the agent fits what is asked; COMING in *ret_known: ask again. Of whom nothing is known, much is
@@ -165,7 +170,7 @@ static int choose_agent(struct agw_exchange *x, const char **ret_why)
     bool coming = false;
     for (uint32_t i = 0; i < r->backend_count; i++) {
         enum agw_a2a_known known;
-        const struct agw_backend *b = agent_at(x, i);
+        const struct agw_backend *b = open_agent_at(x, i);
         enum agw_a2a_fit fit = b ? fit_of(x, b, &known) : AGW_A2A_FITS_NOT;
         coming |= b && known == AGW_A2A_CARD_COMING;
         if (fit == AGW_A2A_FITS_NOT || fit < best)
@@ -189,7 +194,7 @@ static bool to_choose(const struct agw_exchange *x)
     enum agw_a2a_method m = agw_a2a_watch_call(&x->agent->watch).method;
     uint32_t agents = 0;
     for (uint32_t i = 0; i < x->ctx.route->backend_count; i++)
-        agents += agent_at(x, i) != NULL;
+        agents += open_agent_at(x, i) != NULL;
     return agents > 1 && (m == AGW_A2A_SEND_MESSAGE || m == AGW_A2A_SEND_STREAMING_MESSAGE);
 }
 
@@ -200,12 +205,8 @@ int agw_exchange_agent_find(struct agw_exchange *x, const char **ret_why)
     *ret_why = "out of memory";
     if (!a->asking && read_request(x, &claim))
         return 503;
-    if (claim.by == AGW_A2A_CLAIM_NONE) {
-        int status = to_choose(x) ? choose_agent(x, ret_why) : 0;
-        a->collecting = status == AGW_AGENT_ASKING;
-        return status;
-    }
-    a->collecting = false;
+    if (claim.by == AGW_A2A_CLAIM_NONE)
+        return to_choose(x) ? choose_agent(x, ret_why) : 0;
     a->ref = find_owner(x, &claim.owner);
     a->replica = claim.owner.replica;
     *ret_why = "the task's agent is not served here";
@@ -224,7 +225,6 @@ void agw_exchange_agent_collect(struct agw_exchange *x, struct agw_chain *data)
         agw_stream_consume(x->down, n);
         return;
     }
-    x->agent->collecting = false;
     agw_exchange_run(x);
 }
 

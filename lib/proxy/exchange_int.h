@@ -57,7 +57,6 @@ struct agw_exchange_agent {
     struct agw_a2a_relay *relay;
     const struct agw_backend_ref *ref; /* the owner's; NULL: any */
     uint64_t replica;                  /* 0: any */
-    bool collecting; /* the request is being held until it is whole and its agent is found */
     /* While the cards of agents are awaited. */
     struct agw_a2a_waiter waiter;
     struct agw_exchange *exchange;

@@ -118,7 +118,7 @@ static void answer_ended(struct agw_mcp_call *c)
     c->http.stream = NULL;
     if (c->form == AGW_MCP_FORM_JSON && !c->ignored) {
         struct agw_mcp_frame f = {0};
-        int rc = agw_mcp_flatten(&c->http.input, &f.block, &f.text);
+        int rc = agw_chain_flatten(&c->http.input, &f.block, &f.text);
         if (rc != 0) {
             agw_mcp_call_finish(c, rc);
             return;

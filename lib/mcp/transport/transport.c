@@ -224,26 +224,6 @@ void agw_mcp_call_resume(struct agw_mcp_call *c)
         c->transport->resume(c);
 }
 
-/* --- bytes --- */
-
-int agw_mcp_flatten(struct agw_chain *chain, struct agw_block **ret_block, struct agw_str *ret_text)
-{
-    if (chain->count == 1) {
-        const struct agw_slice *s = agw_chain_at(chain, 0);
-        *ret_block = s->block ? agw_block_ref(s->block) : NULL;
-        *ret_text = agw_str((const char *)s->p, s->n);
-    } else {
-        struct agw_block *b = agw_block_new(chain->bytes ? chain->bytes : 1);
-        if (!b)
-            return AGW_ENOMEM;
-        b->len = (uint32_t)agw_chain_peek(chain, b->data, chain->bytes);
-        *ret_block = b;
-        *ret_text = agw_str((const char *)b->data, b->len);
-    }
-    agw_chain_clear(chain);
-    return 0;
-}
-
 /* --- the request --- */
 
 /* Fields of the client that are about its own connection, session or body (RFC 9110 section 7.6.1). */

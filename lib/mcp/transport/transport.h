@@ -149,9 +149,4 @@ void agw_mcp_call_linger(struct agw_mcp_call *c, uint32_t ms);
 void agw_mcp_call_pause(struct agw_mcp_call *c);
 void agw_mcp_call_resume(struct agw_mcp_call *c);
 
-/* One block with all bytes of |chain|, which is empty afterwards: its own if it holds a single slice, else a
- * copy.
- * |*ret_block| may be NULL for static bytes. AGW_ENOMEM. */
-int agw_mcp_flatten(struct agw_chain *chain, struct agw_block **ret_block, struct agw_str *ret_text);
-
 #endif

@@ -271,6 +271,33 @@ static void test_out_of_memory_changes_nothing(void **state)
     }
 }
 
+static void test_flatten(void **state)
+{
+    struct agw_block *b = agw_block_new(8), *held;
+    struct agw_chain c;
+    struct agw_str got;
+    agw_chain_init(&c);
+    memcpy(b->data, "abcdefgh", 8);
+    assert_int_equal(agw_chain_flatten(&c, &held, &got), 0); /* of nothing */
+    assert_int_equal(got.n, 0);
+    agw_block_unref(held);
+    assert_int_equal(agw_chain_add(&c, b, b->data + 1, 3), 0);
+    assert_int_equal(agw_chain_flatten(&c, &held, &got), 0);
+    assert_ptr_equal(held, b); /* one slice is not copied */
+    assert_true(agw_str_eq(got, AGW_STR("bcd")) && agw_chain_empty(&c));
+    agw_block_unref(held);
+    assert_int_equal(agw_chain_add(&c, b, b->data, 1), 0);
+    assert_int_equal(agw_chain_add_static(&c, "xyz", 3), 0);
+    failmalloc_at(1);
+    assert_int_equal(agw_chain_flatten(&c, &held, &got), AGW_ENOMEM);
+    failmalloc_at(0);
+    assert_holds(&c, "axyz");
+    assert_int_equal(agw_chain_flatten(&c, &held, &got), 0);
+    assert_true(agw_str_eq(got, AGW_STR("axyz")) && agw_chain_empty(&c));
+    agw_block_unref(held);
+    agw_block_unref(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_block_of_any_size),
         cmocka_unit_test(test_add_joins_neighbours),
         cmocka_unit_test(test_zeroed_chain_works),
+        cmocka_unit_test(test_flatten),
         cmocka_unit_test(test_copy_fills_the_last_block),
         cmocka_unit_test(test_copy_across_blocks),
         cmocka_unit_test(test_move),

@@ -65,7 +65,8 @@ def site(start_gateway, start_upstream):
         serve_card(agent, CARDS[name])
     port = free_port()
     services = [o for name, a in agents.items() for o in m.service(name, a.port, app_protocol="agentgateway.dev/a2a")]
-    start_gateway(m.gateway(port), *services, m.route("agents", m.rule(*CARDS, matches=[m.prefix("/")], filters=[STRIP])))
+    route = m.route("agents", m.rule(*CARDS, matches=[m.prefix("/")], filters=[STRIP]))
+    start_gateway(m.gateway(port), *services, route, workers=1)  # each has its own cards
     return port, agents
 
 

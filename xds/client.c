@@ -3,19 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "xds/delta/backoff.h"
-#include "xds/grpc_late.h"
-#include "xds/grpc_life.h"
+#include "xds/grpc_stream.h"
 
 #define METHOD "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 #define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
@@ -31,18 +27,11 @@ struct request {
 };
 
 struct stream {
-    grpc_channel *channel;
-    grpc_call *call;
+    struct agw_grpc_stream g;
     grpc_metadata metadata[MAX_METADATA];
     size_t metadata_count;
-    grpc_metadata_array initial, trailing;
-    grpc_byte_buffer *in;
     struct request *first, *last; /* |first| is being sent when |sending| */
-    unsigned running;             /* operations that gRPC has not given back */
     bool sending, ended, answered;
-    grpc_status_code status;
-    grpc_slice details;
-    uint64_t begin_ns;
 };
 
 struct agw_xds_client {
@@ -55,12 +44,8 @@ struct agw_xds_client {
     const char *target; /* host:port */
     bool tls;
     bool reported; /* the last that on_stream was told is that there is no stream */
-    grpc_completion_queue *queue;
+    struct agw_grpc_line line;
     struct stream s;
-    int wake; /* eventfd */
-    pthread_mutex_t mutex;
-    grpc_call *cancel; /* under the mutex: what stop has to end */
-    _Atomic bool stop;
 };
 
 /* --- files --- */
@@ -152,44 +137,22 @@ static grpc_channel_credentials *credentials(struct agw_xds_client *c, struct ag
     return creds;
 }
 
-/* A channel for one stream: gRPC's own ideas of when to dial again would mix with ours. */
 static int open_channel(struct agw_xds_client *c, struct agw_error *err)
 {
-    grpc_arg args[] = {
-        {GRPC_ARG_INTEGER,
-         (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
-         {.integer = (int)AGW_DELTA_MAX_RESPONSE}},
+    const grpc_arg args[] = {
         {GRPC_ARG_INTEGER, (char *)GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, {.integer = AGW_XDS_CONNECT_MS}},
         {GRPC_ARG_INTEGER, (char *)GRPC_ARG_KEEPALIVE_TIME_MS, {.integer = AGW_XDS_KEEPALIVE_MS}},
         {GRPC_ARG_INTEGER, (char *)GRPC_ARG_KEEPALIVE_TIMEOUT_MS, {.integer = AGW_XDS_KEEPALIVE_TIMEOUT_MS}},
-        {GRPC_ARG_INTEGER, (char *)GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, {.integer = 1}},
-        {GRPC_ARG_INTEGER, (char *)GRPC_ARG_ENABLE_HTTP_PROXY, {.integer = 0}},
-        {GRPC_ARG_INTEGER, (char *)GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, {.integer = 1}},
-        {GRPC_ARG_INTEGER, (char *)GRPC_ARG_ENABLE_RETRIES, {.integer = 0}},
-        {GRPC_ARG_INTEGER, (char *)GRPC_ARG_ENABLE_CHANNELZ, {.integer = 0}},
     };
-    const grpc_channel_args all = {AGW_ARRAY_LEN(args), args};
     grpc_channel_credentials *creds = credentials(c, err);
     if (!creds)
         return err->code;
-    c->s.channel = grpc_channel_create(c->target, creds, &all);
-    grpc_channel_credentials_release(creds);
-    return c->s.channel ? 0 : agw_error_set(err, AGW_ENOMEM, "out of memory");
+    int rc = agw_grpc_stream_dial(&c->s.g, c->target, creds, (int)AGW_DELTA_MAX_RESPONSE, args,
+                                  AGW_ARRAY_LEN(args));
+    return rc ? agw_error_set(err, rc, "out of memory") : 0;
 }
 
 /* --- operations --- */
-static void run_op(struct agw_xds_client *c, enum op_kind kind, const grpc_op *ops, size_t count)
-{
-    c->s.running++;
-    agw_check(grpc_call_start_batch(c->s.call, ops, count, (void *)(uintptr_t)kind, NULL) == GRPC_CALL_OK);
-}
-
-static void receive_next(struct agw_xds_client *c)
-{
-    const grpc_op op = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &c->s.in};
-    run_op(c, OP_RECV, &op, 1);
-}
-
 static void send_next(struct agw_xds_client *c)
 {
     struct stream *s = &c->s;
@@ -197,7 +160,7 @@ static void send_next(struct agw_xds_client *c)
         return;
     const grpc_op op = {.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = s->first->bytes};
     s->sending = true;
-    run_op(c, OP_SEND, &op, 1);
+    agw_grpc_stream_run(&s->g, OP_SEND, &op, 1);
 }
 
 static void pop_request(struct stream *s)
@@ -242,35 +205,23 @@ static int subscribe(struct agw_xds_client *c)
 static int open_stream(struct agw_xds_client *c, struct agw_error *err)
 {
     struct stream *s = &c->s;
-    *s = (struct stream){.begin_ns = agw_clock_ns(), .details = grpc_empty_slice()};
-    grpc_metadata_array_init(&s->initial);
-    grpc_metadata_array_init(&s->trailing);
+    *s = (struct stream){0};
+    agw_grpc_stream_begin(&s->g);
     int code = set_metadata(c, err);
     if (!code)
         code = open_channel(c, err);
     if (code)
         return code;
-    s->call = grpc_channel_create_call(s->channel, NULL, GRPC_PROPAGATE_DEFAULTS, c->queue,
-                                       grpc_slice_from_static_string(METHOD), NULL,
-                                       gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
-    pthread_mutex_lock(&c->mutex);
-    c->cancel = s->call;
-    if (atomic_load(&c->stop)) /* it came before there was anything to cancel */
-        grpc_call_cancel(s->call, NULL);
-    pthread_mutex_unlock(&c->mutex);
+    agw_grpc_stream_call(&s->g, &c->line, METHOD);
     const grpc_op start[] = {
         {.op = GRPC_OP_SEND_INITIAL_METADATA,
          .data.send_initial_metadata = {.count = s->metadata_count, .metadata = s->metadata}},
         {.op = GRPC_OP_RECV_INITIAL_METADATA,
-         .data.recv_initial_metadata.recv_initial_metadata = &s->initial},
+         .data.recv_initial_metadata.recv_initial_metadata = &s->g.initial},
     };
-    const grpc_op status = {.op = GRPC_OP_RECV_STATUS_ON_CLIENT,
-                            .data.recv_status_on_client = {.trailing_metadata = &s->trailing,
-                                                           .status = &s->status,
-                                                           .status_details = &s->details}};
-    run_op(c, OP_START, start, AGW_ARRAY_LEN(start));
-    run_op(c, OP_STATUS, &status, 1);
-    receive_next(c);
+    agw_grpc_stream_run(&s->g, OP_START, start, AGW_ARRAY_LEN(start));
+    agw_grpc_stream_await_status(&s->g, OP_STATUS);
+    agw_grpc_stream_receive(&s->g, OP_RECV);
     return subscribe(c) ? agw_error_set(err, AGW_ENOMEM, "out of memory") : 0;
 }
 
@@ -285,16 +236,13 @@ static void take_response(struct agw_xds_client *c)
 {
     struct agw_arena arena;
     struct agw_error err = {0};
-    struct agw_str request;
-    grpc_byte_buffer_reader reader;
-    if (!grpc_byte_buffer_reader_init(&reader, c->s.in)) {
-        grpc_call_cancel(c->s.call, NULL);
+    struct agw_str request, text;
+    grpc_slice bytes;
+    if (!agw_grpc_stream_read(&c->s.g, &bytes, &text)) {
+        grpc_call_cancel(c->s.g.call, NULL);
         return;
     }
-    grpc_slice bytes = grpc_byte_buffer_reader_readall(&reader);
-    grpc_byte_buffer_reader_destroy(&reader);
     agw_arena_init(&arena, 4096, AGW_DELTA_MAX_RESPONSE_MEMORY);
-    struct agw_str text = {(const char *)GRPC_SLICE_START_PTR(bytes), GRPC_SLICE_LENGTH(bytes)};
     int code = agw_delta_client_receive(c->delta, text, apply, c, &arena, &request, &err);
     if (!code) {
         c->s.answered = true;
@@ -302,7 +250,7 @@ static void take_response(struct agw_xds_client *c)
     }
     if (code) {
         agw_warn("xds", "the stream is ended: %s", err.text[0] ? err.text : "out of memory");
-        grpc_call_cancel(c->s.call, NULL);
+        grpc_call_cancel(c->s.g.call, NULL);
     }
     agw_arena_free(&arena);
     grpc_slice_unref(bytes);
@@ -319,7 +267,7 @@ static void tell_connected(struct agw_xds_client *c)
 static void on_op(struct agw_xds_client *c, enum op_kind kind, bool ok)
 {
     struct stream *s = &c->s;
-    s->running--;
+    s->g.running--;
     if (kind == OP_SEND) {
         s->sending = false;
         pop_request(s);
@@ -327,12 +275,12 @@ static void on_op(struct agw_xds_client *c, enum op_kind kind, bool ok)
             send_next(c);
     } else if (kind == OP_STATUS) {
         s->ended = true;
-    } else if (kind == OP_RECV && s->in) {
+    } else if (kind == OP_RECV && s->g.in) {
         tell_connected(c);
         take_response(c);
-        grpc_byte_buffer_destroy(s->in);
-        s->in = NULL;
-        receive_next(c);
+        grpc_byte_buffer_destroy(s->g.in);
+        s->g.in = NULL;
+        agw_grpc_stream_receive(&s->g, OP_RECV);
     }
 }
 
@@ -347,11 +295,11 @@ static gpr_timespec deadline(uint64_t ns)
 static void check_first_response(struct agw_xds_client *c, uint64_t *wait_ns)
 {
     const uint64_t limit = AGW_XDS_FIRST_RESPONSE_MS * 1000000ull;
-    uint64_t age = agw_clock_ns() - c->s.begin_ns;
+    uint64_t age = agw_clock_ns() - c->s.g.begin_ns;
     if (c->s.answered || c->s.ended)
         return;
     if (age >= limit)
-        grpc_call_cancel_with_status(c->s.call, GRPC_STATUS_DEADLINE_EXCEEDED,
+        grpc_call_cancel_with_status(c->s.g.call, GRPC_STATUS_DEADLINE_EXCEEDED,
                                      "no response to the subscription", NULL);
     else if (limit - age < *wait_ns)
         *wait_ns = limit - age;
@@ -360,10 +308,10 @@ static void check_first_response(struct agw_xds_client *c, uint64_t *wait_ns)
 /* Until gRPC has given back all operations of the stream. */
 static void pump(struct agw_xds_client *c)
 {
-    while (c->s.running) {
+    while (c->s.g.running) {
         uint64_t wait_ns = c->events->on_tick(c->ctx, agw_clock_ns());
         check_first_response(c, &wait_ns);
-        grpc_event e = grpc_completion_queue_next(c->queue, deadline(wait_ns), NULL);
+        grpc_event e = grpc_completion_queue_next(c->line.queue, deadline(wait_ns), NULL);
         if (e.type == GRPC_OP_COMPLETE)
             on_op(c, (enum op_kind)(uintptr_t)e.tag, e.success);
     }
@@ -372,38 +320,29 @@ static void pump(struct agw_xds_client *c)
 static void close_stream(struct agw_xds_client *c)
 {
     struct stream *s = &c->s;
-    pthread_mutex_lock(&c->mutex);
-    c->cancel = NULL;
-    pthread_mutex_unlock(&c->mutex);
     while (s->first)
         pop_request(s);
-    if (s->call)
-        grpc_call_unref(s->call);
-    if (s->channel)
-        grpc_channel_destroy(s->channel);
     for (size_t i = 0; i < s->metadata_count; i++) {
         grpc_slice_unref(s->metadata[i].key);
         grpc_slice_unref(s->metadata[i].value);
     }
-    grpc_metadata_array_destroy(&s->initial);
-    grpc_metadata_array_destroy(&s->trailing);
-    grpc_slice_unref(s->details);
+    agw_grpc_stream_close(&s->g, &c->line);
 }
 
 /* OK, or one of the ways in which a server says that it is going away. */
 static enum agw_delta_end end_of(const struct stream *s, const char *details)
 {
-    if (s->status == GRPC_STATUS_OK || s->status == GRPC_STATUS_CANCELLED ||
-        s->status == GRPC_STATUS_DEADLINE_EXCEEDED)
+    if (s->g.status == GRPC_STATUS_OK || s->g.status == GRPC_STATUS_CANCELLED ||
+        s->g.status == GRPC_STATUS_DEADLINE_EXCEEDED)
         return AGW_DELTA_END_CLEAN;
     bool leaving =
         strstr(details, "transport is closing") || strstr(details, "GOAWAY") || strstr(details, "goaway");
-    return s->status == GRPC_STATUS_UNAVAILABLE && leaving ? AGW_DELTA_END_CLEAN : AGW_DELTA_END_FAILED;
+    return s->g.status == GRPC_STATUS_UNAVAILABLE && leaving ? AGW_DELTA_END_CLEAN : AGW_DELTA_END_FAILED;
 }
 
 static void tell_gone(struct agw_xds_client *c, const char *why)
 {
-    if (c->reported || atomic_load(&c->stop))
+    if (c->reported || atomic_load(&c->line.stop))
         return;
     c->reported = true;
     c->events->on_stream(c->ctx, false, why);
@@ -415,21 +354,21 @@ static uint32_t serve_stream(struct agw_xds_client *c)
     struct agw_error err = {0};
     enum agw_delta_end end = AGW_DELTA_END_FAILED;
     int code = open_stream(c, &err);
-    if (code && c->s.call)
-        grpc_call_cancel(c->s.call, NULL);
+    if (code && c->s.g.call)
+        grpc_call_cancel(c->s.g.call, NULL);
     pump(c);
     if (code) {
         tell_gone(c, err.text);
     } else {
-        char *details = grpc_slice_to_c_string(c->s.details);
+        char *details = grpc_slice_to_c_string(c->s.g.details);
         char why[300];
-        snprintf(why, sizeof(why), "%s: status %d %s", c->target, (int)c->s.status, details);
+        snprintf(why, sizeof(why), "%s: status %d %s", c->target, (int)c->s.g.status, details);
         end = end_of(&c->s, details);
         tell_gone(c, why);
         gpr_free(details);
     }
     bool answered = c->s.answered;
-    uint64_t lived_ms = (agw_clock_ns() - c->s.begin_ns) / 1000000;
+    uint64_t lived_ms = (agw_clock_ns() - c->s.g.begin_ns) / 1000000;
     close_stream(c);
     return agw_delta_backoff_ms(&c->backoff, end, answered, lived_ms, (uint32_t)agw_rng_next(&c->rng));
 }
@@ -437,8 +376,8 @@ static uint32_t serve_stream(struct agw_xds_client *c)
 static void pause_ms(struct agw_xds_client *c, uint32_t ms)
 {
     uint64_t end = agw_clock_ns() + ms * 1000000ull, now;
-    while (!atomic_load(&c->stop) && (now = agw_clock_ns()) < end) {
-        struct pollfd fd = {.fd = c->wake, .events = POLLIN};
+    while (!atomic_load(&c->line.stop) && (now = agw_clock_ns()) < end) {
+        struct pollfd fd = {.fd = c->line.wake, .events = POLLIN};
         uint64_t wait_ns = c->events->on_tick(c->ctx, now);
         if (end - now < wait_ns)
             wait_ns = end - now;
@@ -446,34 +385,17 @@ static void pause_ms(struct agw_xds_client *c, uint32_t ms)
     }
 }
 
-static void end_grpc(struct agw_xds_client *c)
-{
-    grpc_completion_queue_shutdown(c->queue);
-    while (grpc_completion_queue_next(c->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL).type !=
-           GRPC_QUEUE_SHUTDOWN)
-        ;
-    grpc_completion_queue_destroy(c->queue);
-    agw_grpc_end(grpc_shutdown_blocking, grpc_is_initialized);
-}
-
 void agw_xds_client_run(struct agw_xds_client *c)
 {
-    agw_grpc_begin(grpc_init); /* here, so that gRPC's threads inherit what this one is */
-    c->queue = grpc_completion_queue_create_for_next(NULL);
-    while (!atomic_load(&c->stop))
+    agw_grpc_line_begin(&c->line);
+    while (!atomic_load(&c->line.stop))
         pause_ms(c, serve_stream(c));
-    end_grpc(c);
+    agw_grpc_line_end(&c->line);
 }
 
 void agw_xds_client_stop(struct agw_xds_client *c)
 {
-    uint64_t one = 1;
-    atomic_store(&c->stop, true);
-    pthread_mutex_lock(&c->mutex);
-    if (c->cancel)
-        grpc_call_cancel(c->cancel, NULL);
-    pthread_mutex_unlock(&c->mutex);
-    if (write(c->wake, &one, sizeof(one)) < 0 && errno != EAGAIN)
+    if (agw_grpc_line_stop(&c->line))
         agw_warn("xds", "cannot wake the config thread: %s", strerror(errno));
 }
 
@@ -513,14 +435,13 @@ struct agw_xds_client *agw_xds_client_new(const struct agw_xds_client_conf *conf
         agw_error_set(err, AGW_ENOMEM, "out of memory");
         return NULL;
     }
-    pthread_mutex_init(&c->mutex, NULL);
     c->conf = *conf;
     c->events = events;
     c->ctx = ctx;
-    c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int rc = agw_grpc_line_init(&c->line);
     c->delta = agw_delta_client_new(&conf->node);
     agw_rng_init(&c->rng, agw_clock_ns() ^ (uintptr_t)c);
-    if (parse_address(c, err) || c->wake < 0 || !c->delta) {
+    if (parse_address(c, err) || rc || !c->delta) {
         if (!err->code)
             agw_error_set(err, AGW_ENOMEM, "out of memory");
         agw_xds_client_free(c);
@@ -534,9 +455,7 @@ void agw_xds_client_free(struct agw_xds_client *c)
     if (!c)
         return;
     agw_delta_client_free(c->delta);
-    pthread_mutex_destroy(&c->mutex);
-    if (c->wake >= 0)
-        close(c->wake);
+    agw_grpc_line_free(&c->line);
     free((void *)c->target);
     free(c);
 }

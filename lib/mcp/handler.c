@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include "base/check.h"
 #include "mcp/mcp_int.h"
-#include "mcp/names.h"
+#include "mcp/message/names.h"
 
 #define FIRST_ARENA 4096
 

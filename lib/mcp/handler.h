@@ -2,8 +2,8 @@
  * model.
  *
  * agw_mcp_handle takes a server stream over (events and owner), reads the request, asks the targets through
- * the worker's client and answers. A session lives in its id alone (mcp/session.h), so any worker of any
- * replica serves it. Ownership: struct agw_mcp belongs to its worker; the stream is ours until
+ * the worker's client and answers. A session lives in its id alone (mcp/message/session.h), so any worker of
+ * any replica serves it. Ownership: struct agw_mcp belongs to its worker; the stream is ours until
  * hooks->on_done. The request head must live as long as the stream (its arena does). Threads: the loop's own.
  * Errors: told to the client; agw_mcp_handle fails for want of memory alone. */
 #ifndef AGW_MCP_HANDLER_H

@@ -8,8 +8,8 @@
 
 #include "json/edit.h"
 #include "mcp/handler.h"
-#include "mcp/merge.h"
-#include "mcp/router.h"
+#include "mcp/message/merge.h"
+#include "mcp/message/router.h"
 #include "mcp/transport/hub.h"
 #include "mcp/transport/transport.h"
 

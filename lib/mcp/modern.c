@@ -1,7 +1,7 @@
 /* Clients of 2026-07-28: no session, each request complete in itself. */
 #include "mcp/mcp_int.h"
 #include "mcp/modern/envelope.h"
-#include "mcp/names.h"
+#include "mcp/message/names.h"
 
 bool agw_mcp_is_modern(const struct agw_mcp_exchange *x)
 {

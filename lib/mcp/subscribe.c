@@ -5,7 +5,7 @@
  * is told afterwards: all these notifications say "look again", so telling once too often does no harm. */
 #include "mcp/mcp_int.h"
 #include "mcp/modern/envelope.h"
-#include "mcp/names.h"
+#include "mcp/message/names.h"
 
 enum state {
     NOT_ASKED,

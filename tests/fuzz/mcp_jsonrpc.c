@@ -2,7 +2,7 @@
  * and an id that was mapped must come back the same. Also the cursors that a client hands back. */
 #include <stdlib.h>
 #include "base/check.h"
-#include "mcp/merge.h"
+#include "mcp/message/merge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

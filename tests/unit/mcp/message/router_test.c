@@ -1,10 +1,10 @@
-#include "mcp/router.h"
+#include "mcp/message/router.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 #include "failmalloc.h"
-#include "mcp/session.h"
+#include "mcp/message/session.h"
 
 static struct agw_mcp_target targets[] = {{.name = {"a", 1}}, {.name = {"b", 1}}};
 static const struct agw_mcp_backend two = {.targets = targets, .count = 2};

@@ -7,8 +7,8 @@
 #define AGW_MCP_MERGE_H
 
 #include "mcp/modern/hints.h"
-#include "mcp/router.h"
-#include "mcp/session.h"
+#include "mcp/message/router.h"
+#include "mcp/message/session.h"
 
 #define AGW_MCP_CURSOR_MAX                                                                                   \
     16384 /* bytes of a client's cursor: 128 targets with 64-byte cursors, in base64                         \

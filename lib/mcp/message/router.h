@@ -5,7 +5,7 @@
 #define AGW_MCP_ROUTER_H
 
 #include "json/edit.h"
-#include "mcp/jsonrpc.h"
+#include "mcp/message/jsonrpc.h"
 
 enum agw_mcp_way {
     AGW_MCP_WAY_UNKNOWN,    /* no method of ours: a single target may know it */

@@ -1,4 +1,4 @@
-#include "mcp/names.h"
+#include "mcp/message/names.h"
 
 #include "base/err.h"
 

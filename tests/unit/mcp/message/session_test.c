@@ -1,4 +1,4 @@
-#include "mcp/session.h"
+#include "mcp/message/session.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
-#include "mcp/merge.h"
+#include "mcp/message/merge.h"
 
 #include "base/map.h"
-#include "mcp/names.h"
+#include "mcp/message/names.h"
 
 #define CURSOR_FORMAT 1
 #define CURSOR_HEAD 6 /* format, number of entries, a check of the targets */

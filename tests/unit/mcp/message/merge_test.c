@@ -1,4 +1,4 @@
-#include "mcp/merge.h"
+#include "mcp/message/merge.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

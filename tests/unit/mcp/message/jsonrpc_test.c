@@ -1,4 +1,4 @@
-#include "mcp/jsonrpc.h"
+#include "mcp/message/jsonrpc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
-#include "mcp/router.h"
+#include "mcp/message/router.h"
 
 #include "base/check.h"
-#include "mcp/names.h"
-#include "mcp/session.h"
+#include "mcp/message/names.h"
+#include "mcp/message/session.h"
 
 #define S(text)                                                                                              \
     {                                                                                                        \

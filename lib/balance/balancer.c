@@ -1,35 +1,8 @@
-#include "balance/balancer.h"
-
 #include <stdlib.h>
 #include <string.h>
-#include "balance/stats.h"
+#include "balance/balancer_int.h"
 
 #define SWEEP_MS 10000 /* what is gone from the configuration is forgotten within this */
-
-/* A backend as it was picked from last. */
-struct set {
-    uint64_t serial;
-    uint64_t epoch; /* |active| is right for this one */
-    uint32_t id, count, active_count;
-    struct agw_endpoint_stats **stats; /* by endpoint */
-    uint32_t *active;                  /* endpoints of the first bucket that has one which is not evicted */
-    uint64_t *sums;                    /* their weights, added up; NULL: all weigh the same */
-    size_t key_n;
-    char *key; /* the backend's */
-};
-
-struct agw_balancer {
-    struct agw_loop *loop;
-    struct agw_map stats; /* key -> agw_endpoint_stats */
-    struct set **sets;    /* by backend id */
-    uint32_t set_room, set_count;
-    uint64_t epoch; /* counts evictions and returns */
-    struct agw_list evicted;
-    struct agw_timer back; /* the next return */
-    struct agw_timer sweep;
-    uint64_t swept; /* generation of the snapshot that was looked at last */
-    struct agw_balancer_stats numbers;
-};
 
 uint64_t agw_balance_token(const struct agw_endpoint *e)
 {
@@ -57,17 +30,22 @@ static void stats_put(struct agw_balancer *b, struct agw_endpoint_stats *s)
         stats_free(b, s);
 }
 
+void agw_balance_key(const struct agw_backend *backend, const struct agw_endpoint *e, char *out)
+{
+    char *at = mempcpy(out, backend->key.p, backend->key.n);
+    *at++ = '\n';
+    memcpy(at, e->key.p, e->key.n);
+}
+
 /* With one more reference. NULL: out of memory. */
 static struct agw_endpoint_stats *stats_get(struct agw_balancer *b, const struct agw_backend *backend,
                                             const struct agw_endpoint *e)
 {
-    size_t n = backend->key.n + 1 + e->key.n;
+    size_t n = AGW_BALANCE_KEY_SIZE(backend, e);
     struct agw_endpoint_stats *s = calloc(1, sizeof(*s) + n);
     if (!s)
         return NULL;
-    memcpy(s->key, backend->key.p, backend->key.n);
-    s->key[backend->key.n] = '\n';
-    memcpy(s->key + backend->key.n + 1, e->key.p, e->key.n);
+    agw_balance_key(backend, e, s->key);
     struct agw_endpoint_stats *known = agw_map_get(&b->stats, agw_str(s->key, n));
     if (known || agw_map_put(&b->stats, agw_str(s->key, n), s, NULL)) {
         free(s);
@@ -76,6 +54,7 @@ static struct agw_endpoint_stats *stats_get(struct agw_balancer *b, const struct
         s->key_n = n;
         s->health = 1;
         s->token = agw_balance_token(e);
+        s->down = agw_map_get(&b->down, agw_str(s->key, n)) != NULL;
         agw_list_init(&s->node);
     }
     if (s)
@@ -84,37 +63,42 @@ static struct agw_endpoint_stats *stats_get(struct agw_balancer *b, const struct
 }
 
 /* --- sets --- */
-static void set_free(struct agw_balancer *b, struct set *s)
+static void set_free(struct agw_balancer *b, struct agw_balance_set *s)
 {
     for (uint32_t i = 0; i < s->count; i++)
         stats_put(b, s->stats[i]);
     free(s->stats);
     free(s->active);
     free(s->sums);
+    free(s->credit);
     free(s->key);
     free(s);
 }
 
-static void set_drop(struct agw_balancer *b, struct set *s)
+static void set_drop(struct agw_balancer *b, struct agw_balance_set *s)
 {
     b->sets[s->id] = NULL;
     b->set_count--;
     set_free(b, s);
 }
 
-static struct set *set_new(struct agw_balancer *b, const struct agw_backend *backend)
+static struct agw_balance_set *set_new(struct agw_balancer *b, const struct agw_backend *backend)
 {
     uint32_t n = backend->endpoint_count;
-    struct set *s = calloc(1, sizeof(*s));
+    struct agw_balance_set *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
-    *s = (struct set){.serial = backend->serial, .id = backend->id, .epoch = b->epoch - 1};
+    *s = (struct agw_balance_set){.serial = backend->serial,
+                                  .id = backend->id,
+                                  .epoch = b->epoch - 1,
+                                  .turn = (uint32_t)agw_rng_next(&b->loop->rng)};
     s->stats = calloc(n, sizeof(struct agw_endpoint_stats *));
     s->active = calloc(n, sizeof(*s->active));
     s->sums = backend->places ? calloc(n, sizeof(*s->sums)) : NULL;
+    s->credit = backend->places ? calloc(n, sizeof(*s->credit)) : NULL;
     s->key_n = backend->key.n;
     s->key = malloc(backend->key.n + 1);
-    bool whole = s->stats && s->active && s->key && (s->sums || !backend->places);
+    bool whole = s->stats && s->active && s->key && ((s->sums && s->credit) || !backend->places);
     while (whole && s->count < n) {
         s->stats[s->count] = stats_get(b, backend, backend->endpoints[s->count]);
         if (s->stats[s->count])
@@ -130,20 +114,15 @@ static struct set *set_new(struct agw_balancer *b, const struct agw_backend *bac
     return s;
 }
 
-static uint32_t bucket_of(const struct agw_backend *backend, uint32_t at)
-{
-    return backend->places ? backend->places[at].bucket : 0;
-}
-
-static void set_refresh(struct agw_balancer *b, struct set *s, const struct agw_backend *backend)
+static void set_refresh(struct agw_balancer *b, struct agw_balance_set *s, const struct agw_backend *backend)
 {
     uint64_t sum = 0;
     s->epoch = b->epoch;
     s->active_count = 0;
     for (uint32_t i = 0; i < s->count; i++) {
-        if (s->stats[i]->evicted)
+        if (agw_stats_out(s->stats[i]))
             continue;
-        if (s->active_count && bucket_of(backend, i) != bucket_of(backend, s->active[0]))
+        if (s->active_count && agw_balance_bucket(backend, i) != agw_balance_bucket(backend, s->active[0]))
             break;
         s->active[s->active_count] = i;
         if (s->sums)
@@ -159,10 +138,10 @@ static bool make_room(struct agw_balancer *b, uint32_t id)
     uint32_t room = b->set_room ? b->set_room : 16;
     while (room <= id)
         room *= 2;
-    struct set **sets = reallocarray(b->sets, room, sizeof(struct set *));
+    struct agw_balance_set **sets = reallocarray(b->sets, room, sizeof(struct agw_balance_set *));
     if (!sets)
         return false;
-    memset(sets + b->set_room, 0, (room - b->set_room) * sizeof(struct set *));
+    memset(sets + b->set_room, 0, (room - b->set_room) * sizeof(struct agw_balance_set *));
     b->sets = sets;
     b->set_room = room;
     return true;
@@ -170,11 +149,14 @@ static bool make_room(struct agw_balancer *b, uint32_t id)
 
 /* Puts a new set for |backend| in place of the one there was. The new one comes first, so that what both have
  * stays. */
-static struct set *set_replace(struct agw_balancer *b, const struct agw_backend *backend)
+static struct agw_balance_set *set_replace(struct agw_balancer *b, const struct agw_backend *backend)
 {
-    struct set *made = set_new(b, backend), *old = b->sets[backend->id];
+    struct agw_balance_set *made = set_new(b, backend), *old = b->sets[backend->id];
     if (!made)
         return NULL;
+    for (uint32_t i = 0; old && i < made->count; i++) /* those that joined: they begin slowly */
+        if (made->stats[i]->refs == 1)
+            made->stats[i]->since_ms = b->loop->now_ms;
     if (old)
         set_free(b, old);
     else
@@ -186,9 +168,9 @@ static struct set *set_replace(struct agw_balancer *b, const struct agw_backend 
 }
 
 /* NULL: out of memory, or |backend| is of a snapshot that was replaced: what a newer one says stays. */
-static struct set *set_for(struct agw_balancer *b, const struct agw_backend *backend)
+static struct agw_balance_set *set_for(struct agw_balancer *b, const struct agw_backend *backend)
 {
-    struct set *s = backend->id < b->set_room ? b->sets[backend->id] : NULL;
+    struct agw_balance_set *s = backend->id < b->set_room ? b->sets[backend->id] : NULL;
     if (!s || s->serial != backend->serial) {
         if ((s && s->serial > backend->serial) || !make_room(b, backend->id))
             return NULL;
@@ -200,97 +182,19 @@ static struct set *set_for(struct agw_balancer *b, const struct agw_backend *bac
 }
 
 /* --- choosing --- */
-static bool is_same(const struct agw_endpoint *a, const struct agw_endpoint *b)
-{
-    return a == b || (b && a->hash == b->hash && agw_str_eq(a->key, b->key));
-}
-
-/* One of the active, each with a chance of its weight. */
-static uint32_t draw(const struct set *s, struct agw_rng *rng)
-{
-    if (!s->sums)
-        return s->active[agw_rng_below(rng, s->active_count)];
-    uint32_t low = 0, high = s->active_count - 1;
-    /* The sums are far below 2^64: what the remainder favours cannot be measured. */
-    uint64_t at = agw_rng_next(rng) % s->sums[high];
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (s->sums[middle] > at)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return s->active[low];
-}
-
-/* The best score in the nearest bucket, of those that are |evicted| or not. count: there is none. Where it
- * begins is random, so that equals share. */
-static uint32_t best(const struct set *s, const struct agw_backend *backend, const struct agw_endpoint *avoid,
-                     bool evicted, struct agw_rng *rng)
-{
-    uint32_t found = s->count, from = agw_rng_below(rng, s->count);
-    double score = 0;
-    for (uint32_t k = 0; k < s->count; k++) {
-        uint32_t i = (from + k) % s->count;
-        double mine = agw_stats_score(s->stats[i]);
-        if (s->stats[i]->evicted != evicted || is_same(backend->endpoints[i], avoid))
-            continue;
-        if (found < s->count) {
-            uint32_t a = bucket_of(backend, i), b = bucket_of(backend, found);
-            if (a > b || (a == b && mine <= score))
-                continue;
-        }
-        found = i;
-        score = mine;
-    }
-    return found;
-}
-
-static uint32_t scan(const struct set *s, const struct agw_backend *backend, const struct agw_endpoint *avoid,
-                     struct agw_rng *rng)
-{
-    uint32_t at = best(s, backend, avoid, false, rng);
-    if (at == s->count)
-        at = best(s, backend, avoid, true, rng);
-    return at < s->count ? at : scan(s, backend, NULL, rng); /* there is but the one to avoid */
-}
-
-static uint32_t two_choices(const struct set *s, const struct agw_backend *backend,
-                            const struct agw_endpoint *avoid, struct agw_rng *rng)
-{
-    if (s->active_count == 0)
-        return scan(s, backend, avoid, rng);
-    uint32_t a = draw(s, rng), b = draw(s, rng);
-    bool use_a = !is_same(backend->endpoints[a], avoid), use_b = !is_same(backend->endpoints[b], avoid);
-    if (use_a && use_b)
-        return agw_stats_score(s->stats[b]) > agw_stats_score(s->stats[a]) ? b : a;
-    return use_a ? a : use_b ? b : scan(s, backend, avoid, rng);
-}
-
-/* count: none. */
-static uint32_t preferred(const struct set *s, uint64_t token)
-{
-    for (uint32_t i = 0; token && i < s->count; i++)
-        if (s->stats[i]->token == token && !s->stats[i]->evicted)
-            return i;
-    return s->count;
-}
-
 void agw_balance_choose(struct agw_balancer *b, const struct agw_backend *backend,
                         const struct agw_pick_hint *hint, struct agw_pick *ret_pick)
 {
     static const struct agw_pick_hint none;
     struct agw_rng *rng = &b->loop->rng;
-    struct set *s = set_for(b, backend);
+    struct agw_balance_set *s = set_for(b, backend);
     if (!s) {
         *ret_pick = (struct agw_pick){.endpoint = agw_balance_endpoint(backend, rng)};
         return;
     }
     if (!hint)
         hint = &none;
-    uint32_t at = preferred(s, hint->prefer);
-    if (at == s->count)
-        at = two_choices(s, backend, hint->avoid, rng);
+    uint32_t at = agw_balance_choose_at(b, s, backend, hint);
     s->stats[at]->pending++;
     *ret_pick = (struct agw_pick){
         .endpoint = backend->endpoints[at], .stats = s->stats[at], .start_ns = b->loop->now_ns};
@@ -321,7 +225,7 @@ static void on_back(struct agw_timer *t)
         if (s->until_ms > b->loop->now_ms)
             continue;
         agw_list_remove(&s->node);
-        agw_stats_return(s);
+        agw_stats_return(s, b->loop->now_ms);
         b->numbers.evicted--;
         b->epoch++;
     }
@@ -348,6 +252,31 @@ void agw_balance_note(struct agw_balancer *b, const struct agw_backend *backend,
         evict(b, p->stats, backend->eviction);
 }
 
+int agw_balance_down(struct agw_balancer *b, struct agw_str key, bool down)
+{
+    struct agw_endpoint_stats *s = agw_map_get(&b->stats, key);
+    bool was = agw_map_get(&b->down, key) != NULL;
+    if (down == was)
+        return 0;
+    if (down) {
+        char *own = malloc(key.n + 1);
+        if (!own)
+            return AGW_ENOMEM;
+        memcpy(own, key.p, key.n);
+        if (agw_map_put(&b->down, agw_str(own, key.n), own, NULL)) {
+            free(own);
+            return AGW_ENOMEM;
+        }
+    } else {
+        free(agw_map_take(&b->down, key));
+    }
+    b->numbers.down = b->down.count;
+    b->epoch++;
+    if (s)
+        agw_stats_down(s, down, b->loop->now_ms);
+    return 0;
+}
+
 void agw_balance_end(struct agw_balancer *b, struct agw_pick *p)
 {
     struct agw_endpoint_stats *s = p->stats;
@@ -363,7 +292,7 @@ void agw_balancer_sweep(struct agw_balancer *b, const struct agw_snapshot *snap)
         return;
     b->swept = snap->generation;
     for (uint32_t id = 0; id < b->set_room; id++) {
-        struct set *s = b->sets[id];
+        struct agw_balance_set *s = b->sets[id];
         const struct agw_backend *now = s ? agw_pmap_get(&snap->backends, id, AGW_STR("")) : NULL;
         if (!s || (now && now->serial == s->serial))
             continue;
@@ -388,6 +317,7 @@ struct agw_balancer *agw_balancer_new(struct agw_loop *loop)
         return NULL;
     b->loop = loop;
     agw_map_init(&b->stats);
+    agw_map_init(&b->down);
     agw_list_init(&b->evicted);
     agw_timer_init(&b->back, on_back);
     agw_timer_init(&b->sweep, on_sweep);
@@ -407,6 +337,9 @@ void agw_balancer_free(struct agw_balancer *b)
     for (uint32_t cursor = 0; (slot = agw_map_next(&b->stats, &cursor));) /* those that are pending */
         free(slot->value);
     agw_map_free(&b->stats);
+    for (uint32_t cursor = 0; (slot = agw_map_next(&b->down, &cursor));)
+        free(slot->value);
+    agw_map_free(&b->down);
     free(b->sets);
     free(b);
 }

@@ -1,5 +1,7 @@
-/* Which endpoint of a backend takes a request: power of two choices by health, latency and load, in the
- * nearest bucket that has an active endpoint; and which ones are left out for a while because they fail.
+/* Which endpoint of a backend takes a request, in the nearest bucket that has an active one: power of two
+ * choices by health, latency and load, or round robin, or by a hash of the request (struct
+ * agw_load_balancer); and which ones are left out for a while because they fail, or until they pass their
+ * checks (balance/probe.h).
  *
  * One balancer a worker; what it knows of an endpoint is that worker's own and nobody else's. It is kept by
  * the backend's and the endpoint's keys, so that it survives a new snapshot, and goes when no backend of the
@@ -31,11 +33,13 @@ struct agw_pick {
 struct agw_pick_hint {
     const struct agw_endpoint *avoid; /* NULL: none; of any snapshot */
     uint64_t prefer;                  /* 0: none */
+    uint64_t hash; /* agw_balance_hash of what the backend goes by; 0: the request has it not */
 };
 
 struct agw_balancer_stats {
     uint64_t evictions;
     uint32_t evicted; /* now */
+    uint32_t down;    /* endpoints that do not pass their checks, now */
 };
 
 /* NULL: out of memory. */
@@ -73,6 +77,14 @@ static inline void agw_balance_sample(struct agw_balancer *b, const struct agw_b
         agw_balance_note(b, backend, p, judged == AGW_JUDGED_GOOD);
 }
 
+/* An endpoint passes its checks no more, or again; |key| is agw_balance_key's. What is down and not known
+ * here is remembered. AGW_ENOMEM: it stays as it was. */
+int agw_balance_down(struct agw_balancer *b, struct agw_str key, bool down);
+
+/* What tells an endpoint of a backend apart from all others: AGW_BALANCE_KEY_SIZE bytes to |out|. */
+#define AGW_BALANCE_KEY_SIZE(backend, e) ((backend)->key.n + 1 + (e)->key.n)
+void agw_balance_key(const struct agw_backend *backend, const struct agw_endpoint *e, char *out);
+
 /* The request is over. Harmless a second time. */
 static inline void agw_balance_release(struct agw_balancer *b, struct agw_pick *p)
 {
@@ -83,5 +95,11 @@ static inline void agw_balance_release(struct agw_balancer *b, struct agw_pick *
 /* Tells an endpoint apart from others of its backend, by its address or name and port: the same in all
  * processes, never 0. For cookies. */
 uint64_t agw_balance_token(const struct agw_endpoint *e);
+
+/* Of a value that requests are kept together by: the same in all processes, never 0. */
+static inline uint64_t agw_balance_hash(struct agw_str value)
+{
+    return agw_path_hash(AGW_PATH_HASH, value.p, value.n) | 1;
+}
 
 #endif

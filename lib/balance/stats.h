@@ -12,6 +12,8 @@
 /* An endpoint that comes back and fails again is left out longer each time, at most so many times the
  * policy's duration. */
 #define AGW_EJECTED_MAX 100
+/* Slow start: the share of its requests that an endpoint gets at once, so that it gets any to warm up by. */
+#define AGW_SLOW_START_LEAST 0.1
 
 struct agw_endpoint_stats {
     double health;    /* 1: all of the last answers were good */
@@ -20,9 +22,11 @@ struct agw_endpoint_stats {
     uint32_t failures; /* in a row */
     uint32_t ejected;  /* times left out */
     bool evicted;
+    bool down;           /* by its active checks */
     uint64_t until_ms;   /* while evicted: when it comes back */
     uint64_t forgive_ms; /* then a good answer makes |ejected| begin anew */
     double restore_health;
+    uint64_t since_ms;    /* when it joined or came back; 0: long ago */
     struct agw_list node; /* the balancer's list of those that are evicted */
     uint32_t refs;        /* sets that have it */
     uint64_t token;
@@ -72,9 +76,34 @@ static inline void agw_stats_evict(struct agw_endpoint_stats *s, const struct ag
     s->restore_health = policy->restore_health;
 }
 
-static inline void agw_stats_return(struct agw_endpoint_stats *s)
+/* It gets requests only where all are out. */
+static inline bool agw_stats_out(const struct agw_endpoint_stats *s)
+{
+    return s->evicted || s->down;
+}
+
+/* Its share of what it would get, between AGW_SLOW_START_LEAST and 1, |window_ms| after it came. */
+static inline double agw_stats_warmth(struct agw_endpoint_stats *s, uint32_t window_ms, uint64_t now_ms)
+{
+    if (!s->since_ms)
+        return 1;
+    double share = (double)(now_ms - s->since_ms) / window_ms;
+    if (share >= 1)
+        s->since_ms = 0;
+    return share >= 1 ? 1 : share > AGW_SLOW_START_LEAST ? share : AGW_SLOW_START_LEAST;
+}
+
+static inline void agw_stats_down(struct agw_endpoint_stats *s, bool down, uint64_t now_ms)
+{
+    s->down = down;
+    if (!down)
+        s->since_ms = now_ms;
+}
+
+static inline void agw_stats_return(struct agw_endpoint_stats *s, uint64_t now_ms)
 {
     s->evicted = false;
+    s->since_ms = now_ms;
     s->failures = 0;
     if (s->restore_health >= 0)
         s->health = s->restore_health;

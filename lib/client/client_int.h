@@ -43,9 +43,6 @@ struct agw_client_stream {
     int close_code;
 };
 
-/* A connection being made; it becomes an h1_conn or an h2_conn. */
-struct agw_dial;
-
 struct agw_pool {
     struct agw_client *client;
     struct agw_endpoint to;     /* own copy, key included */
@@ -56,7 +53,7 @@ struct agw_pool {
     struct agw_list busy;       /* h1 */
     struct agw_list h2;         /* h2 connections that take streams */
     struct agw_list waiting;    /* agw_client_stream */
-    struct agw_list dials;
+    struct agw_list dials;      /* client/dial.h */
     uint32_t idle_count, open, dialing, waiting_count;
     uint32_t streams; /* that exist: waiting, on a connection, or about to hear of their end */
     uint64_t used_ms;
@@ -99,18 +96,10 @@ void agw_pool_free(struct agw_pool *p);
 void agw_pool_trim(struct agw_pool *p, uint64_t now_ms);
 bool agw_pool_unused(const struct agw_pool *p);
 void agw_pool_count_waiting(struct agw_pool *p, int by);
-/* A dial ended: |conn| is ready (taken over) or NULL with the reason. */
-void agw_pool_dialed(struct agw_pool *p, struct agw_conn *conn, int code);
 
 /* --- tunnel.c --- */
 /* What lingers of connections that are closed. */
 void agw_client_tunnels_end(struct agw_client *c);
-
-/* --- dial.c --- */
-/* Connects and shakes hands; agw_pool_dialed follows from an event or task, never from inside. AGW_ENOMEM. */
-int agw_dial_start(struct agw_pool *p);
-void agw_dial_cancel(struct agw_dial *d); /* no agw_pool_dialed follows */
-struct agw_dial *agw_dial_of(struct agw_list *node);
 
 /* --- h1_conn.c --- */
 /* Takes over |conn| (ready, allocated by malloc). NULL: out of memory, |conn| is closed and freed. */

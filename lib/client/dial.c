@@ -1,3 +1,5 @@
+#include "client/dial.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/log.h"
 #include "client/client_int.h"
@@ -7,14 +9,19 @@
 #define ATTEMPT_DELAY_MS 250
 
 struct agw_dial {
-    struct agw_list node; /* pool->dials */
-    struct agw_pool *pool;
+    struct agw_list node; /* the owner's */
+    struct agw_client *client;
+    const struct agw_endpoint *to;
+    struct agw_tls_sessions *sessions; /* NULL: none are kept */
+    agw_dial_done *done;
+    void *owner;
     struct agw_list attempts; /* those under way */
     struct agw_dns_query *query;
     struct agw_timer timer; /* the whole dial, all addresses */
     struct agw_timer delay; /* the next address joins */
     struct agw_task failed;
     int code;
+    char reason[96];        /* of the last address that failed */
     unsigned next, count;   /* addresses tried, known */
     struct agw_addr *addrs; /* NULL: the endpoint's own */
 };
@@ -25,6 +32,11 @@ struct attempt {
     struct agw_dial *dial;
     struct agw_conn *conn;
 };
+
+struct agw_list *agw_dial_node(struct agw_dial *d)
+{
+    return &d->node;
+}
 
 struct agw_dial *agw_dial_of(struct agw_list *node)
 {
@@ -53,8 +65,8 @@ static void drop_attempts(struct agw_dial *d)
 
 static void dial_free(struct agw_dial *d)
 {
-    agw_timer_cancel(&d->pool->client->loop->timers, &d->timer);
-    agw_timer_cancel(&d->pool->client->loop->timers, &d->delay);
+    agw_timer_cancel(&d->client->loop->timers, &d->timer);
+    agw_timer_cancel(&d->client->loop->timers, &d->delay);
     agw_task_cancel(&d->failed);
     if (d->query)
         agw_dns_cancel(d->query);
@@ -72,23 +84,21 @@ void agw_dial_cancel(struct agw_dial *d)
 static void fail_later(struct agw_dial *d, int code)
 {
     d->code = code;
-    agw_loop_defer(d->pool->client->loop, &d->failed);
+    agw_loop_defer(d->client->loop, &d->failed);
 }
 
 static void on_fail_task(struct agw_task *t)
 {
     struct agw_dial *d = agw_container_of(t, struct agw_dial, failed);
-    struct agw_pool *p = d->pool;
-    int code = d->code;
-    p->client->stats.connect_failures++;
+    struct agw_dial was = *d;
     dial_free(d);
-    agw_pool_dialed(p, NULL, code);
+    was.done(was.owner, NULL, was.code, was.reason[0] ? was.reason : agw_err_text(was.code));
 }
 
 static void on_timeout(struct agw_timer *t)
 {
     struct agw_dial *d = agw_container_of(t, struct agw_dial, timer);
-    agw_timer_cancel(&d->pool->client->loop->timers, &d->delay);
+    agw_timer_cancel(&d->client->loop->timers, &d->delay);
     drop_attempts(d);
     fail_later(d, AGW_ETIMEOUT);
 }
@@ -99,20 +109,26 @@ static void on_ready(struct agw_conn *c)
 {
     struct attempt *a = c->user;
     struct agw_dial *d = a->dial;
-    struct agw_pool *p = d->pool;
+    agw_dial_done *done = d->done;
+    void *owner = d->owner;
     attempt_free(a);
     dial_free(d);
-    p->client->stats.connects++;
-    agw_pool_dialed(p, c, 0);
+    done(owner, c, 0, NULL);
 }
 
 static void try_next(struct agw_dial *d, int last_code);
+
+static void say(struct agw_dial *d, const char *reason)
+{
+    snprintf(d->reason, sizeof(d->reason), "%.*s", (int)sizeof(d->reason) - 1, reason);
+}
 
 static void on_failed(struct agw_conn *c, int code, const char *reason)
 {
     struct attempt *a = c->user;
     struct agw_dial *d = a->dial;
-    agw_debug("client", "%.*s: %s", AGW_STRF(d->pool->to.key), reason);
+    agw_debug("client", "%.*s: %s", AGW_STRF(d->to->key), reason);
+    say(d, reason);
     attempt_drop(a);
     try_next(d, code);
 }
@@ -151,13 +167,14 @@ static int own_tls(const struct agw_endpoint *e, struct agw_filter **ret_filter)
     return tls ? 0 : AGW_ENOMEM;
 }
 
-static int add_tls(struct agw_pool *p, struct agw_conn *c)
+static int add_tls(struct agw_dial *d, struct agw_conn *c)
 {
+    const struct agw_endpoint *to = d->to;
     struct agw_filter *tls = NULL;
     int rc = 0;
-    if (p->to.own)
-        rc = own_tls(&p->to, &tls);
-    else if (p->to.tls && !(tls = agw_tls_client_filter(p->to.tls, p->to.host, &p->sessions)))
+    if (to->own)
+        rc = own_tls(to, &tls);
+    else if (to->tls && !(tls = agw_tls_client_filter(to->tls, to->host, d->sessions)))
         rc = AGW_ENOMEM;
     if (tls)
         agw_conn_push(c, tls);
@@ -165,19 +182,20 @@ static int add_tls(struct agw_pool *p, struct agw_conn *c)
 }
 
 /* Opens |a|'s connection and starts it. */
-static int connect_to(struct attempt *a, const struct agw_addr *to)
+static int connect_to(struct attempt *a, const struct agw_addr *addr)
 {
-    struct agw_pool *p = a->dial->pool;
-    struct agw_client *client = p->client;
-    struct agw_error err;
-    int rc = p->to.tunnel ? agw_tunnel_connect(a->conn, client, &p->to, &dial_events, &err)
-                          : agw_conn_connect(a->conn, client->loop, to, &dial_events, &err);
-    if (rc)
+    struct agw_dial *d = a->dial;
+    struct agw_error err = {0};
+    int rc = d->to->tunnel ? agw_tunnel_connect(a->conn, d->client, d->to, &dial_events, &err)
+                           : agw_conn_connect(a->conn, d->client->loop, addr, &dial_events, &err);
+    if (rc) {
+        say(d, err.text[0] ? err.text : agw_err_text(rc));
         return rc;
+    }
     a->conn->user = a;
-    if (p->to.keepalive.on)
-        agw_conn_keepalive(a->conn, &p->to.keepalive);
-    rc = add_tls(p, a->conn);
+    if (d->to->keepalive.on)
+        agw_conn_keepalive(a->conn, &d->to->keepalive);
+    rc = add_tls(d, a->conn);
     if (rc)
         agw_conn_close(a->conn, false);
     else
@@ -207,8 +225,8 @@ static int attempt_start(struct agw_dial *d, const struct agw_addr *to)
  * short while when none has failed yet; what is under way goes on meanwhile. */
 static void try_next(struct agw_dial *d, int last_code)
 {
-    const struct agw_addr *list = d->addrs ? d->addrs : &d->pool->to.addr;
-    struct agw_loop *loop = d->pool->client->loop;
+    const struct agw_addr *list = d->addrs ? d->addrs : &d->to->addr;
+    struct agw_loop *loop = d->client->loop;
     agw_timer_cancel(&loop->timers, &d->delay);
     while (d->next < d->count) {
         last_code = attempt_start(d, &list[d->next++]);
@@ -240,27 +258,31 @@ static void on_resolved(void *ctx, int code, const struct agw_addr *addrs, size_
     try_next(d, AGW_EDNS);
 }
 
-int agw_dial_start(struct agw_pool *p)
+struct agw_dial *agw_dial_start(struct agw_client *c, const struct agw_endpoint *to,
+                                struct agw_tls_sessions *sessions, agw_dial_done *done, void *owner)
 {
-    struct agw_client *c = p->client;
     struct agw_dial *d = calloc(1, sizeof(*d));
     if (!d)
-        return AGW_ENOMEM;
-    d->pool = p;
-    agw_list_push(&p->dials, &d->node);
+        return NULL;
+    d->client = c;
+    d->to = to;
+    d->sessions = sessions;
+    d->done = done;
+    d->owner = owner;
+    agw_list_init(&d->node);
     agw_list_init(&d->attempts);
     agw_task_init(&d->failed, on_fail_task);
     agw_timer_init(&d->delay, on_delay);
     agw_timer_init(&d->timer, on_timeout);
-    uint32_t connect_ms = p->to.connect_ms ? p->to.connect_ms : c->limits->connect_ms;
+    uint32_t connect_ms = to->connect_ms ? to->connect_ms : c->limits->connect_ms;
     agw_timer_set(&c->loop->timers, &d->timer, c->loop->now_ms + connect_ms);
-    if (p->to.addr.n > 0 || p->to.tunnel) { /* the tunnel's end resolves the name */
+    if (to->addr.n > 0 || to->tunnel) { /* the tunnel's end resolves the name */
         d->count = 1;
         try_next(d, AGW_EIO);
-        return 0;
+        return d;
     }
-    struct agw_dns_query *q = agw_dns_resolve(c->dns, p->to.host, p->to.port, on_resolved, d);
+    struct agw_dns_query *q = agw_dns_resolve(c->dns, to->host, to->port, on_resolved, d);
     if (q)
         d->query = q;
-    return 0;
+    return d;
 }

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include "client/client_int.h"
+#include "client/dial.h"
 
 static struct agw_client_stream *waiting_stream(struct agw_list *node)
 {
@@ -79,21 +80,6 @@ static bool wants_dial(const struct agw_pool *p)
     return p->dialing < p->waiting_count;
 }
 
-void agw_pool_serve(struct agw_pool *p)
-{
-    while (p->waiting_count > 0) {
-        if (!fresh_idle(p) && !h2_with_room(p))
-            break;
-        agw_pool_attach(p, pop_waiting(p));
-    }
-    while (p->waiting_count > 0 && wants_dial(p)) {
-        if (agw_dial_start(p) == 0)
-            p->dialing++;
-        else
-            agw_client_stream_fail(pop_waiting(p), AGW_ENOMEM);
-    }
-}
-
 static bool negotiated_h2(const struct agw_pool *p, struct agw_conn *conn)
 {
     if (p->to.http != AGW_UPSTREAM_ALPN)
@@ -110,15 +96,19 @@ static void fail_waiting(struct agw_pool *p, int code)
         agw_client_stream_fail(pop_waiting(p), code);
 }
 
-void agw_pool_dialed(struct agw_pool *p, struct agw_conn *conn, int code)
+static void on_dialed(void *owner, struct agw_conn *conn, int code, const char *reason)
 {
+    struct agw_pool *p = owner;
+    (void)reason; /* the dial has logged it */
     p->dialing--;
     if (!conn) {
+        p->client->stats.connect_failures++;
         fail_waiting(p, code);
         agw_pool_serve(p);
         return;
     }
     p->open++;
+    p->client->stats.connects++;
     p->client->stats.open++;
     bool made = negotiated_h2(p, conn) ? agw_h2_conn_new(p, conn) != NULL : agw_h1_conn_new(p, conn) != NULL;
     if (!made) {
@@ -127,6 +117,24 @@ void agw_pool_dialed(struct agw_pool *p, struct agw_conn *conn, int code)
         fail_waiting(p, AGW_ENOMEM);
     }
     agw_pool_serve(p);
+}
+
+void agw_pool_serve(struct agw_pool *p)
+{
+    while (p->waiting_count > 0) {
+        if (!fresh_idle(p) && !h2_with_room(p))
+            break;
+        agw_pool_attach(p, pop_waiting(p));
+    }
+    while (p->waiting_count > 0 && wants_dial(p)) {
+        struct agw_dial *d = agw_dial_start(p->client, &p->to, &p->sessions, on_dialed, p);
+        if (!d) {
+            agw_client_stream_fail(pop_waiting(p), AGW_ENOMEM);
+            continue;
+        }
+        agw_list_push(&p->dials, agw_dial_node(d));
+        p->dialing++;
+    }
 }
 
 bool agw_pool_unused(const struct agw_pool *p)

@@ -24,6 +24,7 @@ struct agw_resource;
     X(TIMEOUT, "timeout")                                                                                    \
     X(CORS, "cors")                                                                                          \
     X(RETRY, "retry")                                                                                        \
+    X(SESSION_PERSISTENCE, "sessionPersistence")                                                             \
     X(MIRROR, "requestMirror")                                                                               \
     X(RESPONSE_HEADERS, "responseHeaderModifier")                                                            \
     X(REQUEST_HEADERS, "requestHeaderModifier")                                                              \
@@ -36,6 +37,7 @@ struct agw_resource;
     X(BACKEND_HTTP, "backendHTTP")                                                                           \
     X(BACKEND_TCP, "backendTCP")                                                                             \
     X(BACKEND_HEALTH, "health")                                                                              \
+    X(LOAD_BALANCER, "loadBalancer")                                                                         \
     X(BACKEND_REQUEST_HEADERS, "backendRequestHeaderModifier")                                               \
     X(BACKEND_RESPONSE_HEADERS, "backendResponseHeaderModifier")                                             \
     X(A2A, "a2a")
@@ -68,6 +70,15 @@ static inline bool agw_retry_has(const struct agw_retry *r, int status)
     return bit <= AGW_RETRY_CODE_MAX - AGW_RETRY_CODE_MIN && (r->codes[bit / 64] >> bit % 64 & 1);
 }
 
+/* Sessions of clients that stay with one backend and endpoint. */
+struct agw_persistence {
+    bool header;         /* else a cookie */
+    bool permanent;      /* the cookie outlives the browser */
+    struct agw_str name; /* of the cookie or header (lower case); empty: agw_route.session_name */
+    uint32_t absolute_s; /* a session's life; 0: any */
+    uint32_t idle_s;     /* between two requests; 0: any */
+};
+
 /* What a policy may see and change. Made by the exchange; lives as long as it. */
 struct agw_policy_ctx {
     struct agw_arena *arena;
@@ -87,6 +98,7 @@ struct agw_policy_ctx {
     const struct agw_backend *backend;
     uint32_t request_timeout_ms, backend_timeout_ms; /* 0: none */
     const struct agw_retry *retry;                   /* NULL: none */
+    const struct agw_persistence *persistence;       /* NULL: none */
     uint32_t wait_ms;                                /* AGW_WAIT */
     uint32_t resume;            /* the policy to go on with: not the first, after a wait */
     struct agw_str cors_origin; /* the client's, if it is allowed; else empty */
@@ -103,6 +115,31 @@ struct agw_eviction {
     double restore_health; /* its health when it comes back; negative: as it was */
 };
 
+/* What tells endpoints that work from those that do not, without a client's request. */
+struct agw_health_check {
+    uint32_t interval_ms, timeout_ms;
+    uint32_t unhealthy, healthy; /* in a row */
+    bool http;                   /* else a connection is all */
+    struct agw_str path, host;   /* host: empty: the endpoint's own name or address */
+    uint64_t statuses[8];        /* bit by status - 100 */
+};
+
+/* How a request's endpoint is chosen. */
+enum agw_balance_way {
+    AGW_BALANCE_TWO_CHOICES, /* by health, latency and load */
+    AGW_BALANCE_ROUND_ROBIN,
+    AGW_BALANCE_HASH /* requests of one value go to one endpoint; those without one by two choices */
+};
+
+enum agw_hash_source { AGW_HASH_SOURCE_IP, AGW_HASH_HEADER, AGW_HASH_COOKIE, AGW_HASH_QUERY };
+
+struct agw_load_balancer {
+    enum agw_balance_way way;
+    enum agw_hash_source source;
+    struct agw_str name;    /* of the header (lower case), the cookie or the parameter */
+    uint32_t slow_start_ms; /* an endpoint that joins or comes back gets its whole share after; 0: at once */
+};
+
 /* How a backend is reached, gathered while it is compiled. The strings of |tls_conf| live as long as the
  * snapshot. */
 struct agw_transport {
@@ -114,6 +151,9 @@ struct agw_transport {
     const char *warning; /* set by |transport|: a part of the policy that has no effect, and why; static */
     bool evict;          /* by |eviction| */
     struct agw_eviction eviction;
+    const struct agw_health_check *check; /* NULL: none. As |balancer|, in the part that is being made */
+    bool balance;                         /* by |balancer| */
+    struct agw_load_balancer balancer;
     uint32_t connect_ms; /* 0: the default */
     struct agw_keepalive keepalive;
     bool raw; /* the connection is relayed: no HTTP protocol is offered by ALPN unless a policy says so */

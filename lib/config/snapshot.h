@@ -83,10 +83,12 @@ struct agw_backend {
     const char *reason;                    /* INVALID: why, for logs */
     const struct agw_endpoint **endpoints; /* STATIC, SERVICE, DYNAMIC; healthy ones only */
     uint32_t endpoint_count;
-    const struct agw_place *places;      /* by endpoint; NULL: all in bucket 0 and of weight 1 */
-    const struct agw_eviction *eviction; /* NULL: none is ever left out */
-    uint64_t serial;                     /* another for each struct agw_backend ever made */
-    bool is_a2a;                         /* an A2A agent: cards are rewritten, JSON-RPC methods counted */
+    const struct agw_place *places;           /* by endpoint; NULL: all in bucket 0 and of weight 1 */
+    const struct agw_eviction *eviction;      /* NULL: none is ever left out */
+    const struct agw_health_check *check;     /* NULL: none */
+    const struct agw_load_balancer *balancer; /* NULL: two choices, without slow start */
+    uint64_t serial;                          /* another for each struct agw_backend ever made */
+    bool is_a2a;              /* an A2A agent: cards are rewritten, JSON-RPC methods counted */
     struct agw_str auto_host; /* STATIC by name: the authority to send, unless a policy decided; else empty */
     const struct agw_mcp_backend *mcp;
     /* Backend phase: all levels merged, but for the kinds that the backendRef itself sets. */

@@ -38,6 +38,11 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
     return m;
 }
 
+void agw_mcp_balance(struct agw_mcp *m, struct agw_balancer *balancer)
+{
+    agw_mcp_transports_balance(m->transports, balancer);
+}
+
 void agw_mcp_join(struct agw_mcp *m, struct agw_mcp_hub *hub)
 {
     agw_mcp_transports_join(m->transports, hub);

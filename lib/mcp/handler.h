@@ -21,6 +21,7 @@
 #define AGW_MCP_KEEPALIVE_MS 15000 /* a silent event stream gets a comment: proxies cut at 30 s or 60 s */
 #define AGW_MCP_PAGES_MAX 64       /* pages read of one target when all are needed at once (bare names) */
 
+struct agw_balancer;
 struct agw_mcp;
 struct agw_mcp_hub; /* mcp/transport/hub.h */
 
@@ -30,6 +31,9 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
                             const unsigned char session_key[32]);
 /* Before the loop runs: sessions that other workers keep are reached through |hub|. */
 void agw_mcp_join(struct agw_mcp *m, struct agw_mcp_hub *hub);
+/* |balancer| of the same worker chooses targets' endpoints from now on; without it chance does. Before the
+ * loop runs. */
+void agw_mcp_balance(struct agw_mcp *m, struct agw_balancer *balancer);
 /* Resets what is under way, without events and without hooks; NULL is fine. Before the client and the loop
  * are freed. */
 void agw_mcp_free(struct agw_mcp *m);

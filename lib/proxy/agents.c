@@ -140,8 +140,10 @@ static enum agw_a2a_fit fit_of(struct agw_exchange *x, const struct agw_backend 
                                enum agw_a2a_known *ret_known)
 {
     const struct agw_json_doc *card;
-    const struct agw_endpoint *to = agw_balance_endpoint(b, &x->worker->loop.rng);
-    *ret_known = agw_a2a_directory_get(x->worker->agents, b->key, to, &card);
+    struct agw_pick pick;
+    agw_balance_pick(x->worker->balancer, b, NULL, &pick);
+    agw_balance_release(x->worker->balancer, &pick);
+    *ret_known = agw_a2a_directory_get(x->worker->agents, b->key, pick.endpoint, &card);
     return *ret_known == AGW_A2A_CARD_HERE ? agw_a2a_fits(card, &x->agent->need) : AGW_A2A_FITS_PARTLY;
 }
 

@@ -35,15 +35,17 @@ void agw_exchange_push_request(struct agw_exchange *x)
 static void mirror_to(struct agw_exchange *x, const struct agw_mirror_ref *ref, bool end)
 {
     const struct agw_backend *b = agw_snapshot_backend(x->snap, ref->backend);
-    struct agw_rng *rng = &x->worker->loop.rng;
-    if (ref->share < AGW_MIRROR_ALL && agw_rng_below(rng, AGW_MIRROR_ALL) >= ref->share)
+    struct agw_worker *w = x->worker;
+    if (ref->share < AGW_MIRROR_ALL && agw_rng_below(&w->loop.rng, AGW_MIRROR_ALL) >= ref->share)
         return;
-    /* By chance: what becomes of a copy says nothing of the endpoint. */
-    const struct agw_endpoint *to =
-        b->kind == AGW_BACKEND_STATIC || b->kind == AGW_BACKEND_SERVICE ? agw_balance_endpoint(b, rng) : NULL;
-    struct agw_mirror *m = to ? agw_mirror_new(&x->worker->mirrors, x->req) : NULL;
+    /* What becomes of a copy says nothing of the endpoint. */
+    struct agw_pick pick = {0};
+    if (b->kind == AGW_BACKEND_STATIC || b->kind == AGW_BACKEND_SERVICE)
+        agw_balance_pick(w->balancer, b, NULL, &pick);
+    agw_balance_release(w->balancer, &pick);
+    struct agw_mirror *m = pick.endpoint ? agw_mirror_new(&w->mirrors, x->req) : NULL;
     if (!m) {
-        x->worker->mirrors.dropped += !to;
+        w->mirrors.dropped += !pick.endpoint;
         return;
     }
     /* What the backend's own policies say of requests holds for copies, too. */
@@ -52,7 +54,7 @@ static void mirror_to(struct agw_exchange *x, const struct agw_mirror_ref *ref, 
     ctx.arena = ctx.req->arena;
     ctx.backend = b;
     if (agw_policy_request(&b->policies, &ctx) == AGW_CONTINUE)
-        agw_mirror_send(m, to, end, x->mirrors);
+        agw_mirror_send(m, pick.endpoint, end, x->mirrors);
     else
         agw_mirror_drop(m);
 }

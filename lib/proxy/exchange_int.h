@@ -6,6 +6,7 @@
 #include "a2a/directory.h"
 #include "a2a/relay.h"
 #include "a2a/watch.h"
+#include "balance/session.h"
 #include "grpc/message.h"
 #include "proxy/exchange.h"
 
@@ -100,6 +101,7 @@ struct agw_exchange {
     const char *reason;                    /* of the gateway's own answer, static text */
     struct agw_str mcp_method, mcp_target; /* for the log */
     struct agw_exchange_agent *agent;      /* NULL: the backend is no agent */
+    struct agw_session *session;           /* what the client brought; NULL: the route keeps none */
 
     bool req_end;     /* the request is here to its end */
     bool req_sent;    /* and handed to the upstream to its end */

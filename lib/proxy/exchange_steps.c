@@ -185,10 +185,42 @@ enum agw_step_result agw_step_agent(struct agw_exchange *x)
     return status ? agw_exchange_fail(x, status, why) : agw_exchange_next(x, AGW_STEP_BACKEND);
 }
 
+static uint32_t now_s(const struct agw_exchange *x)
+{
+    return (uint32_t)(x->worker->loop.wall_ns / 1000000000);
+}
+
+static int read_session(struct agw_exchange *x)
+{
+    x->session = agw_arena_alloc(x->ctx.arena, sizeof(*x->session));
+    if (!x->session)
+        return AGW_ENOMEM;
+    *x->session =
+        agw_session_read(x->worker->gateway->sessions, x->ctx.persistence, x->ctx.route, x->req, now_s(x));
+    return 0;
+}
+
+/* Whose a call is, or a client's session, before chance. */
+static const struct agw_backend_ref *choose_ref(struct agw_exchange *x)
+{
+    const struct agw_backend_ref *ref = x->agent ? x->agent->ref : NULL;
+    if (!ref && x->session)
+        ref = agw_session_ref(x->session, x->ctx.route, x->snap);
+    return ref ? ref : agw_balance_backend(x->ctx.route, &x->worker->loop.rng);
+}
+
+/* The session that |x| brought, or the new one, to the client. */
+static int write_session(struct agw_exchange *x)
+{
+    return agw_session_write(x->worker->gateway->sessions, x->ctx.persistence, x->session, x->ctx.match,
+                             x->ctx.backend, x->endpoint, x->conn->secure, now_s(x), &x->resp->headers);
+}
+
 enum agw_step_result agw_step_backend(struct agw_exchange *x)
 {
-    x->ref =
-        x->agent && x->agent->ref ? x->agent->ref : agw_balance_backend(x->ctx.route, &x->worker->loop.rng);
+    if (x->ctx.persistence && read_session(x))
+        return agw_exchange_fail(x, 503, "out of memory");
+    x->ref = choose_ref(x);
     if (!x->ref)
         return agw_exchange_fail(x, 500, "the route has no backend");
     const struct agw_backend *b = agw_snapshot_backend(x->snap, x->ref->backend);
@@ -221,7 +253,12 @@ enum agw_step_result agw_step_backend_policy(struct agw_exchange *x)
 static bool pick_endpoint(struct agw_exchange *x)
 {
     struct agw_worker *w = x->worker;
-    struct agw_pick_hint hint = {.avoid = x->endpoint, .prefer = x->agent ? x->agent->replica : 0};
+    struct agw_pick_hint hint = {
+        .avoid = x->endpoint,
+        .prefer = x->agent ? x->agent->replica : 0,
+        .hash = agw_request_hash(x->ctx.backend->balancer, x->req, x->ctx.client, x->ctx.arena)};
+    if (!hint.prefer && x->session && x->tries == 0)
+        hint.prefer = x->session->replica;
     agw_balance_pick(w->balancer, x->ctx.backend, &hint, &x->pick);
     x->endpoint = x->pick.endpoint;
     x->judged = false;
@@ -296,6 +333,8 @@ enum agw_step_result agw_step_respond(struct agw_exchange *x)
     if (refused)
         return agw_exchange_fail(x, refused, why);
     agw_exchange_response(x);
+    if (x->session && write_session(x))
+        return agw_exchange_fail(x, 503, "out of memory");
     x->status = x->resp->status;
     if (x->grpc && x->resp_end)
         agw_exchange_grpc_note(x, &x->resp->headers);

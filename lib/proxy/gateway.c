@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include "a2a/owner.h"
+#include "balance/session.h"
 #include "base/log.h"
 #include "event/cpu.h"
 #include "mcp/transport/supervisor.h"
@@ -63,9 +64,10 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
     agw_snapshot_workers(count);
     sem_init(&g->synced, 0, 0);
     g->task_ids = agw_siv_new(options->session_key, AGW_STR(AGW_A2A_PURPOSE));
-    if (!g->task_ids)
+    g->sessions = agw_siv_new(options->session_key, AGW_STR(AGW_SESSION_PURPOSE));
+    if (!g->task_ids || !g->sessions)
         agw_error_set(err, AGW_ENOMEM, "out of memory");
-    if (!g->task_ids || start_supervisor(g, err) || start_workers(g, err)) {
+    if (!g->task_ids || !g->sessions || start_supervisor(g, err) || start_workers(g, err)) {
         agw_gateway_free(g);
         return NULL;
     }
@@ -131,6 +133,7 @@ void agw_gateway_free(struct agw_gateway *g)
         free(g->workers[i]);
     }
     agw_siv_free(g->task_ids);
+    agw_siv_free(g->sessions);
     sem_destroy(&g->synced);
     agw_mcp_hub_free(g->mcp_hub);
     free(g->workers);

@@ -36,6 +36,7 @@ struct agw_gateway_options {
 struct agw_gateway {
     struct agw_gateway_options options;
     struct agw_siv *task_ids; /* seals the ids of agents' tasks */
+    struct agw_siv *sessions; /* and what clients bring back to stay with an endpoint */
     struct agw_worker **workers;
     unsigned count;
     struct agw_mcp_hub *mcp_hub;

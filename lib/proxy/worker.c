@@ -180,12 +180,15 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
     w->metrics = agw_metrics_shard(o->metrics, w->loop.index);
     w->access_log = o->access_log;
     w->mcp = w->client ? agw_mcp_new(&w->loop, w->client, w->metrics, o->session_key) : NULL;
-    if (w->mcp)
-        agw_mcp_join(w->mcp, w->gateway->mcp_hub);
     w->balancer = agw_balancer_new(&w->loop);
+    if (w->mcp) {
+        agw_mcp_join(w->mcp, w->gateway->mcp_hub);
+        agw_mcp_balance(w->mcp, w->balancer);
+    }
     w->agents = w->client ? agw_a2a_directory_new(&w->loop, w->client) : NULL;
     if (w->agents && w->mcp && w->metrics && w->balancer)
-        w->l4 = agw_l4_new(&w->loop, w->dns, w->client, w->metrics, w->access_log, &agw_l4_default_limits);
+        w->l4 =
+            agw_l4_new(&w->loop, w->client, w->balancer, w->metrics, w->access_log, &agw_l4_default_limits);
     if (!w->l4)
         return agw_error_set(err, AGW_ENOMEM, "worker %u: out of memory", w->loop.index);
     return 0;

@@ -461,3 +461,85 @@ def test_the_connect_timeout_of_a_backend(source, start_gateway, plane, b):
     assert 0.25 < time.monotonic() - began < 3
     for sock in held:
         sock.close()
+
+
+# --- by value, in turn, for a session ---
+
+
+def shared_by(b, start_upstream, **balancer):
+    ups, workloads = two(b, start_upstream)
+    policy = b.policy("lb", SERVICE, backend={"load_balancer": balancer})
+    return ups, [b.service("s"), *workloads, policy]
+
+
+def test_round_robin(site, b, start_upstream):
+    _, resources = shared_by(b, start_upstream, type="ROUND_ROBIN")
+    gw = site(*resources)
+    assert names(gw.port, 20) == {"v1": 10, "v2": 10}
+
+
+def by_value(value):
+    """The Cookie, header and query of a request that has |value| for each."""
+    return dict(path=f"/?u={value}", headers=[("cookie", f"other=1; u={value}"), ("x-user", value)])
+
+
+@pytest.mark.parametrize(
+    "source, name", [("HEADER", "X-User"), ("COOKIE", "u"), ("QUERY_PARAMETER", "u"), ("SOURCE_IP", "")]
+)
+def test_a_value_goes_to_one_endpoint_on_all_workers(source, name, site, b, start_upstream):
+    hashed = {"source": source, "name": name}
+    _, resources = shared_by(b, start_upstream, type="CONSISTENT_HASH", consistent_hash=hashed)
+    gw = site(*resources, workers=2)
+    owners = {}
+    for value in "abcdefgh":
+        for _ in range(3):  # a connection each, so on any worker
+            seen = names(gw.port, 2, **by_value(value))
+            assert len(seen) == 1, seen
+            assert owners.setdefault(value, *seen) in seen
+    assert len(set(owners.values())) == (1 if source == "SOURCE_IP" else 2), owners
+
+
+def cookie_of(answer):
+    return answer.get("set-cookie").split(";")[0]
+
+
+def test_a_session_stays_with_its_backend_and_endpoint(plane, b, start_gateway, start_upstream):
+    port, ups = free_port(), {name: start_upstream(name) for name in ("v1", "v2", "w1", "w2")}
+    workloads = [b.workload(n, up.port, ["s" if n[0] == "v" else "t"]) for n, up in ups.items()]
+    policies = [{"session_persistence": {"session_name": "stay"}}]
+    route = b.route("r", [service_ref(name) for name in "st"], policies=policies)
+    plane.put(b.bind(port), b.listener(port), route, b.service("s"), b.service("t"), *workloads)
+    start_gateway(xds=plane.port, workers=2)
+    met = set()
+    for _ in range(12):
+        first = client.ask(port)
+        session = cookie_of(first)
+        assert session.startswith("stay=")
+        who = first.json()["name"]
+        met.add(who)
+        for _ in range(3):
+            again = client.ask(port, headers=[("cookie", session)])
+            assert again.json()["name"] == who
+            assert again.get("set-cookie") is None
+    assert len(met) > 2, met
+    # Its endpoint is gone: another one serves, under a new session.
+    plane.remove(*(w for w in workloads if w[1].endswith(f"/{who}")))
+    eventually(lambda: client.ask(port, headers=[("cookie", session)]).json()["name"] != who)
+    answer = client.ask(port, headers=[("cookie", session)])
+    assert answer.status == 200 and cookie_of(answer) != session
+
+
+def test_a_session_by_header_that_is_over(plane, b, start_gateway, start_upstream):
+    port = free_port()
+    ups, workloads = two(b, start_upstream)
+    policies = [{"session_persistence": {"type": "HEADER", "session_name": "X-Stay", "idle_timeout": {"seconds": 1}}}]
+    route = b.route("r", service_ref("s"), policies=policies)
+    plane.put(b.bind(port), b.listener(port), route, b.service("s"), *workloads)
+    start_gateway(xds=plane.port)
+    first = client.ask(port)
+    who, session = first.json()["name"], first.get("x-stay")
+    for _ in range(8):
+        again = client.ask(port, headers=[("x-stay", session)])
+        assert again.json()["name"] == who
+        session = again.get("x-stay") or session
+    assert client.ask(port, headers=[("x-stay", "nonsense")]).get("x-stay")

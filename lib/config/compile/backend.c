@@ -4,7 +4,8 @@
 bool agw_compile_is_transport(enum agw_policy_kind kind)
 {
     return kind == AGW_POLICY_BACKEND_TLS || kind == AGW_POLICY_BACKEND_HTTP ||
-           kind == AGW_POLICY_BACKEND_TCP || kind == AGW_POLICY_BACKEND_HEALTH || kind == AGW_POLICY_A2A;
+           kind == AGW_POLICY_BACKEND_TCP || kind == AGW_POLICY_BACKEND_HEALTH ||
+           kind == AGW_POLICY_LOAD_BALANCER || kind == AGW_POLICY_A2A;
 }
 
 static void set_invalid(struct agw_backend *b, const char *reason)
@@ -281,6 +282,18 @@ static void add_auto_host(struct agw_compile *c, const struct agw_backend *b, st
         s->v[AGW_POLICY_HOST_REWRITE] = (struct agw_spec){&auto_host, owner, false};
 }
 
+/* What of |t| is about choosing endpoints. */
+static int keep_balancing(struct agw_compile *c, const struct agw_transport *t, struct agw_backend *b)
+{
+    if (t->evict && !(b->eviction = agw_arena_copy(c->arena, &t->eviction, sizeof(t->eviction))))
+        return AGW_ENOMEM;
+    if (t->check && !(b->check = agw_arena_copy(c->arena, t->check, sizeof(*t->check))))
+        return AGW_ENOMEM;
+    if (t->balance && !(b->balancer = agw_arena_copy(c->arena, &t->balancer, sizeof(t->balancer))))
+        return AGW_ENOMEM;
+    return 0;
+}
+
 static int fill(struct agw_compile *c, struct agw_variant *v, struct agw_resource *r, struct agw_backend *b)
 {
     struct agw_transport t = {.raw = v->raw};
@@ -295,8 +308,8 @@ static int fill(struct agw_compile *c, struct agw_variant *v, struct agw_resourc
     if (!code)
         code = gather_transport(c, &s, &t, &reason);
     b->is_a2a = t.a2a;
-    if (!code && t.evict && !(b->eviction = agw_arena_copy(c->arena, &t.eviction, sizeof(t.eviction))))
-        code = AGW_ENOMEM;
+    if (!code)
+        code = keep_balancing(c, &t, b);
     if (!code && !reason)
         code = fill_kind(c, v, b, r, &t, &reason);
     if (!code) {

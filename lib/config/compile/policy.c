@@ -60,6 +60,15 @@ static const struct kind_info traffic_kinds[] = {
     TRAFFIC(DELAY) = {KIND(DELAY)},
 };
 
+/* Of our own, at numbers far from the wire's. */
+#define OWN_FIRST 15001
+static const struct kind_info own_traffic_kinds[] = {
+    [PB__TRAFFIC_POLICY_SPEC__KIND_SESSION_PERSISTENCE - OWN_FIRST] = {KIND(SESSION_PERSISTENCE)},
+};
+static const struct kind_info own_backend_kinds[] = {
+    [PB__BACKEND_POLICY_SPEC__KIND_LOAD_BALANCER - OWN_FIRST] = {KIND(LOAD_BALANCER)},
+};
+
 static const struct kind_info backend_kinds[] = {
     BACKEND(A2A) = {KIND(A2A)},
     BACKEND(BACKEND_TLS) = {KIND(BACKEND_TLS)},
@@ -94,20 +103,35 @@ struct view {
     const char *name;
 };
 
-static struct view view_of(const ProtobufCMessageDescriptor *type, const struct kind_info *kinds,
-                           size_t count, unsigned number, const void *message)
+struct kinds {
+    const ProtobufCMessageDescriptor *type;
+    const struct kind_info *wire, *own;
+    size_t wire_n, own_n;
+};
+
+static struct view view_of(const struct kinds *k, unsigned number, const void *message)
 {
     static const struct kind_info unsupported;
     if (number == 0 || !message)
         return (struct view){NULL, NULL, "?"};
-    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(type, number);
-    return (struct view){number < count ? &kinds[number] : &unsupported, message, field->name};
+    const struct kind_info *info = &unsupported;
+    if (number < k->wire_n)
+        info = &k->wire[number];
+    else if (number >= OWN_FIRST && number - OWN_FIRST < k->own_n)
+        info = &k->own[number - OWN_FIRST];
+    return (struct view){info, message, protobuf_c_message_descriptor_get_field(k->type, number)->name};
 }
+
+#define KINDS(type, wire, own)                                                                               \
+    {                                                                                                        \
+        &(type), wire, own, AGW_ARRAY_LEN(wire), AGW_ARRAY_LEN(own)                                          \
+    }
 
 static struct view traffic_view(const Pb__TrafficPolicySpec *spec)
 {
-    struct view v = view_of(&pb__traffic_policy_spec__descriptor, traffic_kinds, AGW_ARRAY_LEN(traffic_kinds),
-                            spec->kind_case, spec->timeout);
+    static const struct kinds kinds =
+        KINDS(pb__traffic_policy_spec__descriptor, traffic_kinds, own_traffic_kinds);
+    struct view v = view_of(&kinds, spec->kind_case, spec->timeout);
     static const struct kind_info early = {.guard = true};
     if (v.info && spec->phase != PB__TRAFFIC_POLICY_SPEC__POLICY_PHASE__ROUTE)
         v.info = &early; /* none of ours runs before the route is chosen */
@@ -116,8 +140,9 @@ static struct view traffic_view(const Pb__TrafficPolicySpec *spec)
 
 static struct view backend_view(const Pb__BackendPolicySpec *spec)
 {
-    return view_of(&pb__backend_policy_spec__descriptor, backend_kinds, AGW_ARRAY_LEN(backend_kinds),
-                   spec->kind_case, spec->a2a);
+    static const struct kinds kinds =
+        KINDS(pb__backend_policy_spec__descriptor, backend_kinds, own_backend_kinds);
+    return view_of(&kinds, spec->kind_case, spec->a2a);
 }
 
 static bool supported(const struct agw_compile *c, const struct view *v)
@@ -310,7 +335,8 @@ static struct view conditional_view(const Pb__ConditionalPolicies *p)
 
 static struct view frontend_view(const Pb__FrontendPolicySpec *f)
 {
-    struct view v = view_of(&pb__frontend_policy_spec__descriptor, NULL, 0, f->kind_case, f->tcp);
+    static const struct kinds kinds = {.type = &pb__frontend_policy_spec__descriptor};
+    struct view v = view_of(&kinds, f->kind_case, f->tcp);
     static const struct kind_info guard = {.guard = true}, ours = {.ours = true};
     switch (f->kind_case) {
     case PB__FRONTEND_POLICY_SPEC__KIND_NETWORK_AUTHORIZATION:

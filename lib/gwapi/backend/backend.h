@@ -39,9 +39,9 @@ bool agw_gwapi_wants_tls(const struct agw_translate *t, const struct agw_object 
                          const struct agw_node *ref);
 
 /* --- backend_policy.c --- */
-/* Policies http, tls, tcp and health of an AgentgatewayBackend; |ret_why| is set when one cannot be made: the
- * backend must not be reached without it. */
-int agw_gwapi_backend_policies(struct agw_translate *t, const struct agw_object *backend,
+/* An AgentgatewayBackend's `policies` or an AgentgatewayPolicy's `backend`; |ret_why| is set when its TLS
+ * cannot be made: the backend must not be reached without it, and the data plane refuses it as it is. */
+int agw_gwapi_backend_policies(struct agw_translate *t, const struct agw_object *owner,
                                const struct agw_node *policies, Pb__BackendPolicySpec ***ret_specs,
                                size_t *ret_count, const char **ret_why);
 

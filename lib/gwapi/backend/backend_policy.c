@@ -1,4 +1,5 @@
-/* Policies of an AgentgatewayBackend: http, tls, tcp and health. */
+/* What is said of backends, by themselves or by AgentgatewayPolicies: http, tls, tcp, health, loadBalancer.
+ */
 #include "base/check.h"
 #include "gwapi/backend/backend.h"
 #include "gwapi/base/secret.h"
@@ -31,6 +32,36 @@ static int eviction(struct agw_translate *t, const struct agw_node *n, Pb__Backe
     return out->duration ? 0 : AGW_ENOMEM;
 }
 
+static int active_check(struct agw_translate *t, const struct agw_node *n,
+                        Pb__BackendPolicySpec__Health *health)
+{
+    Pb__ActiveHealthCheck *out = agw_gwapi_new(t, Pb__ActiveHealthCheck, pb__active_health_check__init);
+    const struct agw_node *http = agw_field(n, "http"), *list = agw_field(http, "expectedStatuses"), *status;
+
+    if (!out)
+        return AGW_ENOMEM;
+    health->active = out;
+    out->interval = agw_gwapi_duration(t, agw_node_text(n, "interval"));
+    out->timeout = agw_gwapi_duration(t, agw_node_text(n, "timeout"));
+    out->unhealthy_threshold = (uint32_t)agw_field_int(n, "unhealthyThreshold", 0);
+    out->healthy_threshold = (uint32_t)agw_field_int(n, "healthyThreshold", 0);
+    if (!http)
+        return 0;
+    out->http = agw_gwapi_new(t, Pb__ActiveHealthCheck__HTTP, pb__active_health_check__http__init);
+    if (!out->http)
+        return AGW_ENOMEM;
+    out->http->path = agw_gwapi_text(t, agw_node_text(http, "path"));
+    out->http->host = agw_gwapi_text(t, agw_node_text(http, "host"));
+    if (!list)
+        return 0;
+    out->http->expected_statuses = agw_arena_zalloc(&t->arena, list->count * sizeof(uint32_t));
+    if (!out->http->expected_statuses)
+        return AGW_ENOMEM;
+    agw_node_each (status, list)
+        out->http->expected_statuses[out->http->n_expected_statuses++] = (uint32_t)status->number;
+    return 0;
+}
+
 static int backend_health(struct agw_translate *t, const struct agw_node *health, Pb__BackendPolicySpec *spec)
 {
     Pb__BackendPolicySpec__Health *out =
@@ -41,7 +72,39 @@ static int backend_health(struct agw_translate *t, const struct agw_node *health
     out->unhealthy_condition = agw_gwapi_text(t, agw_node_text(health, "unhealthyCondition"));
     spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_HEALTH;
     spec->health = out;
+    if (agw_field(health, "active") && active_check(t, agw_field(health, "active"), out))
+        return AGW_ENOMEM;
     return agw_field(health, "eviction") ? eviction(t, agw_field(health, "eviction"), out) : 0;
+}
+
+static int load_balancer(struct agw_translate *t, const struct agw_node *n, Pb__BackendPolicySpec *spec)
+{
+    Pb__LoadBalancer *out = agw_gwapi_new(t, Pb__LoadBalancer, pb__load_balancer__init);
+    const struct agw_node *hash = agw_field(n, "consistentHash");
+
+    if (!out)
+        return AGW_ENOMEM;
+    if (agw_field_is(n, "type", "RoundRobin"))
+        out->type = PB__LOAD_BALANCER__TYPE__ROUND_ROBIN;
+    else if (hash)
+        out->type = PB__LOAD_BALANCER__TYPE__CONSISTENT_HASH;
+    out->slow_start = agw_gwapi_duration(t, agw_node_text(agw_field(n, "slowStart"), "window"));
+    spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_LOAD_BALANCER;
+    spec->load_balancer = out;
+    if (!hash)
+        return 0;
+    out->consistent_hash =
+        agw_gwapi_new(t, Pb__LoadBalancer__ConsistentHash, pb__load_balancer__consistent_hash__init);
+    if (!out->consistent_hash)
+        return AGW_ENOMEM;
+    if (agw_field_is(hash, "type", "Header"))
+        out->consistent_hash->source = PB__LOAD_BALANCER__CONSISTENT_HASH__SOURCE__HEADER;
+    else if (agw_field_is(hash, "type", "Cookie"))
+        out->consistent_hash->source = PB__LOAD_BALANCER__CONSISTENT_HASH__SOURCE__COOKIE;
+    else if (agw_field_is(hash, "type", "QueryParameter"))
+        out->consistent_hash->source = PB__LOAD_BALANCER__CONSISTENT_HASH__SOURCE__QUERY_PARAMETER;
+    out->consistent_hash->name = agw_gwapi_text(t, agw_node_text(hash, "name"));
+    return 0;
 }
 
 static int backend_tcp(struct agw_translate *t, const struct agw_node *tcp, Pb__BackendPolicySpec *spec)
@@ -104,13 +167,12 @@ static int backend_cert(struct agw_translate *t, const struct agw_object *backen
         secret =
             agw_objects_get(t->objects, AGW_KIND_SECRET, backend->ns, agw_node_text(list->first, "name"));
     rc = secret ? agw_gwapi_tls_secret(t, secret, &out->cert, &out->key, &why) : AGW_EINVAL;
-    if (rc == AGW_EINVAL) {
-        *ret_why = "mtlsCertificateRef names no usable Secret of type kubernetes.io/tls";
-        return 0;
-    }
     out->_cert_case = PB__BACKEND_POLICY_SPEC__BACKEND_TLS___CERT_CERT;
     out->_key_case = PB__BACKEND_POLICY_SPEC__BACKEND_TLS___KEY_KEY;
-    return rc;
+    if (rc != AGW_EINVAL)
+        return rc;
+    *ret_why = "mtlsCertificateRef names no usable Secret of type kubernetes.io/tls";
+    return 0;
 }
 
 static int groups(struct agw_translate *t, const struct agw_node *list,
@@ -183,11 +245,11 @@ static int backend_http(struct agw_translate *t, const struct agw_node *http, Pb
     return 0;
 }
 
-int agw_gwapi_backend_policies(struct agw_translate *t, const struct agw_object *backend,
+int agw_gwapi_backend_policies(struct agw_translate *t, const struct agw_object *owner,
                                const struct agw_node *policies, Pb__BackendPolicySpec ***ret_specs,
                                size_t *ret_count, const char **ret_why)
 {
-    static const char *const names[] = {"http", "tls", "tcp", "health"};
+    static const char *const names[] = {"http", "tls", "tcp", "health", "loadBalancer"};
     /* one to spare: the caller's own */
     Pb__BackendPolicySpec **specs = agw_gwapi_pointers(t, AGW_ARRAY_LEN(names) + 1);
     size_t count = 0;
@@ -203,9 +265,10 @@ int agw_gwapi_backend_policies(struct agw_translate *t, const struct agw_object 
             continue;
         spec = agw_gwapi_new(t, Pb__BackendPolicySpec, pb__backend_policy_spec__init);
         if (!spec || (i == 0   ? backend_http(t, n, spec)
-                      : i == 1 ? backend_tls(t, backend, n, spec, ret_why)
+                      : i == 1 ? backend_tls(t, owner, n, spec, ret_why)
                       : i == 2 ? backend_tcp(t, n, spec)
-                               : backend_health(t, n, spec)))
+                      : i == 3 ? backend_health(t, n, spec)
+                               : load_balancer(t, n, spec)))
             return AGW_ENOMEM;
         specs[count++] = spec;
     }

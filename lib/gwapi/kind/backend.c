@@ -1,5 +1,4 @@
-/* AgentgatewayBackend: static, mcp, a2a and dynamicForwardProxy are served; of the policies http, tls, tcp
- * and health. */
+/* AgentgatewayBackend: static, mcp, a2a and dynamicForwardProxy are served. */
 #include "gwapi/kind/kind.h"
 
 const struct agw_field agw_fields_secret_ref[] = {
@@ -7,85 +6,6 @@ const struct agw_field agw_fields_secret_ref[] = {
     AGW_TEXT("kind", AGW_A_KIND),
     AGW_TEXT("name", AGW_A_SUBDOMAIN, .required = true),
     AGW_TEXT("namespace", AGW_A_LABEL),
-    AGW_END,
-};
-
-static const char *const http_versions[] = {"HTTP1", "HTTP2", NULL};
-static const char *const skip_modes[] = {"All", "Hostname", NULL};
-static const char *const groups[] = {"P-256", "P-384", "X25519", "X25519_MLKEM768", NULL};
-
-static const struct agw_field policy_http[] = {
-    AGW_TEXT("version", .one_of = http_versions),
-    AGW_TEXT("requestTimeout", AGW_FORM(agw_is_duration, "a duration such as 1m30s")),
-    AGW_END,
-};
-
-static const struct agw_field ca_ref[] = {
-    AGW_TEXT("name", AGW_A_SUBDOMAIN, .required = true),
-    AGW_END,
-};
-
-static const struct agw_field policy_tls[] = {
-    AGW_TEXT("sni", AGW_A_SUBDOMAIN),
-    AGW_TEXT("insecureSkipVerify", .one_of = skip_modes),
-    {.name = "verifySubjectAltNames",
-     .type = AGW_FIELD_TEXT,
-     .list = true,
-     .min_items = 1,
-     .max_items = 16,
-     .min = 1,
-     .max = 256},
-    {.name = "alpnProtocols",
-     .type = AGW_FIELD_TEXT,
-     .list = true,
-     .min_items = 1,
-     .max_items = 16,
-     .min = 1,
-     .max = 64},
-    {.name = "keyExchangeGroups", .type = AGW_FIELD_TEXT, .list = true, .one_of = groups},
-    AGW_LIST("caCertificateRefs", ca_ref, .max_items = 1),
-    AGW_LIST("mtlsCertificateRef", agw_fields_secret_ref, .max_items = 1),
-    AGW_END,
-};
-
-static const struct agw_field keepalive[] = {
-    AGW_TEXT("time", AGW_FORM(agw_is_duration, "a duration such as 1m30s")),
-    AGW_TEXT("interval", AGW_FORM(agw_is_duration, "a duration such as 1m30s")),
-    AGW_INT("retries", .min = 1, .max = 64),
-    AGW_END,
-};
-
-static const struct agw_field policy_tcp[] = {
-    AGW_TEXT("connectTimeout", AGW_FORM(agw_is_duration, "a duration such as 1m30s")),
-    AGW_MAP("keepalive", keepalive),
-    AGW_END,
-};
-
-static const struct agw_field eviction[] = {
-    AGW_TEXT("duration", AGW_FORM(agw_is_duration, "a duration such as 1m30s")),
-    AGW_INT("consecutiveFailures", .min = 0, .max = INT32_MAX),
-    AGW_INT("healthThreshold", .min = 0, .max = 100),
-    AGW_INT("restoreHealth", .min = 0, .max = 100),
-    AGW_END,
-};
-
-static const struct agw_field policy_health[] = {
-    AGW_TEXT("unhealthyCondition", .min = 1, .max = 16384),
-    AGW_MAP("eviction", eviction),
-    AGW_END,
-};
-
-static const struct agw_field policies[] = {
-    AGW_MAP("http", policy_http),
-    AGW_MAP("tls", policy_tls),
-    AGW_UNSERVED("ai"),
-    AGW_UNSERVED("auth"),
-    AGW_UNSERVED("extAuth"),
-    AGW_MAP("health", policy_health),
-    AGW_UNSERVED("mcp"),
-    AGW_MAP("tcp", policy_tcp),
-    AGW_UNSERVED("transformation"),
-    AGW_UNSERVED("tunnel"),
     AGW_END,
 };
 
@@ -110,11 +30,11 @@ static const char *const session_modes[] = {"Stateful", "Stateless", NULL};
 
 static const struct agw_field mcp_static[] = {
     AGW_TEXT("host", .min = 1, .max = 256, AGW_FORM(agw_is_host, "an IP address or a DNS name")),
-    AGW_MAP("backendRef", ca_ref),
+    AGW_MAP("backendRef", agw_fields_name_ref),
     AGW_INT("port", AGW_A_PORT, .required = true),
     AGW_TEXT("path", .min = 1, .max = 1024, AGW_FORM(agw_is_absolute_path, "an absolute path")),
     AGW_TEXT("protocol", .one_of = mcp_protocols),
-    AGW_MAP("policies", policies),
+    AGW_MAP("policies", agw_fields_backend_policies),
     AGW_END,
 };
 
@@ -157,7 +77,7 @@ static const struct agw_field backend_spec[] = {
     AGW_UNSERVED("ai"),
     AGW_UNSERVED("aws"),
     AGW_MAP("dynamicForwardProxy", nothing),
-    AGW_MAP("policies", policies),
+    AGW_MAP("policies", agw_fields_backend_policies),
     AGW_END,
 };
 
@@ -166,21 +86,6 @@ const struct agw_field agw_fields_backend[] = {
 };
 
 /* --- rules --- */
-
-static bool check_tls(struct agw_report *r, const struct agw_object *o, const struct agw_node *policy)
-{
-    const struct agw_node *tls = agw_field(policy, "tls"), *skip = agw_field(tls, "insecureSkipVerify");
-
-    if (skip && agw_field(tls, "verifySubjectAltNames")) {
-        agw_report_error(r, o, skip, NULL, "must not be set together with verifySubjectAltNames");
-        return false;
-    }
-    if (agw_field_is(tls, "insecureSkipVerify", "All") && agw_field(tls, "caCertificateRefs")) {
-        agw_report_error(r, o, skip, NULL, "All must not be set together with caCertificateRefs");
-        return false;
-    }
-    return true;
-}
 
 static bool check_static(struct agw_report *r, const struct agw_object *o, const struct agw_node *s)
 {
@@ -244,7 +149,7 @@ static bool check_target(struct agw_report *r, const struct agw_object *o, const
         agw_report_error(r, o, agw_field(s, "policies"), NULL, "must not be set together with backendRef");
         return false;
     }
-    return check_tls(r, o, agw_field(s, "policies"));
+    return agw_rules_backend_policies(r, o, agw_field(s, "policies"));
 }
 
 bool agw_rules_backend(struct agw_report *r, const struct agw_object *o)
@@ -261,5 +166,5 @@ bool agw_rules_backend(struct agw_report *r, const struct agw_object *o)
         ok = check_static(r, o, s);
     agw_node_each (target, agw_field(mcp, "targets"))
         ok = check_target(r, o, target) && ok;
-    return check_tls(r, o, agw_field(o->spec, "policies")) && ok;
+    return agw_rules_backend_policies(r, o, agw_field(o->spec, "policies")) && ok;
 }

@@ -38,7 +38,7 @@ static const struct agw_field rule[] = {
     AGW_LIST("matches", match, .max_items = 64),
     AGW_LIST("filters", filter, .max_items = 16),
     AGW_LIST("backendRefs", backend_ref, .max_items = 16),
-    AGW_ANY("sessionPersistence"),
+    AGW_MAP("sessionPersistence", agw_fields_session_persistence),
     AGW_END,
 };
 
@@ -149,6 +149,7 @@ bool agw_rules_grpc_route(struct agw_report *r, const struct agw_object *o)
         ok &= agw_rules_filters(r, o, agw_field(item, "filters"));
         agw_node_each (n, agw_field(item, "backendRefs"))
             ok &= check_ref(r, o, n);
+        ok &= agw_rules_session_persistence(r, o, agw_field(item, "sessionPersistence"));
     }
     return ok;
 }

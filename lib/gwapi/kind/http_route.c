@@ -155,6 +155,23 @@ static const struct agw_field timeouts[] = {
     AGW_END,
 };
 
+static const char *const session_types[] = {"Cookie", "Header", NULL};
+static const char *const lifetimes[] = {"Permanent", "Session", NULL};
+
+static const struct agw_field cookie_config[] = {
+    AGW_TEXT("lifetimeType", .one_of = lifetimes),
+    AGW_END,
+};
+
+const struct agw_field agw_fields_session_persistence[] = {
+    AGW_TEXT("sessionName", .min = 1, .max = 128, AGW_FORM(agw_is_token, "the name of a cookie or header")),
+    AGW_TEXT("absoluteTimeout", A_DURATION),
+    AGW_TEXT("idleTimeout", A_DURATION),
+    AGW_TEXT("type", .one_of = session_types),
+    AGW_MAP("cookieConfig", cookie_config),
+    AGW_END,
+};
+
 static const struct agw_field rule[] = {
     AGW_TEXT("name", AGW_A_SUBDOMAIN),
     AGW_LIST("matches", match, .max_items = 64),
@@ -162,7 +179,7 @@ static const struct agw_field rule[] = {
     AGW_LIST("backendRefs", backend_ref, .max_items = 16),
     AGW_MAP("timeouts", timeouts),
     AGW_MAP("retry", agw_fields_retry),
-    AGW_ANY("sessionPersistence"),
+    AGW_MAP("sessionPersistence", agw_fields_session_persistence),
     AGW_END,
 };
 
@@ -380,6 +397,21 @@ static void check_timeouts(struct ctx *c, const struct agw_node *t)
         refuse(c, agw_field(t, "backendRequest"), NULL, "must not be longer than request");
 }
 
+/* The Gateway API's own rules of the field, and a name that a header may have. */
+bool agw_rules_session_persistence(struct agw_report *r, const struct agw_object *o, const struct agw_node *p)
+{
+    const struct agw_node *cookie = agw_field(p, "cookieConfig");
+    struct ctx c = {.report = r, .object = o, .ok = true};
+    uint64_t absolute = 0;
+
+    agw_duration_ms(agw_node_text(p, "absoluteTimeout"), &absolute);
+    if (agw_field_is(cookie, "lifetimeType", "Permanent") && !absolute)
+        refuse(&c, p, "absoluteTimeout", "is required with the cookie lifetimeType Permanent");
+    if (cookie && agw_field_is(p, "type", "Header"))
+        refuse(&c, cookie, NULL, "must not be set with type Header");
+    return c.ok;
+}
+
 static void check_rule(struct ctx *c, const struct agw_node *n)
 {
     const struct agw_node *matches = agw_field(n, "matches"), *refs = agw_field(n, "backendRefs"), *m;
@@ -395,6 +427,8 @@ static void check_rule(struct ctx *c, const struct agw_node *n)
     if (refs && refs->count && of_type(agw_field(n, "filters"), "RequestRedirect"))
         refuse(c, refs, NULL, "must not be used together with the filter RequestRedirect");
     check_timeouts(c, agw_field(n, "timeouts"));
+    if (!agw_rules_session_persistence(c->report, c->object, agw_field(n, "sessionPersistence")))
+        c->ok = false;
 }
 
 bool agw_rules_filters(struct agw_report *r, const struct agw_object *o, const struct agw_node *list)

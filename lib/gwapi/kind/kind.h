@@ -15,7 +15,8 @@ extern const struct agw_field agw_fields_namespace[], agw_fields_service[], agw_
 /* Parts used by more than one kind. */
 extern const struct agw_field agw_fields_metadata[], agw_fields_label_selector[], agw_fields_secret_ref[],
     agw_fields_cors[], agw_fields_retry[], agw_fields_header_modifier[], agw_fields_frontend_validation[],
-    agw_fields_frontend[];
+    agw_fields_frontend[], agw_fields_backend_policies[], agw_fields_name_ref[],
+    agw_fields_session_persistence[];
 
 bool agw_rules_service(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_secret(struct agw_report *r, const struct agw_object *o);
@@ -30,6 +31,10 @@ bool agw_rules_backend(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_policy(struct agw_report *r, const struct agw_object *o);
 /* The same for a part, given by its node (NULL: nothing to check). */
 bool agw_rules_cors(struct agw_report *r, const struct agw_object *o, const struct agw_node *cors);
+bool agw_rules_backend_policies(struct agw_report *r, const struct agw_object *o,
+                                const struct agw_node *policies);
+bool agw_rules_session_persistence(struct agw_report *r, const struct agw_object *o,
+                                   const struct agw_node *persistence);
 bool agw_rules_backend_tls_policy(struct agw_report *r, const struct agw_object *o);
 
 /* Parts of HTTPRoute that other routes have, too. */

@@ -231,7 +231,7 @@ static const struct agw_field policy_spec[] = {
     AGW_LIST("targetSelectors", target_selector, .min_items = 1, .max_items = 16),
     AGW_MAP("strategy", strategy),
     AGW_MAP("traffic", traffic),
-    AGW_UNSERVED("backend"),
+    AGW_MAP("backend", agw_fields_backend_policies),
     AGW_MAP("frontend", agw_fields_frontend),
     AGW_END,
 };
@@ -316,17 +316,32 @@ bool agw_rules_frontend(struct agw_report *r, const struct agw_object *o)
     return ok;
 }
 
-/* Kinds that the API lets traffic policies aim at. */
+static bool is_of(const struct agw_node *target, const char *group, const char *kind)
+{
+    return agw_field_is(target, "kind", kind) && agw_field_is(target, "group", group);
+}
+
+/* Kinds that the API lets policies aim at; of backends only what is said of backends. */
 static bool check_target(struct agw_report *r, const struct agw_object *o, const struct agw_node *target)
 {
     static const char *const kinds[] = {"Gateway", "ListenerSet", "HTTPRoute", "GRPCRoute"};
+    bool of_traffic = agw_field(o->spec, "traffic") != NULL;
 
     for (size_t i = 0; i < AGW_ARRAY_LEN(kinds); i++) {
-        if (agw_field_is(target, "kind", kinds[i]) && agw_field_is(target, "group", AGW_GROUP_GATEWAY))
+        if (is_of(target, AGW_GROUP_GATEWAY, kinds[i]))
             return true;
     }
-    agw_report_error(r, o, target, "kind", "traffic policies of %.*s %.*s are not served",
-                     AGW_STRF(agw_node_text(target, "group")), AGW_STRF(agw_node_text(target, "kind")));
+    if (!of_traffic && is_of(target, "", "Service"))
+        return true;
+    if (!of_traffic && is_of(target, AGW_GROUP_AGENTGATEWAY, "AgentgatewayBackend")) {
+        if (!agw_field(target, "sectionName"))
+            return true;
+        agw_report_error(r, o, target, "sectionName", "policies of a part of a backend are not served");
+        return false;
+    }
+    agw_report_error(r, o, target, "kind", "%s policies of %.*s %.*s are not served",
+                     of_traffic ? "traffic" : "backend", AGW_STRF(agw_node_text(target, "group")),
+                     AGW_STRF(agw_node_text(target, "kind")));
     return false;
 }
 
@@ -335,10 +350,15 @@ bool agw_rules_policy(struct agw_report *r, const struct agw_object *o)
     const struct agw_node *refs = agw_field(o->spec, "targetRefs"),
                           *selectors = agw_field(o->spec, "targetSelectors"), *n,
                           *traffic_node = agw_field(o->spec, "traffic");
-    bool ok = agw_rules_cors(r, o, agw_field(traffic_node, "cors")) && agw_rules_frontend(r, o);
+    bool ok = agw_rules_cors(r, o, agw_field(traffic_node, "cors")) && agw_rules_frontend(r, o) &&
+              agw_rules_backend_policies(r, o, agw_field(o->spec, "backend"));
 
     if (!refs == !selectors) {
         agw_report_error(r, o, o->spec, NULL, "needs exactly one of targetRefs and targetSelectors");
+        ok = false;
+    }
+    if (agw_field(o->spec, "backend") && agw_field(o->spec, "backend")->count == 0) {
+        agw_report_error(r, o, o->spec, "backend", "needs a member");
         ok = false;
     }
     if (agw_field_is(traffic_node, "phase", "PreRouting")) {
@@ -347,8 +367,8 @@ bool agw_rules_policy(struct agw_report *r, const struct agw_object *o)
     }
     agw_node_each (n, refs) {
         ok = check_target(r, o, n) && ok;
-        if (traffic_node && agw_field(n, "port")) {
-            agw_report_error(r, o, n, "port", "traffic policies of a port are not served");
+        if (!agw_field(o->spec, "frontend") && agw_field(n, "port")) {
+            agw_report_error(r, o, n, "port", "policies of a port are not served");
             ok = false;
         }
     }

@@ -1,10 +1,12 @@
-/* AgentgatewayPolicies to policies: one for each target and field of `traffic`. */
+/* AgentgatewayPolicies to policies: one for each target and field of `traffic` and `backend`. */
 #include "base/check.h"
 #include "gwapi/policy/policy.h"
 
 struct policy {
     const struct agw_object *object;
     const struct agw_node *traffic;
+    Pb__BackendPolicySpec **backend; /* made once for all targets */
+    size_t backend_count;
 };
 
 /* --- fields --- */
@@ -114,34 +116,99 @@ struct target {
     struct agw_str text; /* begins the keys of what is aimed at it */
 };
 
-/* The key says target and field, so that of two policies for one place the older one is in force. */
+/* Puts |policy|, whose kind is set. Its key says target and field, so that of two policies for one place the
+ * older one is in force; |at| is where it was said. */
+static int put(struct agw_translate *t, const struct policy *p, const struct target *to, Pb__Policy *policy,
+               const char *part, const char *field, const struct agw_node *at)
+{
+    Pb__TypedResourceName *name = agw_gwapi_new(t, Pb__TypedResourceName, pb__typed_resource_name__init);
+
+    if (!name)
+        return AGW_ENOMEM;
+    name->kind = agw_gwapi_text(t, p->object->kind_name);
+    name->namespace_ = agw_gwapi_text(t, p->object->ns);
+    name->name = agw_gwapi_text(t, p->object->name);
+    policy->key = agw_gwapi_printf(t, "%s/%.*s:%s", part, AGW_STRF(to->text), field);
+    policy->name = name;
+    policy->target = to->message;
+    if (!agw_resource_set_get(t->out, AGW_RESOURCE_POLICY, agw_str_c(policy->key)))
+        return agw_gwapi_put(t, AGW_RESOURCE_POLICY, policy, NULL);
+    agw_gwapi_warn(t, p->object, at, "an older policy says it of %.*s already: no effect there",
+                   AGW_STRF(to->text));
+    return 0;
+}
+
 static int put_field(struct agw_translate *t, const struct policy *p, const struct target *to, size_t i)
 {
     const struct agw_node *n = agw_field(p->traffic, fields[i].field);
     Pb__Policy *policy = agw_gwapi_new(t, Pb__Policy, pb__policy__init);
-    Pb__TypedResourceName *name = agw_gwapi_new(t, Pb__TypedResourceName, pb__typed_resource_name__init);
     Pb__TrafficPolicySpec *spec = agw_gwapi_new(t, Pb__TrafficPolicySpec, pb__traffic_policy_spec__init);
 
     if (!n)
         return 0;
-    if (!policy || !name || !spec || fields[i].fill(t, n, spec))
+    if (!policy || !spec || fields[i].fill(t, n, spec))
         return AGW_ENOMEM;
     if (spec->kind_case == PB__TRAFFIC_POLICY_SPEC__KIND__NOT_SET)
         return 0;
-    name->kind = agw_gwapi_text(t, p->object->kind_name);
-    name->namespace_ = agw_gwapi_text(t, p->object->ns);
-    name->name = agw_gwapi_text(t, p->object->name);
-    policy->key = agw_gwapi_printf(t, "traffic/%.*s:%s", AGW_STRF(to->text), fields[i].key);
-    policy->name = name;
-    policy->target = to->message;
     if (agw_field_is(agw_field(p->object->spec, "strategy"), "inheritance", "Override"))
         policy->inheritance = PB__POLICY__INHERITANCE__OVERRIDE;
     policy->kind_case = PB__POLICY__KIND_TRAFFIC;
     policy->traffic = spec;
-    if (!agw_resource_set_get(t->out, AGW_RESOURCE_POLICY, agw_str_c(policy->key)))
-        return agw_gwapi_put(t, AGW_RESOURCE_POLICY, policy, NULL);
-    agw_gwapi_warn(t, p->object, n, "an older policy says it of %.*s already: no effect there",
-                   AGW_STRF(to->text));
+    return put(t, p, to, policy, "traffic", fields[i].key, n);
+}
+
+static int put_backend(struct agw_translate *t, const struct policy *p, const struct target *to,
+                       Pb__BackendPolicySpec *spec)
+{
+    Pb__Policy *policy = agw_gwapi_new(t, Pb__Policy, pb__policy__init);
+    const ProtobufCFieldDescriptor *kind = protobuf_c_message_descriptor_get_field(
+        &pb__backend_policy_spec__descriptor, (unsigned)spec->kind_case);
+
+    if (!policy)
+        return AGW_ENOMEM;
+    policy->kind_case = PB__POLICY__KIND_BACKEND;
+    policy->backend = spec;
+    return put(t, p, to, policy, "backend", kind->name, agw_field(p->object->spec, "backend"));
+}
+
+/* A Service by its host, and by port if |section| is the number or name of one. */
+static int service_target(struct agw_translate *t, const struct agw_object *service, struct agw_str section,
+                          Pb__PolicyTarget *m)
+{
+    Pb__PolicyTarget__ServiceTarget *s =
+        agw_gwapi_new(t, Pb__PolicyTarget__ServiceTarget, pb__policy_target__service_target__init);
+    const struct agw_node *port;
+
+    if (!s)
+        return AGW_ENOMEM;
+    s->namespace_ = agw_gwapi_text(t, service->ns);
+    s->hostname = agw_gwapi_host(t, service);
+    m->kind_case = PB__POLICY_TARGET__KIND_SERVICE;
+    m->service = s;
+    agw_node_each (port, section.n ? agw_field(service->spec, "ports") : NULL) {
+        uint32_t number = (uint32_t)agw_field_int(port, "port", 0);
+
+        if (!agw_str_eq(agw_node_text(port, "name"), section) &&
+            !agw_str_eq(agw_str_c(agw_gwapi_printf(t, "%u", number)), section))
+            continue;
+        s->_port_case = PB__POLICY_TARGET__SERVICE_TARGET___PORT_PORT;
+        s->port = number;
+    }
+    return 0;
+}
+
+static int backend_target(struct agw_translate *t, struct agw_str ns, struct agw_str name,
+                          Pb__PolicyTarget *m)
+{
+    Pb__PolicyTarget__BackendTarget *b =
+        agw_gwapi_new(t, Pb__PolicyTarget__BackendTarget, pb__policy_target__backend_target__init);
+
+    if (!b)
+        return AGW_ENOMEM;
+    b->namespace_ = agw_gwapi_text(t, ns);
+    b->name = agw_gwapi_text(t, name);
+    m->kind_case = PB__POLICY_TARGET__KIND_BACKEND;
+    m->backend = b;
     return 0;
 }
 
@@ -167,7 +234,15 @@ static int make_target(struct agw_translate *t, struct agw_str kind, struct agw_
         l->_section_case = PB__POLICY_TARGET__LISTENER_SET_TARGET___SECTION_SECTION;
         r->route_rule = g->listener = l->section = agw_gwapi_text(t, section);
     }
-    if (agw_str_eq(kind, AGW_STR("Gateway"))) {
+    if (agw_str_eq(kind, AGW_STR("Service"))) {
+        const struct agw_object *service = agw_objects_get(t->objects, AGW_KIND_SERVICE, ns, name);
+
+        if (service && service_target(t, service, section, m))
+            return AGW_ENOMEM;
+    } else if (agw_str_eq(kind, AGW_STR("AgentgatewayBackend"))) {
+        if (backend_target(t, ns, name, m))
+            return AGW_ENOMEM;
+    } else if (agw_str_eq(kind, AGW_STR("Gateway"))) {
         m->kind_case = PB__POLICY_TARGET__KIND_GATEWAY;
         m->gateway = g;
     } else if (agw_str_eq(kind, AGW_STR("ListenerSet"))) {
@@ -190,8 +265,14 @@ static int put_target(struct agw_translate *t, const struct policy *p, const str
 
     if (make_target(t, agw_node_text(at, "kind"), ns, name, agw_node_text(at, "sectionName"), &to))
         return AGW_ENOMEM;
+    if (to.message->kind_case == PB__POLICY_TARGET__KIND__NOT_SET)
+        return 0; /* a Service that is not there */
     for (size_t i = 0; i < AGW_ARRAY_LEN(fields); i++) {
         if (put_field(t, p, &to, i))
+            return AGW_ENOMEM;
+    }
+    for (size_t i = 0; i < p->backend_count; i++) {
+        if (put_backend(t, p, &to, p->backend[i]))
             return AGW_ENOMEM;
     }
     return 0;
@@ -207,7 +288,9 @@ static enum agw_kind kind_of(const struct agw_node *target)
         enum agw_kind kind;
     } kinds[] = {{"Gateway", AGW_KIND_GATEWAY},
                  {"ListenerSet", AGW_KIND_LISTENER_SET},
-                 {"GRPCRoute", AGW_KIND_GRPC_ROUTE}};
+                 {"GRPCRoute", AGW_KIND_GRPC_ROUTE},
+                 {"Service", AGW_KIND_SERVICE},
+                 {"AgentgatewayBackend", AGW_KIND_BACKEND}};
 
     for (size_t i = 0; i < AGW_ARRAY_LEN(kinds); i++) {
         if (agw_field_is(target, "kind", kinds[i].name))
@@ -239,16 +322,30 @@ static int put_selected(struct agw_translate *t, const struct policy *p, const s
     return 0;
 }
 
+static int make_policy(struct agw_translate *t, const struct agw_object *o, struct policy *p)
+{
+    const struct agw_node *backend = agw_field(o->spec, "backend");
+    const char *why = NULL;
+
+    *p = (struct policy){.object = o, .traffic = agw_field(o->spec, "traffic")};
+    if (agw_gwapi_backend_policies(t, o, backend, &p->backend, &p->backend_count, &why))
+        return AGW_ENOMEM;
+    if (why)
+        agw_gwapi_warn(t, o, agw_field(backend, "tls"), "%s: requests are answered 500", why);
+    return 0;
+}
+
 int agw_gwapi_policies(struct agw_translate *t)
 {
     const struct agw_object *o;
     const struct agw_node *n;
+    struct policy p;
 
     agw_objects_each(o, t->objects, AGW_KIND_POLICY)
     {
-        struct policy p = {o, agw_field(o->spec, "traffic")};
-
-        if (!p.traffic)
+        if (make_policy(t, o, &p))
+            return AGW_ENOMEM;
+        if (!p.traffic && p.backend_count == 0)
             continue; /* agw_gwapi_frontends has the rest */
         agw_node_each (n, agw_field(o->spec, "targetRefs")) {
             if (put_ref(t, &p, n))

@@ -145,12 +145,36 @@ static int add_retry(struct agw_translate *t, const struct agw_node *retry, Pb__
     return 0;
 }
 
+static int add_persistence(struct agw_translate *t, const struct agw_node *n, Pb__TrafficPolicySpec **specs,
+                           size_t *count)
+{
+    Pb__TrafficPolicySpec *spec;
+    Pb__SessionPersistence *out;
+
+    if (!n)
+        return 0;
+    spec = agw_gwapi_new(t, Pb__TrafficPolicySpec, pb__traffic_policy_spec__init);
+    out = agw_gwapi_new(t, Pb__SessionPersistence, pb__session_persistence__init);
+    if (!spec || !out)
+        return AGW_ENOMEM;
+    if (agw_field_is(n, "type", "Header"))
+        out->type = PB__SESSION_PERSISTENCE__TYPE__HEADER;
+    out->session_name = agw_gwapi_text(t, agw_node_text(n, "sessionName"));
+    out->absolute_timeout = agw_gwapi_duration(t, agw_node_text(n, "absoluteTimeout"));
+    out->idle_timeout = agw_gwapi_duration(t, agw_node_text(n, "idleTimeout"));
+    out->permanent = agw_field_is(agw_field(n, "cookieConfig"), "lifetimeType", "Permanent");
+    spec->kind_case = PB__TRAFFIC_POLICY_SPEC__KIND_SESSION_PERSISTENCE;
+    spec->session_persistence = out;
+    specs[(*count)++] = spec;
+    return 0;
+}
+
 int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_object *route,
                            const struct agw_node *rule, Pb__TrafficPolicySpec ***ret_specs, size_t *ret_count,
                            const struct agw_node **ret_unserved)
 {
     const struct agw_node *list = agw_field(rule, "filters"), *f, *unserved = NULL;
-    Pb__TrafficPolicySpec **specs = agw_gwapi_pointers(t, (list ? list->count : 0) + 2);
+    Pb__TrafficPolicySpec **specs = agw_gwapi_pointers(t, (list ? list->count : 0) + 3);
     Pb__RequestMirrors *mirrors = NULL;
     size_t count = 0;
 
@@ -172,7 +196,8 @@ int agw_gwapi_rule_filters(struct agw_translate *t, const struct agw_object *rou
             unserved = f;
     }
     if (add_timeouts(t, agw_field(rule, "timeouts"), specs, &count) ||
-        add_retry(t, agw_field(rule, "retry"), specs, &count))
+        add_retry(t, agw_field(rule, "retry"), specs, &count) ||
+        add_persistence(t, agw_field(rule, "sessionPersistence"), specs, &count))
         return AGW_ENOMEM;
     *ret_specs = specs;
     *ret_count = count;

@@ -94,19 +94,6 @@ static int add_backends(struct agw_translate *t, const struct rule *r)
 
 /* --- the rule --- */
 
-/* Fields that change less than what is served: the rule works, and a warning says what it lacks. */
-static void warn_ignored(struct agw_translate *t, const struct rule *r)
-{
-    static const char *const ignored[] = {"sessionPersistence", NULL};
-    unsigned i;
-
-    for (i = 0; ignored[i]; i++) {
-        if (agw_field(r->node, ignored[i]))
-            agw_gwapi_warn(t, r->object, agw_field(r->node, ignored[i]),
-                           "is not served: the rule works without it");
-    }
-}
-
 static bool is_grpc(const struct rule *r)
 {
     return r->object->kind == AGW_KIND_GRPC_ROUTE;
@@ -131,7 +118,6 @@ static int make_rule(struct agw_translate *t, struct rule *r)
                                &unserved) ||
         add_backends(t, r))
         return AGW_ENOMEM;
-    warn_ignored(t, r);
     if (!unserved)
         return 0;
     unserved_filter(t, r->object, unserved);

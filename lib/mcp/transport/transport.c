@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "balance/pick.h"
 #include "mcp/transport/link.h"
 
 struct agw_mcp_transports *agw_mcp_transports_new(struct agw_loop *loop, struct agw_client *client)
@@ -32,6 +31,11 @@ void agw_mcp_transports_join(struct agw_mcp_transports *t, struct agw_mcp_hub *h
 struct agw_mcp_hub *agw_mcp_transports_hub(const struct agw_mcp_transports *t)
 {
     return t->hub;
+}
+
+void agw_mcp_transports_balance(struct agw_mcp_transports *t, struct agw_balancer *balancer)
+{
+    t->balancer = balancer;
 }
 
 void agw_mcp_transports_belong(struct agw_mcp_transports *t, void *user)
@@ -65,12 +69,23 @@ static void release(struct agw_mcp_call *c)
     agw_chain_clear(&c->body);
     c->transport->let_go(c);
     c->running = false;
+    if (c->pick.stats)
+        agw_balance_release(c->transports->balancer, &c->pick);
+}
+
+/* How the call went, for those who choose after it. */
+static void judge(struct agw_mcp_call *c, int code)
+{
+    enum agw_judgement judged = c->response ? agw_judge_head(c->response, true) : agw_judge_close(code);
+    if (c->pick.stats)
+        agw_balance_sample(c->transports->balancer, c->target->backend, &c->pick, judged);
 }
 
 void agw_mcp_call_finish(struct agw_mcp_call *c, int code)
 {
     if (!c->running)
         return;
+    judge(c, code);
     release(c);
     c->ops->on_done(c, code);
 }
@@ -145,12 +160,18 @@ static const struct agw_mcp_transport *transport_of(const struct agw_mcp_target 
     return &unknown;
 }
 
-static const struct agw_endpoint *pick(const struct agw_backend *b, uint64_t pin, struct agw_rng *rng)
+static void pick(struct agw_mcp_call *c, uint64_t pin)
 {
+    const struct agw_backend *b = c->target->backend;
+    struct agw_balancer *balancer = c->transports->balancer;
     for (uint32_t i = 0; pin && b && i < b->endpoint_count; i++)
         if (agw_mcp_pin(b->endpoints[i]->key) == pin)
-            return b->endpoints[i];
-    return b ? agw_balance_endpoint(b, rng) : NULL;
+            c->pick.endpoint = b->endpoints[i];
+    if (b && !c->pick.endpoint && balancer)
+        agw_balance_pick(balancer, b, NULL, &c->pick);
+    else if (b && !c->pick.endpoint)
+        c->pick.endpoint = agw_balance_endpoint(b, &c->loop->rng);
+    c->endpoint = c->pick.endpoint;
 }
 
 bool agw_mcp_target_stateless(const struct agw_mcp_target *target)
@@ -177,7 +198,7 @@ void agw_mcp_call_init(struct agw_mcp_call *c, const struct agw_mcp_call_ops *op
     *c = (struct agw_mcp_call){
         .ops = ops, .transports = transports, .loop = transports->loop, .arena = arena, .target = target};
     c->transport = transport_of(target);
-    c->endpoint = pick(target->backend, pin, &c->loop->rng);
+    pick(c, pin);
     agw_chain_init(&c->body);
     agw_timer_init(&c->timer, on_deadline);
     agw_task_init(&c->failed, on_start_failed);

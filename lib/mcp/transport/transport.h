@@ -8,6 +8,7 @@
 #ifndef AGW_MCP_TRANSPORT_H
 #define AGW_MCP_TRANSPORT_H
 
+#include "balance/balancer.h"
 #include "client/client.h"
 #include "config/snapshot.h"
 #include "event/loop.h"
@@ -43,6 +44,8 @@ struct agw_mcp_transports *agw_mcp_transports_new(struct agw_loop *loop, struct 
 /* From now on sessions of the other workers in |hub| are reached, too. Before the loop runs. */
 void agw_mcp_transports_join(struct agw_mcp_transports *t, struct agw_mcp_hub *hub);
 struct agw_mcp_hub *agw_mcp_transports_hub(const struct agw_mcp_transports *t);
+/* Endpoints are chosen by |balancer|; without one by chance. Before the loop runs. */
+void agw_mcp_transports_balance(struct agw_mcp_transports *t, struct agw_balancer *balancer);
 /* Whose they are, for mail that is addressed to it. */
 void agw_mcp_transports_belong(struct agw_mcp_transports *t, void *user);
 void *agw_mcp_transports_user(const struct agw_mcp_transports *t);
@@ -90,6 +93,7 @@ struct agw_mcp_call {
     struct agw_arena *arena;
     const struct agw_mcp_target *target;
     const struct agw_endpoint *endpoint; /* NULL: none is there */
+    struct agw_pick pick;                /* that it was chosen by, until the call ends */
     /* set by the owner before agw_mcp_call_start */
     struct agw_msg head;       /* by agw_mcp_call_head */
     struct agw_chain body;     /* released once an answer begins */
@@ -123,7 +127,8 @@ struct agw_mcp_call {
     bool paused, ignored;
 };
 
-/* |pin|: agw_mcp_pin of the endpoint wanted (0: any); another is taken if it is gone. */
+/* |pin|: agw_mcp_pin of the endpoint wanted (0: any); another is taken if it is gone. agw_mcp_call_start must
+ * follow: the endpoint counts it as pending. */
 void agw_mcp_call_init(struct agw_mcp_call *c, const struct agw_mcp_call_ops *ops,
                        struct agw_mcp_transports *transports, struct agw_arena *arena,
                        const struct agw_mcp_target *target, uint64_t pin);

@@ -9,6 +9,7 @@
 struct agw_mcp_transports {
     struct agw_loop *loop;
     struct agw_client *client;
+    struct agw_balancer *balancer; /* NULL: chance chooses endpoints */
     void *user;
     struct agw_mcp_hub *hub, *own_hub; /* own: alone, without other workers */
     struct agw_mcp_slots calls;        /* over links: struct agw_mcp_call */

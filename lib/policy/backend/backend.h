@@ -4,6 +4,7 @@
 
 #include "config/policy.h"
 
-extern const struct agw_policy_ops agw_policy_backend_tcp, agw_policy_backend_health;
+extern const struct agw_policy_ops agw_policy_backend_tcp, agw_policy_backend_health,
+    agw_policy_load_balancer;
 
 #endif

@@ -1,8 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
-#include "balance/pick.h"
 #include "base/log.h"
-#include "client/tunnel.h"
 #include "proxy/l4/l4_int.h"
 
 static void try_next(struct agw_l4_session *s);
@@ -13,106 +11,49 @@ static void note(struct agw_l4_session *s, const char *reason)
     agw_debug("l4", "%.*s: %s", AGW_STRF(s->name), reason);
 }
 
-static void on_ready(struct agw_conn *c)
+static void on_dialed(void *owner, struct agw_conn *conn, int code, const char *reason)
 {
-    struct agw_l4_session *s = c->user;
+    struct agw_l4_session *s = owner;
+    s->dial = NULL;
+    agw_balance_sample(s->l4->balancer, s->backend, &s->pick, conn ? AGW_JUDGED_GOOD : agw_judge_close(code));
+    if (!conn) {
+        note(s, reason);
+        try_next(s);
+        return;
+    }
+    s->up = conn;
+    conn->user = s;
     agw_l4_dial_stop(s);
     s->error[0] = 0;
     agw_l4_relay_start(s);
 }
 
-static void on_failed(struct agw_conn *c, int code, const char *reason)
+/* What all connections of one client have in common. */
+static uint64_t hash_of(const struct agw_l4_session *s)
 {
-    struct agw_l4_session *s = c->user;
-    (void)code;
-    note(s, reason);
-    agw_conn_close(&s->up, false);
-    try_next(s);
+    char ip[AGW_ADDR_TEXT];
+    const struct agw_load_balancer *how = s->backend->balancer;
+    if (!how || how->way != AGW_BALANCE_HASH || how->source != AGW_HASH_SOURCE_IP)
+        return 0;
+    return agw_balance_hash(agw_str(ip, agw_addr_format_ip(&s->c->conn.peer, ip)));
 }
 
-static void on_nothing(struct agw_conn *c)
-{
-    (void)c;
-}
-
-static const struct agw_conn_events dial_events = {
-    .on_ready = on_ready,
-    .on_failed = on_failed,
-    .on_readable = on_nothing,
-    .on_writable = on_nothing,
-};
-
-static int connect_to(struct agw_l4_session *s, const struct agw_addr *to)
-{
-    const struct agw_endpoint *e = s->endpoint;
-    struct agw_error err = {0};
-    int rc = e->tunnel ? agw_tunnel_connect(&s->up, s->l4->client, e, &dial_events, &err)
-                       : agw_conn_connect(&s->up, s->l4->loop, to, &dial_events, &err);
-    if (rc) {
-        note(s, err.text[0] ? err.text : agw_err_text(rc));
-        return rc;
-    }
-    s->up.user = s;
-    if (e->tls) {
-        struct agw_filter *tls = agw_tls_client_filter(e->tls, e->host, NULL);
-        if (!tls) {
-            note(s, agw_err_text(AGW_ENOMEM));
-            agw_conn_close(&s->up, false);
-            return AGW_ENOMEM;
-        }
-        agw_conn_push(&s->up, tls);
-    }
-    agw_conn_start(&s->up);
-    return 0;
-}
-
-static void on_resolved(void *ctx, int code, const struct agw_addr *addrs, size_t count)
-{
-    struct agw_l4_session *s = ctx;
-    s->query = NULL;
-    s->addr_count = 0;
-    if (!code && count && (s->addrs = malloc(count * sizeof(*addrs)))) {
-        memcpy(s->addrs, addrs, count * sizeof(*addrs));
-        s->addr_count = (unsigned)count;
-    } else {
-        note(s, agw_err_text(code ? code : count ? AGW_ENOMEM : AGW_EDNS));
-    }
-    try_next(s);
-}
-
-/* Another endpoint of the backend, which may be the same one again. False: none, or enough of them. */
-static bool next_endpoint(struct agw_l4_session *s)
-{
-    free(s->addrs);
-    s->addrs = NULL;
-    s->addr_next = s->addr_count = 0;
-    if (s->tries++ == s->l4->limits->tries)
-        return false;
-    s->endpoint = agw_balance_endpoint(s->backend, &s->l4->loop->rng);
-    return s->endpoint != NULL;
-}
-
-/* Addresses of an endpoint in their order, then those of another one: nothing was sent yet. The failure is
- * told from a task, for this may run inside agw_l4_start. */
+/* Another endpoint of the backend, if there is any: nothing was sent yet. The failure is told from a task,
+ * for this may run inside agw_l4_start. */
 static void try_next(struct agw_l4_session *s)
 {
-    for (;;) {
-        const struct agw_addr *list = s->addrs ? s->addrs : s->endpoint ? &s->endpoint->addr : NULL;
-        while (s->addr_next < s->addr_count)
-            if (connect_to(s, &list[s->addr_next++]) == 0)
-                return;
-        if (!next_endpoint(s))
-            break;
-        if (s->endpoint->addr.n == 0 && !s->endpoint->tunnel) {
-            struct agw_dns_query *q =
-                agw_dns_resolve(s->l4->dns, s->endpoint->host, s->endpoint->port, on_resolved, s);
-            if (q)
-                s->query = q;
-            return; /* without a handle on_resolved has run */
-        }
-        s->addr_count = 1;
+    struct agw_balancer *b = s->l4->balancer;
+    struct agw_pick_hint hint = {.avoid = s->pick.endpoint, .hash = hash_of(s)};
+    agw_balance_release(b, &s->pick);
+    if (s->tries++ < s->l4->limits->tries) {
+        agw_balance_pick(b, s->backend, &hint, &s->pick);
+        const struct agw_endpoint *e = s->pick.endpoint;
+        s->dial = e ? agw_dial_start(s->l4->client, e, NULL, on_dialed, s) : NULL;
+        if (e && !s->dial)
+            note(s, agw_err_text(AGW_ENOMEM));
     }
-    agw_loop_defer(s->l4->loop, &s->failed);
+    if (!s->dial)
+        agw_loop_defer(s->l4->loop, &s->failed);
 }
 
 static void on_fail_task(struct agw_task *t)
@@ -126,6 +67,7 @@ static void on_fail_task(struct agw_task *t)
 static void on_timeout(struct agw_timer *t)
 {
     struct agw_l4_session *s = agw_container_of(t, struct agw_l4_session, connect);
+    agw_balance_sample(s->l4->balancer, s->backend, &s->pick, AGW_JUDGED_BAD);
     note(s, "the backend did not answer in time");
     agw_l4_end(s, "connect_failure", true);
 }
@@ -144,13 +86,10 @@ void agw_l4_dial_stop(struct agw_l4_session *s)
         return;
     agw_timer_cancel(&s->l4->loop->timers, &s->connect);
     agw_task_cancel(&s->failed);
-    if (s->query)
-        agw_dns_cancel(s->query);
-    s->query = NULL;
-    free(s->addrs);
-    s->addrs = NULL;
+    if (s->dial)
+        agw_dial_cancel(s->dial);
+    s->dial = NULL;
     agw_snapshot_unpin(s->snap, s->l4->loop->index);
     s->snap = NULL;
     s->backend = NULL;
-    s->endpoint = NULL;
 }

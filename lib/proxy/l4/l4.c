@@ -14,7 +14,7 @@ const struct agw_l4_limits agw_l4_default_limits = {
     .pipes = 2048, /* 4,096 descriptors and 128 MiB of kernel memory at most */
 };
 
-struct agw_l4 *agw_l4_new(struct agw_loop *loop, struct agw_dns *dns, struct agw_client *client,
+struct agw_l4 *agw_l4_new(struct agw_loop *loop, struct agw_client *client, struct agw_balancer *balancer,
                           struct agw_metrics *metrics, struct agw_access_log *log,
                           const struct agw_l4_limits *limits)
 {
@@ -22,8 +22,8 @@ struct agw_l4 *agw_l4_new(struct agw_loop *loop, struct agw_dns *dns, struct agw
     if (!l4)
         return NULL;
     l4->loop = loop;
-    l4->dns = dns;
     l4->client = client;
+    l4->balancer = balancer;
     l4->metrics = metrics;
     l4->log = log;
     l4->limits = limits;
@@ -59,7 +59,7 @@ static void write_log(const struct agw_l4_session *s)
         .error = agw_str_c(s->error),
     };
     if (s->connected)
-        r.upstream = agw_str(upstream, agw_addr_format(&s->up.peer, upstream));
+        r.upstream = agw_str(upstream, agw_addr_format(&s->up->peer, upstream));
     agw_access_log_write(s->l4->log, s->l4->loop->index, &r);
 }
 
@@ -82,7 +82,10 @@ void agw_l4_end(struct agw_l4_session *s, const char *result, bool reset)
     account(s);
     agw_l4_relay_stop(s);
     agw_l4_dial_stop(s);
-    agw_conn_close(&s->up, reset);
+    if (s->up)
+        agw_conn_close(s->up, reset);
+    free(s->up);
+    agw_balance_release(s->l4->balancer, &s->pick);
     agw_conn_close(&c->conn, reset);
     c->proto = NULL;
     free(s);

@@ -13,8 +13,8 @@
 #ifndef AGW_PROXY_L4_L4_H
 #define AGW_PROXY_L4_L4_H
 
+#include "balance/balancer.h"
 #include "config/snapshot.h"
-#include "net/dns.h"
 #include "proxy/server/server_conn.h"
 #include "telemetry/access_log.h"
 #include "telemetry/metrics.h"
@@ -32,8 +32,8 @@ struct agw_l4_limits {
 extern const struct agw_l4_limits agw_l4_default_limits;
 
 struct agw_l4;
-/* |client| has the connections that tunnels run through. |log| may be NULL. NULL: out of memory. */
-struct agw_l4 *agw_l4_new(struct agw_loop *loop, struct agw_dns *dns, struct agw_client *client,
+/* |client| connects, |balancer| says where to. |log| may be NULL. NULL: out of memory. */
+struct agw_l4 *agw_l4_new(struct agw_loop *loop, struct agw_client *client, struct agw_balancer *balancer,
                           struct agw_metrics *metrics, struct agw_access_log *log,
                           const struct agw_l4_limits *limits);
 /* All connections are gone. NULL is fine. */

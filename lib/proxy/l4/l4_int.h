@@ -2,13 +2,15 @@
 #ifndef AGW_PROXY_L4_L4_INT_H
 #define AGW_PROXY_L4_L4_INT_H
 
+#include "balance/balancer.h"
+#include "client/dial.h"
 #include "net/pipe.h"
 #include "proxy/l4/l4.h"
 
 struct agw_l4 {
     struct agw_loop *loop;
-    struct agw_dns *dns;
     struct agw_client *client;
+    struct agw_balancer *balancer;
     struct agw_metrics *metrics;
     struct agw_access_log *log;
     const struct agw_l4_limits *limits;
@@ -33,7 +35,8 @@ struct agw_l4_way {
 struct agw_l4_session {
     struct agw_l4 *l4;
     struct agw_server_conn *c;
-    struct agw_conn up;
+    struct agw_conn *up;       /* NULL: not connected yet */
+    struct agw_pick pick;      /* counts as pending as long as it lasts */
     struct agw_l4_way in, out; /* from the client, to the client */
     struct agw_timer more;     /* a direction used up its share of a turn */
     uint64_t start_ns, start_wall_ns, moved_ms;
@@ -43,10 +46,8 @@ struct agw_l4_session {
     /* until it is connected */
     struct agw_snapshot *snap; /* pinned; NULL afterwards */
     const struct agw_backend *backend;
-    const struct agw_endpoint *endpoint;
-    struct agw_dns_query *query;
-    struct agw_addr *addrs; /* resolved; NULL: the endpoint's own */
-    unsigned addr_count, addr_next, tries;
+    struct agw_dial *dial; /* NULL: none is under way */
+    unsigned tries;
     struct agw_timer connect;
     struct agw_task failed;
     /* copies, for metrics and log */
@@ -56,7 +57,7 @@ struct agw_l4_session {
 };
 
 /* --- dial.c --- */
-/* Connects |s->up|, or ends in agw_l4_end: never from inside this call. */
+/* Makes |s->up|, or ends in agw_l4_end: never from inside this call. */
 void agw_l4_dial(struct agw_l4_session *s);
 void agw_l4_dial_stop(struct agw_l4_session *s);
 

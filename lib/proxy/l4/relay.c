@@ -224,9 +224,9 @@ static void on_more(struct agw_timer *t)
 void agw_l4_relay_start(struct agw_l4_session *s)
 {
     s->connected = true;
-    s->up.events = &agw_l4_up_events;
+    s->up->events = &agw_l4_up_events;
     s->in.from = s->out.to = &s->c->conn;
-    s->in.to = s->out.from = &s->up;
+    s->in.to = s->out.from = s->up;
     agw_timer_init(&s->more, on_more);
     agw_l4_moved(s);
     agw_l4_relay(s);

@@ -404,6 +404,178 @@ static void test_a_sweep_keeps_what_stays(void **state)
     agw_pmap_free(&snap.backends);
 }
 
+/* --- other ways than two choices --- */
+
+static void test_round_robin(void **state)
+{
+    static const struct agw_load_balancer how = {.way = AGW_BALANCE_ROUND_ROBIN};
+    unsigned n[MAX], turn[6];
+    struct agw_pick p;
+    t.backend.balancer = &how;
+    for (unsigned i = 0; i < 6; i++) {
+        turn[i] = pick(&p, NULL);
+        agw_balance_release(t.b, &p);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(turn[i], turn[i + 3]);
+    assert_true(turn[0] != turn[1] && turn[1] != turn[2] && turn[2] != turn[0]);
+    struct agw_pick_hint hint = {.avoid = &t.e[1]};
+    count(30, n, &hint);
+    assert_int_equal(n[1], 0);
+    assert_in_range(n[0], 10, 20);
+    sample(0, 60000, AGW_JUDGED_GOOD); /* how slow it is does not count */
+    count(30, n, NULL);
+    assert_int_equal(n[0], 10);
+}
+
+/* Smooth: the heavy one is not taken in a row more than it must. */
+static void test_round_robin_by_weight(void **state)
+{
+    static const struct agw_load_balancer how = {.way = AGW_BALANCE_ROUND_ROBIN};
+    unsigned n[MAX], last = MAX, in_a_row = 0, longest = 0;
+    struct agw_pick p;
+    t.places[0].weight = 4;
+    t.places[2].weight = 2;
+    t.backend.places = t.places;
+    t.backend.balancer = &how;
+    count(70, n, NULL);
+    assert_int_equal(n[0], 40);
+    assert_int_equal(n[1], 10);
+    assert_int_equal(n[2], 20);
+    for (unsigned i = 0; i < 70; i++) {
+        unsigned at = pick(&p, NULL);
+        in_a_row = at == last ? in_a_row + 1 : 1;
+        longest = in_a_row > longest ? in_a_row : longest;
+        last = at;
+        agw_balance_release(t.b, &p);
+    }
+    assert_in_range(longest, 1, 2);
+}
+
+static const struct agw_load_balancer hashing = {.way = AGW_BALANCE_HASH};
+
+static unsigned hashed(uint64_t value)
+{
+    struct agw_pick p;
+    struct agw_pick_hint hint = {.hash = agw_balance_hash(agw_str((const char *)&value, sizeof(value)))};
+    unsigned at = pick(&p, &hint);
+    agw_balance_release(t.b, &p);
+    return at;
+}
+
+/* What moves when an endpoint joins or goes is its own share and nothing else. */
+static void test_consistent_hash(void **state)
+{
+    enum { VALUES = 4000 };
+    static unsigned was[VALUES];
+    unsigned n[MAX] = {0}, moved = 0;
+    set_backend(4);
+    t.backend.balancer = &hashing;
+    for (unsigned v = 0; v < VALUES; v++)
+        n[was[v] = hashed(v)]++;
+    for (unsigned i = 0; i < 4; i++)
+        assert_in_range(n[i], 850, 1150);
+    for (unsigned v = 0; v < VALUES; v++)
+        assert_int_equal(hashed(v), was[v]);
+    set_backend(5);
+    t.backend.balancer = &hashing;
+    for (unsigned v = 0; v < VALUES; v++) {
+        unsigned now = hashed(v);
+        moved += now != was[v];
+        assert_true(now == was[v] || now == 4);
+    }
+    assert_in_range(moved, 650, 950);
+    /* Without a value it is as if nothing was said. */
+    count(1000, n, NULL);
+    assert_true(n[0] > 100 && n[4] > 100);
+}
+
+static void test_consistent_hash_by_weight(void **state)
+{
+    unsigned n[MAX] = {0};
+    t.places[0].weight = 8;
+    t.places[2].weight = 0;
+    t.backend.places = t.places;
+    t.backend.balancer = &hashing;
+    for (unsigned v = 0; v < 9000; v++)
+        n[hashed(v)]++;
+    assert_in_range(n[0], 7800, 8200);
+    assert_int_equal(n[2], 0);
+}
+
+static void test_hash_passes_by_who_is_out(void **state)
+{
+    static const struct agw_eviction policy = {.duration_ms = 1000, .failures = 1, .restore_health = 1};
+    t.backend.balancer = &hashing;
+    t.backend.eviction = &policy;
+    unsigned first = hashed(1);
+    sample(first, 0, AGW_JUDGED_BAD);
+    unsigned second = hashed(1);
+    assert_int_not_equal(first, second);
+    pass(1000);
+    run_timers();
+    assert_int_equal(hashed(1), first);
+    struct agw_pick p;
+    struct agw_pick_hint hint = {.avoid = &t.e[first]};
+    uint64_t one = 1;
+    hint.hash = agw_balance_hash(agw_str((const char *)&one, sizeof(one)));
+    assert_int_equal(pick(&p, &hint), second);
+    agw_balance_release(t.b, &p);
+}
+
+static void test_slow_start(void **state)
+{
+    static const struct agw_load_balancer ways[] = {{.way = AGW_BALANCE_TWO_CHOICES, .slow_start_ms = 10000},
+                                                    {.way = AGW_BALANCE_ROUND_ROBIN, .slow_start_ms = 10000}};
+    for (unsigned w = 0; w < 2; w++) {
+        unsigned n[MAX];
+        set_backend(3);
+        t.backend.balancer = &ways[w];
+        count(3000, n, NULL); /* those there were at first are not new */
+        assert_in_range(n[2], 900, 1100);
+        set_backend(4);
+        t.backend.balancer = &ways[w];
+        count(4000, n, NULL);
+        assert_in_range(n[3], 30, 250);
+        pass(5000);
+        count(4000, n, NULL);
+        assert_in_range(n[3], 350, 750);
+        pass(5000);
+        count(4000, n, NULL);
+        assert_in_range(n[3], 900, 1100);
+    }
+}
+
+/* --- checks --- */
+
+static void set_down(unsigned i, bool down)
+{
+    char key[64];
+    agw_balance_key(&t.backend, &t.e[i], key);
+    assert_int_equal(agw_balance_down(t.b, agw_str(key, AGW_BALANCE_KEY_SIZE(&t.backend, &t.e[i])), down), 0);
+}
+
+static void test_who_fails_its_checks_gets_nothing(void **state)
+{
+    unsigned n[MAX];
+    set_down(1, true); /* before anything was sent there */
+    count(300, n, NULL);
+    assert_int_equal(n[1], 0);
+    set_down(0, true);
+    set_down(0, true); /* twice is once */
+    assert_int_equal(agw_balancer_stats(t.b)->down, 2);
+    count(100, n, NULL);
+    assert_int_equal(n[2], 100);
+    set_down(2, true); /* none is left: all serve */
+    count(300, n, NULL);
+    assert_true(n[0] > 50 && n[1] > 50 && n[2] > 50);
+    for (unsigned i = 0; i < 3; i++)
+        set_down(i, false);
+    assert_int_equal(agw_balancer_stats(t.b)->down, 0);
+    count(300, n, NULL);
+    assert_true(n[0] > 50 && n[1] > 50 && n[2] > 50);
+}
+
 static void test_out_of_memory(void **state)
 {
     for (long n = 1;; n++) {
@@ -415,6 +587,8 @@ static void test_out_of_memory(void **state)
             pick(&p, NULL);
             agw_balance_sample(t.b, &t.backend, &p, AGW_JUDGED_GOOD);
             agw_balance_release(t.b, &p);
+            int rc = agw_balance_down(t.b, AGW_STR("b\ne0"), true);
+            assert_true(rc == 0 || rc == AGW_ENOMEM);
         }
         bool reached = failmalloc_count() >= n;
         failmalloc_at(0);
@@ -447,6 +621,13 @@ int main(void)
         TEST(test_an_old_backend_does_not_undo_a_new_one),
         TEST(test_what_is_gone_is_forgotten),
         TEST(test_a_sweep_keeps_what_stays),
+        TEST(test_round_robin),
+        TEST(test_round_robin_by_weight),
+        TEST(test_consistent_hash),
+        TEST(test_consistent_hash_by_weight),
+        TEST(test_hash_passes_by_who_is_out),
+        TEST(test_slow_start),
+        TEST(test_who_fails_its_checks_gets_nothing),
         TEST(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,7 +53,9 @@ static size_t size_of(const ProtobufCFieldDescriptor *f)
 {
     if (f->type == PROTOBUF_C_TYPE_BYTES)
         return sizeof(ProtobufCBinaryData);
-    return f->type == PROTOBUF_C_TYPE_ENUM || f->type == PROTOBUF_C_TYPE_INT32 ? sizeof(int) : sizeof(void *);
+    bool small = f->type == PROTOBUF_C_TYPE_ENUM || f->type == PROTOBUF_C_TYPE_INT32 ||
+                 f->type == PROTOBUF_C_TYPE_UINT32;
+    return small ? sizeof(int) : sizeof(void *);
 }
 
 static bool is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, const void *at)

@@ -77,12 +77,24 @@ static void same_listener_name_on_two_gateways(void **state)
         "name={kind=HTTPRoute name=r namespace=default} matches={path={path_prefix=/}}}\n");
 }
 
-static void not_served_but_harmless(void **state)
+static void session_persistence(void **state)
 {
-    expect_findings(GATEWAY ROUTE "  rules: [{sessionPersistence: {type: Cookie}}]\n",
-                    "warning: m.yaml:13: HTTPRoute default/r: spec.rules[0].sessionPersistence: is not "
-                    "served: the rule works without "
-                    "it\n");
+    expect_resources(
+        GATEWAY ROUTE "  rules: [{sessionPersistence: {sessionName: s, absoluteTimeout: 1h, idleTimeout: 5m, "
+                      "cookieConfig: {lifetimeType: Permanent}}}]\n",
+        "route/",
+        "route/default/r.00.http {key=default/r.00.http listener_key=default/gw.http name={kind=HTTPRoute "
+        "name=r namespace=default} matches={path={path_prefix=/}} "
+        "traffic_policies={session_persistence={session_name=s absolute_timeout={seconds=3600} "
+        "idle_timeout={seconds=300} permanent=1}}}\n");
+    expect_findings(
+        GATEWAY ROUTE "  rules: [{sessionPersistence: {cookieConfig: {lifetimeType: Permanent}}}]\n",
+        "error: m.yaml:13: HTTPRoute default/r: spec.rules[0].sessionPersistence.absoluteTimeout: "
+        "is required with the cookie lifetimeType Permanent\n");
+    expect_findings(
+        GATEWAY ROUTE "  rules: [{sessionPersistence: {type: Header, cookieConfig: {}}}]\n",
+        "error: m.yaml:13: HTTPRoute default/r: spec.rules[0].sessionPersistence.cookieConfig: must "
+        "not be set with type Header\n");
 }
 
 int main(void)
@@ -93,7 +105,7 @@ int main(void)
         cmocka_unit_test(weights),
         cmocka_unit_test(creation_time),
         cmocka_unit_test(same_listener_name_on_two_gateways),
-        cmocka_unit_test(not_served_but_harmless),
+        cmocka_unit_test(session_persistence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

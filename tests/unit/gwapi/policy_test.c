@@ -136,13 +136,73 @@ static void fronts(void **state)
                                             "key_exchange_groups=X25519_MLKEM768}}}\n");
 }
 
+#define ON_BACKEND "targetRefs: [{group: agentgateway.dev, kind: AgentgatewayBackend, name: b}]"
+#define NAMED(n) "name={kind=AgentgatewayPolicy name=" n " namespace=default} "
+
+static void of_backends(void **state)
+{
+    expect_resources(
+        GATEWAY
+        "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n"
+        "spec: {ports: [{name: web, port: 80}, {name: other, port: 81}]}\n"
+        "---\napiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayBackend\nmetadata: {name: b}\n"
+        "spec: {static: {host: b.example, port: 80}}\n" POLICY(
+            "p", "{targetRefs: [{group: '', kind: Service, name: s, sectionName: web}], backend: {health: "
+                 "{active: {interval: 2s, unhealthyThreshold: 2, http: {path: /ok, expectedStatuses: [200, "
+                 "204]}}}, loadBalancer: {type: ConsistentHash, consistentHash: {type: Header, name: "
+                 "X-User}, slowStart: {window: 10s}}}}")
+            POLICY("q", "{targetRefs: [{group: '', kind: Service, name: s}], backend: {loadBalancer: {type: "
+                        "RoundRobin}}}")
+                POLICY("r", "{" ON_BACKEND ", backend: {tcp: {connectTimeout: 1s}}}"),
+        "policy/",
+        "policy/backend/AgentgatewayBackend/default/b:backend_tcp "
+        "{key=backend/AgentgatewayBackend/default/b:backend_tcp " NAMED(
+            "r") "target={backend={name=b namespace=default}} "
+                 "backend={backend_tcp={connect_timeout={seconds=1}}}}\n"
+                 "policy/backend/Service/default/s/web:health "
+                 "{key=backend/Service/default/s/web:health " NAMED(
+                     "p") "target={service={namespace=default hostname=s.default.svc.cluster.local port=80}} "
+                          "backend={health={active={interval={seconds=2} unhealthy_threshold=2 "
+                          "http={path=/ok expected_statuses=200 expected_statuses=204}}}}}\n"
+                          "policy/backend/Service/default/s/web:load_balancer "
+                          "{key=backend/Service/default/s/web:load_balancer " NAMED(
+                              "p") "target={service={namespace=default hostname=s.default.svc.cluster.local "
+                                   "port=80}} backend={load_balancer={type=CONSISTENT_HASH "
+                                   "consistent_hash={source=HEADER name=X-User} "
+                                   "slow_start={seconds=10}}}}\n"
+                                   "policy/backend/Service/default/s:load_balancer "
+                                   "{key=backend/Service/default/s:load_balancer " NAMED(
+                                       "q") "target={service={namespace=default "
+                                            "hostname=s.default.svc.cluster.local}} "
+                                            "backend={load_balancer={type=ROUND_ROBIN}}}\n");
+}
+
 static void refused(void **state)
 {
     static const char *const rows[][2] = {
         {"{" ON_ROUTE ", traffic: {phase: PreRouting, cors: {}}}", "traffic.phase: PreRouting is not served"},
         {"{" ON_ROUTE ", traffic: {jwtAuthentication: {}}}", "traffic.jwtAuthentication: is not served"},
         {"{" ON_ROUTE ", traffic: {retry: {condition: 'true'}}}", "retry.condition: is not served"},
-        {"{" ON_ROUTE ", backend: {}}", "spec.backend: is not served"},
+        {"{" ON_ROUTE ", backend: {}}", "spec.backend: needs a member"},
+        {"{" ON_ROUTE ", backend: {mcp: {}}}", "spec.backend.mcp: is not served"},
+        {"{" ON_ROUTE ", backend: {loadBalancer: {type: ConsistentHash}}}", "consistentHash belongs to type"},
+        {"{" ON_ROUTE ", backend: {loadBalancer: {type: RoundRobin, consistentHash: {type: SourceIP}}}}",
+         "consistentHash belongs to type"},
+        {"{" ON_ROUTE ", backend: {loadBalancer: {type: ConsistentHash, consistentHash: {type: Header}}}}",
+         "needs the name of the header, cookie or parameter"},
+        {"{" ON_ROUTE
+         ", backend: {loadBalancer: {type: ConsistentHash, consistentHash: {type: SourceIP, name: "
+         "x}}}}",
+         "SourceIP has no name"},
+        {"{" ON_ROUTE ", backend: {loadBalancer: {type: RoundRobin, slowStart: {window: 1ms}}}}",
+         "a duration from 100ms to 24h"},
+        {"{" ON_ROUTE ", backend: {health: {active: {http: {expectedStatuses: [99]}}}}}",
+         "must be 100 to 599"},
+        {"{" ON_BACKEND ", traffic: {cors: {}}}", "traffic policies of agentgateway.dev AgentgatewayBackend"},
+        {"{targetRefs: [{group: agentgateway.dev, kind: AgentgatewayBackend, name: b, sectionName: x}], "
+         "backend: "
+         "{tcp: {}}}",
+         "policies of a part of a backend are not served"},
         {"{" ON_ROUTE ", frontend: {proxyProtocol: {}}}", "frontend can target a Gateway alone"},
         {"{" ON_ROUTE ", frontend: {metrics: {}}}", "spec.frontend.metrics: is not served"},
         {"{" ON_GATEWAY ", frontend: {}}", "spec.frontend: needs a member"},
@@ -174,8 +234,9 @@ static void refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_field), cmocka_unit_test(targets),           cmocka_unit_test(fronts),
-        cmocka_unit_test(selectors),   cmocka_unit_test(older_policy_wins), cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_field), cmocka_unit_test(targets),
+                                       cmocka_unit_test(fronts),      cmocka_unit_test(of_backends),
+                                       cmocka_unit_test(selectors),   cmocka_unit_test(older_policy_wins),
+                                       cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -252,23 +252,33 @@ void agw_balance_note(struct agw_balancer *b, const struct agw_backend *backend,
         evict(b, p->stats, backend->eviction);
 }
 
+static struct agw_balance_down *down_new(struct agw_balancer *b, struct agw_str key)
+{
+    struct agw_balance_down *d = malloc(sizeof(*d) + key.n);
+    if (!d)
+        return NULL;
+    d->count = 0;
+    memcpy(d->key, key.p, key.n);
+    if (!agw_map_put(&b->down, agw_str(d->key, key.n), d, NULL))
+        return d;
+    free(d);
+    return NULL;
+}
+
 int agw_balance_down(struct agw_balancer *b, struct agw_str key, bool down)
 {
     struct agw_endpoint_stats *s = agw_map_get(&b->stats, key);
-    bool was = agw_map_get(&b->down, key) != NULL;
-    if (down == was)
+    struct agw_balance_down *d = agw_map_get(&b->down, key);
+    if (down && !d && !(d = down_new(b, key)))
+        return AGW_ENOMEM;
+    if (!d)
         return 0;
-    if (down) {
-        char *own = malloc(key.n + 1);
-        if (!own)
-            return AGW_ENOMEM;
-        memcpy(own, key.p, key.n);
-        if (agw_map_put(&b->down, agw_str(own, key.n), own, NULL)) {
-            free(own);
-            return AGW_ENOMEM;
-        }
-    } else {
-        free(agw_map_take(&b->down, key));
+    d->count += down ? 1 : -1u;
+    if (d->count != (down ? 1 : 0))
+        return 0; /* another check says so still, or said so before */
+    if (!down) {
+        agw_map_take(&b->down, key);
+        free(d);
     }
     b->numbers.down = b->down.count;
     b->epoch++;

@@ -77,8 +77,8 @@ static inline void agw_balance_sample(struct agw_balancer *b, const struct agw_b
         agw_balance_note(b, backend, p, judged == AGW_JUDGED_GOOD);
 }
 
-/* An endpoint passes its checks no more, or again; |key| is agw_balance_key's. What is down and not known
- * here is remembered. AGW_ENOMEM: it stays as it was. */
+/* An endpoint passes a check no more, or again; |key| is agw_balance_key's. It may have several checks: it is
+ * down while one says so. What is not known here is remembered. AGW_ENOMEM: it stays as it was. */
 int agw_balance_down(struct agw_balancer *b, struct agw_str key, bool down);
 
 /* What tells an endpoint of a backend apart from all others: AGW_BALANCE_KEY_SIZE bytes to |out|. */

@@ -20,10 +20,16 @@ struct agw_balance_set {
     char *key; /* the backend's */
 };
 
+/* An endpoint that does not pass so many of its checks. */
+struct agw_balance_down {
+    uint32_t count;
+    char key[];
+};
+
 struct agw_balancer {
     struct agw_loop *loop;
     struct agw_map stats;          /* key -> agw_endpoint_stats */
-    struct agw_map down;           /* keys of endpoints that do not pass their checks -> the key's memory */
+    struct agw_map down;           /* keys of endpoints that do not pass their checks -> agw_balance_down */
     struct agw_balance_set **sets; /* by backend id */
     uint32_t set_room, set_count;
     uint64_t epoch; /* counts evictions and returns */

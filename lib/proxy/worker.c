@@ -33,9 +33,64 @@ static void tell(struct agw_worker *w, void (*act)(struct agw_worker *w))
 static void do_sync(struct agw_worker *w)
 {
     struct agw_snapshot *snap = agw_snapshot_current();
+    if (snap && w->prober)
+        agw_prober_sync(w->prober, snap);
     if (snap)
         agw_acceptors_sync(w, snap);
     sem_post(&w->gateway->synced);
+}
+
+/* --- what the prober says, to all workers --- */
+
+struct verdict {
+    struct agw_post post;
+    bool down;
+    size_t n;
+    char key[];
+};
+
+static void run_verdict(struct agw_post *p, void *ctx)
+{
+    struct verdict *v = agw_container_of(p, struct verdict, post);
+    struct agw_worker *w = ctx;
+    if (agw_balance_down(w->balancer, agw_str(v->key, v->n), v->down))
+        agw_warn("health", "worker %u: out of memory: an endpoint that is down gets requests", w->loop.index);
+    free(v);
+}
+
+static void drop_verdict(struct agw_post *p)
+{
+    free(agw_container_of(p, struct verdict, post));
+}
+
+static struct verdict *verdict_new(struct agw_str key, bool down)
+{
+    struct verdict *v = malloc(sizeof(*v) + key.n);
+    if (!v)
+        return NULL;
+    v->post = (struct agw_post){.run = run_verdict, .drop = drop_verdict};
+    v->down = down;
+    v->n = key.n;
+    memcpy(v->key, key.p, key.n);
+    return v;
+}
+
+/* All or none of them. */
+static int tell_all(void *ctx, struct agw_str key, bool down)
+{
+    struct agw_gateway *g = ctx;
+    struct verdict *v[AGW_MAX_WORKERS];
+    unsigned n = 0;
+    while (n < g->count && (v[n] = verdict_new(key, down)))
+        n++;
+    bool whole = n == g->count;
+    while (n-- > 0) {
+        if (whole)
+            agw_loop_post(&g->workers[n]->loop, &v[n]->post);
+        else
+            free(v[n]);
+    }
+    return whole ? 0 : AGW_ENOMEM;
 }
 
 static void on_rebind(struct agw_timer *t)
@@ -126,6 +181,12 @@ static void before_wait(struct agw_loop *loop)
                                        .overflows = c->overflows,
                                        .evictions = b->evictions,
                                        .evicted = b->evicted};
+    if (w->prober) {
+        const struct agw_prober_stats *p = agw_prober_stats(w->prober);
+        now.checks = p->checks;
+        now.check_failures = p->failures;
+        now.down = p->down;
+    }
     agw_metrics_upstream(w->metrics, &now);
     show_forward(w);
     agw_rcu_offline();
@@ -140,6 +201,8 @@ static void after_wait(struct agw_loop *loop)
 /* What the loop served. */
 static void free_parts(struct agw_worker *w)
 {
+    agw_prober_free(w->prober);
+    w->prober = NULL;
     agw_l4_free(w->l4);
     agw_mcp_free(w->mcp);
     agw_a2a_directory_free(w->agents);
@@ -185,8 +248,10 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
         agw_mcp_join(w->mcp, w->gateway->mcp_hub);
         agw_mcp_balance(w->mcp, w->balancer);
     }
+    if (w->client && w->loop.index == 0)
+        w->prober = agw_prober_new(&w->loop, w->client, tell_all, w->gateway);
     w->agents = w->client ? agw_a2a_directory_new(&w->loop, w->client) : NULL;
-    if (w->agents && w->mcp && w->metrics && w->balancer)
+    if (w->agents && w->mcp && (w->prober || w->loop.index) && w->metrics && w->balancer)
         w->l4 =
             agw_l4_new(&w->loop, w->client, w->balancer, w->metrics, w->access_log, &agw_l4_default_limits);
     if (!w->l4)

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include "a2a/directory.h"
 #include "balance/balancer.h"
+#include "balance/probe.h"
 #include "client/client.h"
 #include "config/snapshot.h"
 #include "event/loop.h"
@@ -29,6 +30,7 @@ struct agw_worker {
     struct agw_dns *dns;
     struct agw_client *client;
     struct agw_balancer *balancer;
+    struct agw_prober *prober; /* the first worker's, for all; NULL: not here */
     struct agw_mcp *mcp;
     struct agw_a2a_directory *agents;
     struct agw_l4 *l4;

@@ -267,6 +267,9 @@ void agw_metrics_upstream(struct agw_metrics *m, const struct agw_metrics_upstre
     set(m, AGW_METRIC_UPSTREAM_OVERFLOWS, now->overflows);
     set(m, AGW_METRIC_UPSTREAM_EVICTIONS, now->evictions);
     set(m, AGW_METRIC_UPSTREAM_EVICTED, now->evicted);
+    set(m, AGW_METRIC_UPSTREAM_CHECKS, now->checks);
+    set(m, AGW_METRIC_UPSTREAM_CHECK_FAILURES, now->check_failures);
+    set(m, AGW_METRIC_UPSTREAM_DOWN, now->down);
 }
 
 void agw_metrics_forward(struct agw_metrics *m, const struct agw_metrics_forward *now)

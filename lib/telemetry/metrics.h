@@ -56,6 +56,12 @@
       "Times that an endpoint was left out because it failed.")                                              \
     X(UPSTREAM_EVICTED, GAUGE, "agentgateway_upstream_evicted_endpoints",                                    \
       "Endpoints that are left out now.")                                                                    \
+    X(UPSTREAM_CHECKS, COUNTER, "agentgateway_upstream_health_checks_total",                                 \
+      "Active checks of endpoints that were begun.")                                                         \
+    X(UPSTREAM_CHECK_FAILURES, COUNTER, "agentgateway_upstream_health_check_failures_total",                 \
+      "Active checks that an endpoint did not pass.")                                                        \
+    X(UPSTREAM_DOWN, GAUGE, "agentgateway_upstream_unhealthy_endpoints",                                     \
+      "Endpoints that do not pass their active checks now.")                                                 \
     X(RETRIES, COUNTER, "agentgateway_retries_total", "Requests sent again as a retry policy says.")         \
     X(RETRIES_DENIED, COUNTER, "agentgateway_retries_denied_total",                                          \
       "Retries that the budget did not allow.")                                                              \
@@ -168,6 +174,7 @@ struct agw_metrics_upstream {
     uint64_t open, idle;
     uint64_t waiting, overflows;
     uint64_t evictions, evicted;
+    uint64_t checks, check_failures, down;
 };
 void agw_metrics_upstream(struct agw_metrics *m, const struct agw_metrics_upstream *now);
 

@@ -543,3 +543,55 @@ def test_a_session_by_header_that_is_over(plane, b, start_gateway, start_upstrea
         assert again.json()["name"] == who
         session = again.get("x-stay") or session
     assert client.ask(port, headers=[("x-stay", "nonsense")]).get("x-stay")
+
+
+# --- active checks ---
+
+
+def checked(b, **check):
+    fast = {"interval": {"nanos": 100_000_000}, "timeout": {"nanos": 300_000_000}, "unhealthy_threshold": 2, "healthy_threshold": 2}
+    return b.policy("check", SERVICE, backend={"health": {"active": {**fast, **check}}})
+
+
+def down(gw):
+    return gw.gateway.metric("agentgateway_upstream_unhealthy_endpoints")
+
+
+def test_who_does_not_pass_its_checks_gets_no_requests(site, b, plane, start_upstream):
+    ups, workloads = two(b, start_upstream)
+    state = {"v1": 503, "v2": 200}
+    for name, up in ups.items():
+        up.on("/health", lambda request, stream, name=name: stream.respond(state[name]))
+    gw = site(b.service("s"), *workloads, checked(b, http={"path": "/health"}), workers=2)
+    eventually(lambda: down(gw) == 1)
+    for _ in range(4):  # on any worker
+        assert names(gw.port, 5) == {"v2": 5}
+    seen = ups["v1"].seen("/health")[0]
+    assert seen.get("user-agent") == "agentgateway-health-check" and seen.get("host") == hostname("s")
+    state["v1"] = 200
+    eventually(lambda: down(gw) == 0)
+    eventually(lambda: names(gw.port, 10)["v1"] > 0)
+    state["v1"] = state["v2"] = 500  # when all are down, all serve
+    eventually(lambda: down(gw) == 2)
+    assert 503 not in names(gw.port, 10)
+    plane.put(checked(b, http={"path": "/health", "expected_statuses": [500]}))
+    eventually(lambda: down(gw) == 0)
+    state["v1"] = 200
+    eventually(lambda: down(gw) == 1)
+    plane.put(b.policy("check", SERVICE, backend={"health": {}}))  # nobody checks any more
+    eventually(lambda: down(gw) == 0)
+    eventually(lambda: names(gw.port, 10)["v1"] > 0)
+
+
+def test_checks_of_connections_and_of_those_that_say_nothing(site, b, plane, start_upstream):
+    up, dead = start_upstream("v1"), free_port()
+    stuck = socket.create_server(("127.0.0.1", 0))
+    ports = {"v1": up.port, "dead": dead, "stuck": stuck.getsockname()[1]}
+    workloads = [b.workload(name, port, ["s"]) for name, port in ports.items()]
+    gw = site(b.service("s"), *workloads, checked(b))
+    eventually(lambda: down(gw) == 1)  # a connection is all that is asked for
+    plane.put(checked(b, http={}))
+    eventually(lambda: down(gw) == 2)
+    assert names(gw.port, 10) == {"v1": 10}
+    assert gw.gateway.metric("agentgateway_upstream_health_checks_total") > 4
+    stuck.close()

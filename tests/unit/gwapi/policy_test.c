@@ -137,7 +137,7 @@ static void fronts(void **state)
 }
 
 #define ON_BACKEND "targetRefs: [{group: agentgateway.dev, kind: AgentgatewayBackend, name: b}]"
-#define NAMED(n) "name={kind=AgentgatewayPolicy name=" n " namespace=default} "
+#define NAMED(n) "name={name=" n " namespace=default kind=AgentgatewayPolicy} "
 
 static void of_backends(void **state)
 {

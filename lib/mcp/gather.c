@@ -49,6 +49,13 @@ static void fail(struct agw_mcp_leg *leg, int code)
     settle(leg);
 }
 
+void agw_mcp_add_page(struct agw_mcp_leg *leg, struct agw_mcp_page *page)
+{
+    *leg->pages_end = page;
+    leg->pages_end = &page->next;
+    leg->pages_read++;
+}
+
 /* Takes the scratch document over. */
 static int keep_page(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, uint32_t result)
 {
@@ -59,10 +66,10 @@ static int keep_page(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, uin
     page->doc = m->scratch;
     page->block = agw_block_ref(f->block);
     page->result = result;
+    page->taken_ms = m->loop->now_ms;
     agw_json_doc_init(&m->scratch, 0);
-    *leg->pages_end = page;
-    leg->pages_end = &page->next;
-    leg->pages_read++;
+    agw_mcp_add_page(leg, page);
+    agw_mcp_keep_list(leg, page);
     return 0;
 }
 
@@ -226,7 +233,7 @@ static struct agw_mcp_part *parts_of(struct agw_mcp_exchange *x, uint32_t *ret_c
     count = 0;
     for (uint32_t i = 0; i < x->conf->count; i++)
         for (struct agw_mcp_page *p = x->legs[i].pages; p && !x->legs[i].failure.set; p = p->next)
-            parts[count++] = (struct agw_mcp_part){i, &p->doc, p->result};
+            parts[count++] = (struct agw_mcp_part){i, &p->doc, p->result, x->m->loop->now_ms - p->taken_ms};
     *ret_count = count;
     return parts;
 }
@@ -325,7 +332,7 @@ static struct agw_mcp_hints hints_of(struct agw_mcp_exchange *x, const struct ag
     struct agw_mcp_hints hints;
     agw_mcp_hints_init(&hints);
     for (uint32_t p = 0; p < count; p++)
-        agw_mcp_hints_add(&hints, parts[p].doc, parts[p].result);
+        agw_mcp_hints_add(&hints, parts[p].doc, parts[p].result, parts[p].age_ms);
     for (uint32_t i = 0; i < x->conf->count; i++)
         if (x->legs[i].failure.set && !agw_mcp_lacks_method(&x->legs[i]))
             agw_mcp_hints_incomplete(&hints);
@@ -378,12 +385,68 @@ static int read_cursor(struct agw_mcp_exchange *x, bool *ret_present)
     return rc;
 }
 
-static int start_page(struct agw_mcp_leg *leg, struct agw_str cursor)
+/* Our own request for a page of the list, when the client asked something else. */
+static int start_own_page(struct agw_mcp_leg *leg, struct agw_str cursor)
+{
+    struct agw_mcp_exchange *x = leg->x;
+    struct agw_json_writer w;
+    struct agw_chain body;
+    agw_chain_init(&body);
+    agw_json_writer_init(&w);
+    agw_json_begin_object(&w);
+    agw_json_put_string(&w, "jsonrpc", AGW_STR("2.0"));
+    agw_json_put_raw(&w, "id", x->id);
+    agw_json_put_string(&w, "method", x->listing->name);
+    agw_json_key(&w, AGW_STR("params"));
+    agw_json_begin_object(&w);
+    if (cursor.p)
+        agw_json_put_string(&w, "cursor", cursor);
+    int rc = x->modern ? agw_mcp_write_meta(x, &w) : 0;
+    if (rc == 0) {
+        agw_json_end_object(&w);
+        agw_json_end_object(&w);
+    }
+    rc = agw_json_writer_finish(&w, rc, &body);
+    if (rc == 0) {
+        x->waiting++;
+        leg->own_method = x->listing->name;
+        start(leg, AGW_METHOD_POST, &body);
+    }
+    agw_chain_clear(&body);
+    return rc;
+}
+
+static int ask_page(struct agw_mcp_leg *leg, struct agw_str cursor)
 {
     struct agw_json_edits edits;
+    if (leg->x->wanted.n)
+        return start_own_page(leg, cursor);
     agw_json_edits_init(&edits, &leg->x->arena);
     int rc = cursor.p ? agw_mcp_set_cursor(&leg->x->doc, &leg->x->message, cursor, &edits) : 0;
     return rc == 0 ? start_edited(leg, &edits) : rc;
+}
+
+/* The cursor after the leg's last page. False: it has no further one, or one that is not wanted. */
+static bool has_further(struct agw_mcp_leg *leg, struct agw_str *ret_cursor)
+{
+    struct agw_mcp_exchange *x = leg->x;
+    struct agw_mcp_page *last = leg->pages;
+    if (!x->drain || leg->pages_read >= AGW_MCP_PAGES_MAX)
+        return false;
+    while (last->next)
+        last = last->next;
+    return agw_mcp_next_cursor(&last->doc, last->result, &x->arena, ret_cursor) == 0 && ret_cursor->p;
+}
+
+/* Takes what is kept, and asks the target where that ends; x->waiting tells whether it did. */
+static int start_page(struct agw_mcp_leg *leg, struct agw_str cursor)
+{
+    leg->used = true;
+    do {
+        if (!agw_mcp_take_kept(leg, cursor))
+            return ask_page(leg, cursor);
+    } while (has_further(leg, &cursor));
+    return 0;
 }
 
 static int start_list(struct agw_mcp_exchange *x, bool has_cursor)
@@ -423,52 +486,15 @@ void agw_mcp_list(struct agw_mcp_exchange *x)
         finish_list(x);
 }
 
-/* Our own request for a page of the list, when the client asked something else. */
-static int start_own_page(struct agw_mcp_leg *leg, struct agw_str cursor)
-{
-    struct agw_mcp_exchange *x = leg->x;
-    struct agw_json_writer w;
-    struct agw_chain body;
-    agw_chain_init(&body);
-    agw_json_writer_init(&w);
-    agw_json_begin_object(&w);
-    agw_json_put_string(&w, "jsonrpc", AGW_STR("2.0"));
-    agw_json_put_raw(&w, "id", x->id);
-    agw_json_put_string(&w, "method", x->listing->name);
-    agw_json_key(&w, AGW_STR("params"));
-    agw_json_begin_object(&w);
-    if (cursor.p)
-        agw_json_put_string(&w, "cursor", cursor);
-    int rc = x->modern ? agw_mcp_write_meta(x, &w) : 0;
-    if (rc == 0) {
-        agw_json_end_object(&w);
-        agw_json_end_object(&w);
-    }
-    rc = agw_json_writer_finish(&w, rc, &body);
-    if (rc == 0) {
-        x->waiting++;
-        leg->own_method = x->listing->name;
-        start(leg, AGW_METHOD_POST, &body);
-    }
-    agw_chain_clear(&body);
-    return rc;
-}
-
-/* Draining: asks for the page after the last one read. False: there is none. */
+/* Draining: asks for the page after the last one read. False: there is none to wait for. */
 static bool next_page(struct agw_mcp_leg *leg)
 {
     struct agw_mcp_exchange *x = leg->x;
-    struct agw_mcp_page *last = leg->pages;
-    struct agw_str cursor = {0};
-    if (!x->drain || leg->pages_read >= AGW_MCP_PAGES_MAX)
+    struct agw_str cursor;
+    uint32_t waiting = x->waiting;
+    if (!has_further(leg, &cursor) || start_page(leg, cursor) != 0 || x->waiting == waiting)
         return false;
-    while (last->next)
-        last = last->next;
-    if (agw_mcp_next_cursor(&last->doc, last->result, &x->arena, &cursor) != 0 || !cursor.p)
-        return false;
-    if ((x->wanted.n ? start_own_page(leg, cursor) : start_page(leg, cursor)) != 0)
-        return false;
-    x->waiting--; /* still the same leg that is waited for */
+    x->waiting = waiting; /* still the same leg that is waited for */
     return true;
 }
 
@@ -510,7 +536,7 @@ void agw_mcp_find_and_relay(struct agw_mcp_exchange *x, struct agw_str name)
     int rc = agw_mcp_make_legs(x);
     for (uint32_t i = 0; rc == 0 && i < x->conf->count; i++)
         if (takes_part(x, i, x->listing))
-            rc = start_own_page(&x->legs[i], agw_str(NULL, 0));
+            rc = start_page(&x->legs[i], agw_str(NULL, 0));
     if (rc != 0)
         no_memory(x);
     else if (x->waiting == 0)

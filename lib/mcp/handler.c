@@ -22,8 +22,10 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
     }
     m->seal = agw_seal_new(agw_str(hex, sizeof hex), NULL);
     m->transports = agw_mcp_transports_new(loop, client);
-    if (!m->seal || !m->transports) {
+    m->lists = agw_mcp_lists_new(AGW_MCP_LISTS_BYTES);
+    if (!m->seal || !m->transports || !m->lists) {
         agw_mcp_transports_free(m->transports);
+        agw_mcp_lists_free(m->lists);
         agw_seal_free(m->seal);
         free(m);
         return NULL;
@@ -53,7 +55,9 @@ unsigned agw_mcp_active(const struct agw_mcp *m)
 static void free_pages(struct agw_mcp_leg *leg)
 {
     for (struct agw_mcp_page *p = leg->pages; p; p = p->next) {
-        agw_json_doc_free(&p->doc);
+        agw_mcp_listing_unref(p->listing);
+        if (!p->listing)
+            agw_json_doc_free(&p->doc);
         agw_block_unref(p->block);
     }
     leg->pages = NULL;
@@ -71,6 +75,7 @@ static void free_exchange(struct agw_mcp_exchange *x)
     agw_mcp_slots_remove(&x->m->posts, x->post);
     for (uint32_t i = 0; x->legs && i < x->conf->count; i++) {
         agw_mcp_call_cancel(&x->legs[i].call);
+        agw_mcp_unwatch_lists(&x->legs[i]);
         agw_chain_clear(&x->legs[i].failure.body);
         free_pages(&x->legs[i]);
     }
@@ -134,6 +139,7 @@ void agw_mcp_free(struct agw_mcp *m)
     agw_json_doc_free(&m->scratch);
     agw_arena_free(&m->scratch_arena);
     agw_seal_free(m->seal);
+    agw_mcp_lists_free(m->lists);
     agw_mcp_transports_free(m->transports);
     free(m);
 }
@@ -190,6 +196,7 @@ void agw_mcp_let_go(struct agw_mcp_exchange *x)
 {
     for (uint32_t i = 0; x->legs && i < x->conf->count; i++) {
         struct agw_mcp_leg *leg = &x->legs[i];
+        agw_mcp_unwatch_lists(leg);
         if (!leg->call.running)
             continue;
         if (leg->answered) {

@@ -7,6 +7,7 @@
 #define AGW_MCP_MCP_INT_H
 
 #include "json/edit.h"
+#include "mcp/cache/lists.h"
 #include "mcp/handler.h"
 #include "mcp/message/merge.h"
 #include "mcp/message/router.h"
@@ -27,6 +28,7 @@ struct agw_mcp {
     struct agw_mcp_transports *transports;
     struct agw_metrics *metrics;
     struct agw_seal *seal;
+    struct agw_mcp_lists *lists;
     struct agw_list exchanges;
     struct agw_mcp_slots legacy; /* streams of GET /sse: struct agw_mcp_exchange */
     struct agw_mcp_slots posts;  /* POST /sse that wait for the stream's worker, likewise */
@@ -43,9 +45,11 @@ struct agw_mcp_exchange;
 /* One page of a list, or another answer kept until all are in. */
 struct agw_mcp_page {
     struct agw_mcp_page *next;
-    struct agw_block *block; /* holds doc.text */
+    struct agw_block *block;         /* holds doc.text */
+    struct agw_mcp_listing *listing; /* ... or holds |doc| */
     struct agw_json_doc doc;
     uint32_t result;
+    uint64_t taken_ms; /* when it came */
 };
 
 /* Why a leg gave no result. */
@@ -69,9 +73,11 @@ struct agw_mcp_leg {
     uint32_t pages_read;
     struct agw_mcp_page *pages, **pages_end;
     struct agw_mcp_failure failure;
-    struct agw_str own_method; /* asked on our own behalf; empty: the client's request goes on */
-    struct agw_str last_id;    /* the last event id worth remembering, to go on from there */
-    char *id_room;             /* AGW_MCP_EVENT_ID_MAX bytes for it */
+    struct agw_str own_method;     /* asked on our own behalf; empty: the client's request goes on */
+    struct agw_str last_id;        /* the last event id worth remembering, to go on from there */
+    char *id_room;                 /* AGW_MCP_EVENT_ID_MAX bytes for it */
+    struct agw_mcp_ticket *ticket; /* its answer may be kept; see lists.c */
+    struct agw_mcp_watch *watch;   /* a GET stream that tells of changed lists */
 };
 
 enum agw_mcp_out { AGW_MCP_OUT_NONE, AGW_MCP_OUT_EVENTS, AGW_MCP_OUT_RAW, AGW_MCP_OUT_ENDED };
@@ -119,7 +125,9 @@ struct agw_mcp_exchange {
     const struct agw_mcp_method *listing;       /* the list that is gathered */
     bool drain;                                 /* read all pages of it */
     struct agw_mcp_cursor cursor, next;
-    struct agw_str wanted; /* bare name whose owner is looked up */
+    struct agw_str wanted;           /* bare name whose owner is looked up */
+    const struct agw_mcp_view *view; /* what kept lists depend on; NULL: not looked at yet */
+    bool unseen;                     /* no list may be kept */
     struct agw_mcp_subscription *subscription;
 
     /* the client's answer */
@@ -277,7 +285,21 @@ void agw_mcp_legacy_drain(struct agw_mcp_exchange *x);
 /* |silent|: no events for the turns, the session is left alone. */
 void agw_mcp_legacy_close(struct agw_mcp_exchange *x, bool silent);
 
+/* --- lists.c: lists that are kept --- */
+/* Adds the leg's page at |cursor| (p NULL: the first) if it is here. */
+bool agw_mcp_take_kept(struct agw_mcp_leg *leg, struct agw_str cursor);
+/* The page that was asked for after agw_mcp_take_kept has come: keeps it if it may be kept. */
+void agw_mcp_keep_list(struct agw_mcp_leg *leg, const struct agw_mcp_page *page);
+/* Lists of |kinds| (AGW_MCP_CAP_*) of the leg's target are out of date, on all workers. */
+void agw_mcp_forget_lists(struct agw_mcp_leg *leg, uint32_t kinds);
+/* Forgets what a notification says has changed. */
+void agw_mcp_heed_change(struct agw_mcp_leg *leg, const struct agw_jsonrpc *message);
+/* The leg's GET stream is open, and is no longer; both are fine at any time. */
+void agw_mcp_watch_lists(struct agw_mcp_leg *leg);
+void agw_mcp_unwatch_lists(struct agw_mcp_leg *leg);
+
 /* --- gather.c: many targets --- */
+void agw_mcp_add_page(struct agw_mcp_leg *leg, struct agw_mcp_page *page);
 void agw_mcp_initialize(struct agw_mcp_exchange *x);
 void agw_mcp_list(struct agw_mcp_exchange *x);
 void agw_mcp_discover(struct agw_mcp_exchange *x);

@@ -93,6 +93,8 @@ int agw_mcp_read_frame(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f,
     struct agw_mcp *m = leg->x->m;
     reset_scratch(m);
     int rc = agw_jsonrpc_read(&m->scratch, f->text, &m->scratch_arena, ret_message, NULL);
+    if (rc == 0)
+        agw_mcp_heed_change(leg, ret_message);
     return rc == 0 || rc == AGW_ENOMEM ? rc : AGW_EPROTO;
 }
 
@@ -222,6 +224,7 @@ static void listen_head(struct agw_mcp_call *c)
 {
     struct agw_mcp_leg *leg = AGW_MCP_LEG(c);
     if (c->form == AGW_MCP_FORM_EVENTS) {
+        agw_mcp_watch_lists(leg);
         agw_mcp_reply_events(leg->x);
         return;
     }
@@ -270,6 +273,7 @@ static void listen_done(struct agw_mcp_call *c, int code)
 {
     struct agw_mcp_leg *leg = AGW_MCP_LEG(c);
     struct agw_mcp_exchange *x = leg->x;
+    agw_mcp_unwatch_lists(leg);
     if (!agw_mcp_leg_over(leg))
         return;
     if (code != 0 && x->out == AGW_MCP_OUT_NONE) {

@@ -336,6 +336,7 @@ static void take_resources(struct agw_mcp_leg *leg, uint32_t list)
 static void miss_all(struct agw_mcp_leg *leg)
 {
     const struct agw_mcp_subscription *sub = leg->x->subscription;
+    agw_mcp_forget_lists(leg, AGW_MCP_CAP_LISTS);
     side_of(leg)->missed = side_of(leg)->accepted;
     for (uint32_t i = 0; i < sub->count; i++)
         if (sub->resources[i].target == leg->target)

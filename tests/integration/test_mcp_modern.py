@@ -191,3 +191,37 @@ def test_a_dead_server_is_left_out_and_the_list_not_kept(servers, start_gateway)
     assert status == 200
     assert [tool["name"] for tool in body["result"]["tools"]][:1] == ["b_echo"]
     assert body["result"]["ttlMs"] == 0
+
+
+# --- lists that are kept ---
+
+
+def names(port, token="me"):
+    status, body = post(port, "tools/list", headers={"Authorization": token})
+    assert status == 200, body
+    return [tool["name"] for tool in body["result"]["tools"]]
+
+
+def test_lists_are_kept_as_their_servers_say(start_gateway):
+    port, versions = free_port(), {"open": 1, "own": 1}
+
+    def server(name, scope):
+        def tools(_):
+            return {"tools": [{"name": f"v{versions[name]}", "inputSchema": {}}], "ttlMs": 60000, "cacheScope": scope}
+
+        return McpUpstream(name, tools_list=tools)
+
+    with_all, own = server("open", "public"), server("own", "private")
+    targets = {"open": with_all.port, "own": own.port}
+    gateway = start_gateway(*mcp_objects(port, targets), workers=1)
+    try:
+        assert names(port) == ["open_v1", "own_v1"]
+        versions.update(open=2, own=2)
+        assert names(port) == ["open_v1", "own_v1"]
+        assert names(port, "you") == ["open_v1", "own_v2"]
+        assert (with_all.count("tools/list"), own.count("tools/list")) == (1, 2)
+        gateway.apply(*mcp_objects(port, targets, prefixMode="Always"))
+        assert eventually(lambda: names(port) == ["open_v2", "own_v2"])
+    finally:
+        with_all.close()
+        own.close()

@@ -306,7 +306,11 @@ static uint8_t read_capabilities(const struct agw_json_doc *doc, uint32_t result
             found |= known[i].bit;
     if (caps != 0 && flag(doc, agw_json_get(doc, caps, AGW_STR("resources")), "subscribe"))
         found |= AGW_MCP_CAP_SUBSCRIBE;
-    return found;
+    bool announces = true;
+    for (size_t i = 0; i < AGW_ARRAY_LEN(known); i++)
+        if (found & known[i].bit & AGW_MCP_CAP_LISTS)
+            announces = announces && flag(doc, agw_json_get(doc, caps, known[i].name), "listChanged");
+    return found & AGW_MCP_CAP_LISTS && announces ? found | AGW_MCP_CAP_ANNOUNCES : found;
 }
 
 int agw_mcp_read_initialize(const struct agw_json_doc *doc, uint32_t result, struct agw_mcp_peer *peer)

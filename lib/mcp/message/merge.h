@@ -18,6 +18,7 @@ struct agw_mcp_part {
     uint32_t target;
     const struct agw_json_doc *doc;
     uint32_t result; /* token of the result object */
+    uint64_t age_ms; /* since it came: it may be a kept one */
 };
 
 /* Where each target stands in a list; |at| has one entry a target: p NULL = no further page. */

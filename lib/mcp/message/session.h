@@ -41,9 +41,11 @@ enum {
     AGW_MCP_CAP_TOOLS = 1,
     AGW_MCP_CAP_PROMPTS = 2,
     AGW_MCP_CAP_RESOURCES = 4,
+    AGW_MCP_CAP_LISTS = 7, /* all of these */
     AGW_MCP_CAP_LOGGING = 8,
     AGW_MCP_CAP_COMPLETIONS = 16,
     AGW_MCP_CAP_SUBSCRIBE = 32,
+    AGW_MCP_CAP_ANNOUNCES = 64, /* changes of all the lists that it has */
 };
 
 struct agw_mcp_peer { /* our session with one target */

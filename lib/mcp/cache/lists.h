@@ -1,0 +1,78 @@
+/* Pages of targets' lists, kept for the next who asks the same: one worker's cache.
+ *
+ * What is kept is the target's own bytes and their tokens, in one piece of memory of their size. It is found
+ * by the whole key alone: backend as it was configured, target, what was asked, by whom; a digest that
+ * differs in one bit is another entry, so no answer crosses users. An entry goes when its time is over, when
+ * its target says that the list has changed, when the stream that would say so ends (a watch), and when newer
+ * ones need its room. What was asked for before a change and comes after it is not kept: see the turn.
+ *
+ * Ownership: the cache's; a listing that was found is counted and outlives its entry. Threads: one. Errors:
+ * what cannot be kept for want of memory is not kept. Times are the loop's, in milliseconds. */
+#ifndef AGW_MCP_CACHE_LISTS_H
+#define AGW_MCP_CACHE_LISTS_H
+
+#include "base/list.h"
+#include "crypto/digest.h"
+#include "json/tape.h"
+
+#define AGW_MCP_LISTS_BYTES (16u << 20) /* a worker: 50 targets' tools, 300 KiB with tokens, for 50 users */
+#define AGW_MCP_LISTING_MAX (1u << 20)  /* of them one page may take: the rest is others' */
+#define AGW_MCP_LISTS_TTL_MAX_MS                                                                             \
+    3600000 /* whatever a target says: nobody waits for longer than an hour for a new tool */
+
+/* No padding: compared as bytes. */
+struct agw_mcp_list_key {
+    uint64_t backend; /* struct agw_backend's serial: another for each configuration of it */
+    uint32_t target;
+    uint32_t kind; /* AGW_MCP_CAP_* of the method */
+    unsigned char asked[AGW_SHA256_SIZE], asker[AGW_SHA256_SIZE];
+};
+
+struct agw_mcp_lists;
+struct agw_mcp_watch;
+
+struct agw_mcp_listing {
+    struct agw_json_doc doc; /* a target's message; the tokens are the listing's */
+    uint32_t result;
+    uint64_t taken_ms; /* when it came */
+    /* private */
+    struct agw_mcp_list_key key;
+    uint64_t until_ms;
+    size_t size;
+    unsigned refs;
+    struct agw_list used;    /* least recently first */
+    struct agw_list watched; /* in its watch's list */
+};
+
+/* |bytes|: at most, of all entries. NULL: no memory. */
+struct agw_mcp_lists *agw_mcp_lists_new(size_t bytes);
+void agw_mcp_lists_free(struct agw_mcp_lists *l); /* NULL is fine */
+/* The caller's count; NULL: none, or too old. */
+struct agw_mcp_listing *agw_mcp_lists_find(struct agw_mcp_lists *l, const struct agw_mcp_list_key *key,
+                                           uint64_t now_ms);
+void agw_mcp_listing_unref(struct agw_mcp_listing *e); /* NULL is fine */
+/* Changes with each agw_mcp_lists_forget: an answer may be kept only if it is as it was when it was asked. */
+uint64_t agw_mcp_lists_turn(const struct agw_mcp_lists *l);
+/* Copies |doc| for |ttl_ms|; replaces what |key| had. |watch|: it goes with that watch at the latest, may be
+ * NULL. */
+void agw_mcp_lists_keep(struct agw_mcp_lists *l, const struct agw_mcp_list_key *key,
+                        const struct agw_json_doc *doc, uint32_t result, struct agw_mcp_watch *watch,
+                        uint64_t now_ms, uint64_t ttl_ms);
+/* The lists of |kinds| of that target have changed, for all users. */
+void agw_mcp_lists_forget(struct agw_mcp_lists *l, uint64_t backend, uint32_t target, uint32_t kinds);
+/* Bytes of all entries. */
+size_t agw_mcp_lists_size(const struct agw_mcp_lists *l);
+
+/* A stream is open on which the target will say that lists of |session| (its own id) change. NULL: no memory.
+ */
+struct agw_mcp_watch *agw_mcp_lists_watch(struct agw_mcp_lists *l, uint64_t backend, uint32_t target,
+                                          struct agw_str session);
+/* That stream is over. NULL is fine. */
+void agw_mcp_lists_unwatch(struct agw_mcp_lists *l, struct agw_mcp_watch *w);
+/* NULL: nobody would hear of a change. */
+struct agw_mcp_watch *agw_mcp_lists_watched(const struct agw_mcp_lists *l, uint64_t backend, uint32_t target,
+                                            struct agw_str session);
+/* Another for each watch there ever was, to tell whether it is still the same. */
+uint64_t agw_mcp_watch_number(const struct agw_mcp_watch *w);
+
+#endif

@@ -1,0 +1,176 @@
+/* Lists that are kept: which answers of targets may be, and when they are served instead of asking.
+ *
+ * A target of 2026-07-28 says so itself, by ttlMs and cacheScope. One of an older revision says nothing of
+ * the kind: its lists are kept for their session alone, and only while this worker reads a stream on which
+ * the target has promised to announce changes. On a guess nothing is kept. */
+#include <stdlib.h>
+#include <string.h>
+#include "mcp/cache/view.h"
+#include "mcp/mcp_int.h"
+
+/* What a leg's answer would be kept as. */
+struct agw_mcp_ticket {
+    struct agw_mcp_list_key key;
+    uint64_t turn;
+    uint64_t watch; /* older targets: the watch's number */
+};
+
+/* Once an exchange. NULL: nothing of it can be kept. */
+static const struct agw_mcp_view *view_of(struct agw_mcp_exchange *x)
+{
+    if (x->view || x->unseen)
+        return x->view;
+    bool own = x->wanted.n > 0; /* of the client's request only its _meta goes on, and that in one case */
+    uint32_t params = x->message.params;
+    x->unseen = !own && !agw_mcp_view_plain(&x->doc, params);
+    if (x->unseen)
+        return NULL;
+    uint32_t meta = params && (x->modern || !own) ? agw_json_get(&x->doc, params, AGW_STR("_meta")) : 0;
+    struct agw_mcp_view *view = agw_arena_alloc(&x->arena, sizeof *view);
+    struct agw_str revision = x->modern ? x->version_text : agw_mcp_version_text(x->session.version);
+    int rc = view ? agw_mcp_view_asker(&x->req->headers, agw_mcp_goes_on, &x->arena, view) : AGW_ENOMEM;
+    if (rc == 0)
+        rc = agw_mcp_view_asked(&x->doc, meta, x->listing->name, revision, &x->arena, view);
+    x->unseen = rc != 0;
+    x->view = rc == 0 ? view : NULL;
+    return x->view;
+}
+
+static struct agw_mcp_watch *watch_of(const struct agw_mcp_leg *leg)
+{
+    const struct agw_mcp_peer *peer = agw_mcp_leg_peer(leg);
+    if (!peer || !(peer->caps & AGW_MCP_CAP_ANNOUNCES))
+        return NULL;
+    return agw_mcp_lists_watched(leg->x->m->lists, leg->x->backend->serial, leg->target, peer->sid);
+}
+
+static struct agw_mcp_ticket *ticket_of(struct agw_mcp_leg *leg, struct agw_str cursor)
+{
+    struct agw_mcp_exchange *x = leg->x;
+    const struct agw_mcp_watch *watch = x->modern ? NULL : watch_of(leg);
+    const struct agw_mcp_view *view = x->modern || watch ? view_of(x) : NULL;
+    struct agw_mcp_ticket *t = view ? agw_arena_alloc(&x->arena, sizeof *t) : NULL;
+    if (!t)
+        return NULL;
+    t->turn = agw_mcp_lists_turn(x->m->lists);
+    t->watch = watch ? agw_mcp_watch_number(watch) : 0;
+    t->key = (struct agw_mcp_list_key){x->backend->serial, leg->target, x->listing->cap};
+    memcpy(t->key.asked, view->asked, sizeof view->asked);
+    memcpy(t->key.asker, view->user, sizeof view->user);
+    int rc = cursor.p ? agw_mcp_view_mix(t->key.asked, cursor, &x->arena) : 0;
+    if (rc == 0 && watch)
+        rc = agw_mcp_view_mix(t->key.asker, agw_mcp_leg_peer(leg)->sid, &x->arena);
+    return rc == 0 ? t : NULL;
+}
+
+static struct agw_mcp_listing *find(struct agw_mcp_exchange *x, const struct agw_mcp_ticket *t)
+{
+    uint64_t now = x->m->loop->now_ms;
+    struct agw_mcp_listing *e = agw_mcp_lists_find(x->m->lists, &t->key, now);
+    if (e || !x->modern)
+        return e;
+    struct agw_mcp_list_key key = t->key;
+    memcpy(key.asker, x->view->anyone, sizeof key.asker);
+    return agw_mcp_lists_find(x->m->lists, &key, now);
+}
+
+bool agw_mcp_take_kept(struct agw_mcp_leg *leg, struct agw_str cursor)
+{
+    struct agw_mcp_exchange *x = leg->x;
+    leg->ticket = ticket_of(leg, cursor);
+    struct agw_mcp_listing *e = leg->ticket ? find(x, leg->ticket) : NULL;
+    if (!e)
+        return false;
+    struct agw_mcp_page *page = agw_arena_zalloc(&x->arena, sizeof *page);
+    if (!page) {
+        agw_mcp_listing_unref(e);
+        return false;
+    }
+    *page = (struct agw_mcp_page){.listing = e, .doc = e->doc, .result = e->result, .taken_ms = e->taken_ms};
+    agw_mcp_add_page(leg, page);
+    return true;
+}
+
+void agw_mcp_keep_list(struct agw_mcp_leg *leg, const struct agw_mcp_page *page)
+{
+    struct agw_mcp_exchange *x = leg->x;
+    struct agw_mcp_ticket *t = leg->ticket;
+    struct agw_mcp_watch *watch = NULL;
+    uint64_t ttl = AGW_MCP_LISTS_TTL_MAX_MS;
+    leg->ticket = NULL;
+    if (!t || t->turn != agw_mcp_lists_turn(x->m->lists))
+        return;
+    if (x->modern) {
+        struct agw_mcp_hint hint = agw_mcp_hint_read(&page->doc, page->result);
+        ttl = (uint64_t)hint.ttl_ms;
+        if (!hint.is_private)
+            memcpy(t->key.asker, x->view->anyone, sizeof t->key.asker);
+    } else if (!(watch = watch_of(leg)) || agw_mcp_watch_number(watch) != t->watch) {
+        return;
+    }
+    agw_mcp_lists_keep(x->m->lists, &t->key, &page->doc, page->result, watch, page->taken_ms, ttl);
+}
+
+/* --- changes --- */
+
+struct change {
+    struct agw_mcp_mail mail; /* first */
+    uint64_t backend;
+    uint32_t target, kinds;
+};
+
+static void on_change(struct agw_mcp_transports *t, struct agw_mcp_mail *mail)
+{
+    struct change *c = (struct change *)mail;
+    struct agw_mcp *m = t ? agw_mcp_transports_user(t) : NULL;
+    if (m)
+        agw_mcp_lists_forget(m->lists, c->backend, c->target, c->kinds);
+    free(c);
+}
+
+/* Before the client hears of it: its next request may come in on any worker. Where there is no memory for the
+ * mail, that worker's lists live until their time is over. */
+void agw_mcp_forget_lists(struct agw_mcp_leg *leg, uint32_t kinds)
+{
+    struct agw_mcp *m = leg->x->m;
+    struct agw_mcp_hub *hub = agw_mcp_transports_hub(m->transports);
+    agw_mcp_lists_forget(m->lists, leg->x->backend->serial, leg->target, kinds);
+    for (unsigned i = 0; agw_mcp_hub_has(hub, i); i++) {
+        struct change *c = i != m->loop->index ? calloc(1, sizeof *c) : NULL;
+        if (!c)
+            continue;
+        c->mail.deliver = on_change;
+        c->backend = leg->x->backend->serial;
+        c->target = leg->target;
+        c->kinds = kinds;
+        agw_mcp_hub_send(hub, i, &c->mail);
+    }
+}
+
+void agw_mcp_heed_change(struct agw_mcp_leg *leg, const struct agw_jsonrpc *message)
+{
+    static const struct {
+        struct agw_str method;
+        uint32_t kind;
+    } known[] = {
+        {{"notifications/tools/list_changed", 32}, AGW_MCP_CAP_TOOLS},
+        {{"notifications/prompts/list_changed", 34}, AGW_MCP_CAP_PROMPTS},
+        {{"notifications/resources/list_changed", 36}, AGW_MCP_CAP_RESOURCES},
+    };
+    for (size_t i = 0; message->kind == AGW_JSONRPC_NOTIFICATION && i < AGW_ARRAY_LEN(known); i++)
+        if (agw_str_eq(message->method, known[i].method))
+            agw_mcp_forget_lists(leg, known[i].kind);
+}
+
+void agw_mcp_watch_lists(struct agw_mcp_leg *leg)
+{
+    const struct agw_mcp_peer *peer = agw_mcp_leg_peer(leg);
+    if (!leg->watch && peer && (peer->caps & AGW_MCP_CAP_ANNOUNCES))
+        leg->watch = agw_mcp_lists_watch(leg->x->m->lists, leg->x->backend->serial, leg->target, peer->sid);
+}
+
+void agw_mcp_unwatch_lists(struct agw_mcp_leg *leg)
+{
+    agw_mcp_lists_unwatch(leg->x->m->lists, leg->watch);
+    leg->watch = NULL;
+}

@@ -91,6 +91,7 @@ static int start(struct process *p, struct agw_error *err)
                                     .max_conns = p->options.max_conns,
                                     .max_conns_per_source = p->options.max_conns_per_source,
                                     .client = p->options.client,
+                                    .mcp_target_ms = p->options.mcp_target_ms,
                                     .client_cert = p->options.client_cert,
                                     .trusted = p->options.trusted,
                                     .server = &p->options.server};

@@ -31,6 +31,7 @@ struct options {
     struct agw_addr admin, stats, readiness;
     unsigned drain_ms;       /* SIGTERM to the end at the latest */
     unsigned leave_ms;       /* of these, connections are still accepted */
+    unsigned mcp_target_ms;  /* 0: the default */
     const char *session_key; /* 64 hex digits, or NULL: a random one */
     struct agw_client_limits client;
     enum agw_client_cert_mode client_cert;

@@ -31,6 +31,7 @@ static void settle(struct agw_mcp_leg *leg)
     if (leg->settled || x->out == AGW_MCP_OUT_ENDED)
         return;
     leg->settled = true;
+    agw_mcp_note_health(leg);
     x->waiting--;
     if (leg->failure.set && agw_mcp_is_older(leg))
         agw_mcp_reply_older(x);
@@ -173,9 +174,11 @@ static const struct agw_mcp_call_ops gather_ops = {gather_head, gather_frame, ga
 static void start(struct agw_mcp_leg *leg, enum agw_method method, struct agw_chain *body)
 {
     struct agw_mcp_exchange *x = leg->x;
-    uint32_t ms = x->timeout_ms && x->timeout_ms < AGW_MCP_FANOUT_MS ? x->timeout_ms : AGW_MCP_FANOUT_MS;
+    uint32_t most = x->m->settings.fanout_ms;
+    uint32_t ms = x->timeout_ms && x->timeout_ms < most ? x->timeout_ms : most;
     leg->answered = leg->settled = false;
     leg->raw_json = false;
+    leg->skip = agw_mcp_check_health(leg);
     agw_mcp_start_leg(leg, &gather_ops, method, body, ms);
 }
 
@@ -362,10 +365,12 @@ static void finish_list(struct agw_mcp_exchange *x)
     if (refused(x))
         return;
     agw_chain_init(&body);
-    if (write_list(x, &body) != 0)
+    if (write_list(x, &body) != 0) {
         no_memory(x);
-    else
+    } else {
+        agw_mcp_warn_of_missing(x);
         agw_mcp_reply_message(x, &body);
+    }
     agw_chain_clear(&body);
 }
 

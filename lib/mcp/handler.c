@@ -23,9 +23,11 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
     m->seal = agw_seal_new(agw_str(hex, sizeof hex), NULL);
     m->transports = agw_mcp_transports_new(loop, client);
     m->lists = agw_mcp_lists_new(AGW_MCP_LISTS_BYTES);
-    if (!m->seal || !m->transports || !m->lists) {
+    m->circuits = agw_mcp_circuits_new();
+    if (!m->seal || !m->transports || !m->lists || !m->circuits) {
         agw_mcp_transports_free(m->transports);
         agw_mcp_lists_free(m->lists);
+        agw_mcp_circuits_free(m->circuits);
         agw_seal_free(m->seal);
         free(m);
         return NULL;
@@ -34,10 +36,18 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
     m->loop = loop;
     m->metrics = metrics;
     m->body_max = AGW_MCP_BODY_MAX;
+    agw_mcp_configure(m, &(struct agw_mcp_settings){0});
     agw_list_init(&m->exchanges);
     agw_json_doc_init(&m->scratch, 0);
     agw_arena_init(&m->scratch_arena, FIRST_ARENA, 0);
     return m;
+}
+
+void agw_mcp_configure(struct agw_mcp *m, const struct agw_mcp_settings *settings)
+{
+    m->settings = *settings;
+    if (m->settings.fanout_ms == 0)
+        m->settings.fanout_ms = AGW_MCP_FANOUT_MS;
 }
 
 void agw_mcp_join(struct agw_mcp *m, struct agw_mcp_hub *hub)
@@ -140,6 +150,7 @@ void agw_mcp_free(struct agw_mcp *m)
     agw_arena_free(&m->scratch_arena);
     agw_seal_free(m->seal);
     agw_mcp_lists_free(m->lists);
+    agw_mcp_circuits_free(m->circuits);
     agw_mcp_transports_free(m->transports);
     free(m);
 }
@@ -294,6 +305,8 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
     leg->call.once = !may_repeat(method, x->message.method);
     leg->call.deadline_ms = deadline_ms;
     int rc = body ? agw_chain_move(&leg->call.body, body) : 0;
+    if (rc == 0)
+        rc = leg->skip;
     if (rc == 0 && x->modern)
         rc = agw_mcp_standard_fields(leg, &fields);
     if (rc == 0)

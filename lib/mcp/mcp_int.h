@@ -8,6 +8,7 @@
 
 #include "json/edit.h"
 #include "mcp/cache/lists.h"
+#include "mcp/guard/circuit.h"
 #include "mcp/handler.h"
 #include "mcp/message/merge.h"
 #include "mcp/message/router.h"
@@ -29,6 +30,8 @@ struct agw_mcp {
     struct agw_metrics *metrics;
     struct agw_seal *seal;
     struct agw_mcp_lists *lists;
+    struct agw_mcp_circuits *circuits;
+    struct agw_mcp_settings settings;
     struct agw_list exchanges;
     struct agw_mcp_slots legacy; /* streams of GET /sse: struct agw_mcp_exchange */
     struct agw_mcp_slots posts;  /* POST /sse that wait for the stream's worker, likewise */
@@ -67,6 +70,7 @@ struct agw_mcp_leg {
     bool used;      /* takes part */
     bool answered;  /* its final answer is here */
     bool settled;   /* gathering: nothing more is waited for */
+    int skip;       /* its circuit is open: not asked, fails with this code */
     bool raw_json;  /* its JSON answer may pass unread */
     bool resumable; /* an event id went to the client: the target may end the stream and go on later */
     bool primed;    /* an event that has an id alone is held back; it is last_id */
@@ -297,6 +301,14 @@ void agw_mcp_heed_change(struct agw_mcp_leg *leg, const struct agw_jsonrpc *mess
 /* The leg's GET stream is open, and is no longer; both are fine at any time. */
 void agw_mcp_watch_lists(struct agw_mcp_leg *leg);
 void agw_mcp_unwatch_lists(struct agw_mcp_leg *leg);
+
+/* --- health.c: targets that fail --- */
+/* Before a leg of a fan-out is started: 0, or with which code it fails at once. */
+int agw_mcp_check_health(struct agw_mcp_leg *leg);
+/* It has settled. */
+void agw_mcp_note_health(struct agw_mcp_leg *leg);
+/* Tells the client, if it may be told, which targets a joined list is without. */
+void agw_mcp_warn_of_missing(struct agw_mcp_exchange *x);
 
 /* --- gather.c: many targets --- */
 void agw_mcp_add_page(struct agw_mcp_leg *leg, struct agw_mcp_page *page);

@@ -206,6 +206,7 @@ void agw_mcp_relay(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain
     x->report.target = x->conf->targets[target].name;
     leg->answered = false;
     leg->own_method = agw_str(NULL, 0);
+    leg->skip = 0;
     x->finish = NULL;
     /* Events of a search for the owner may be out already; then the answer has to be one as well. */
     leg->raw_json = x->out == AGW_MCP_OUT_NONE && !agw_mcp_result_edited(x->conf, x->method);

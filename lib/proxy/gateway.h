@@ -24,6 +24,7 @@ struct agw_gateway_options {
     struct agw_access_log *access_log;     /* NULL: off */
     bool processes;                        /* MCP targets may be processes (stdio) */
     unsigned char session_key[32];         /* seals MCP session ids */
+    uint32_t mcp_target_ms;                /* for a target's part of a joined answer; 0: the default */
     enum agw_client_cert_mode client_cert; /* what becomes of X-Forwarded-Client-Cert */
     struct agw_cidrs trusted;              /* peers whose X-Forwarded fields count; outlive the gateway */
     const struct agw_server_limits

@@ -180,8 +180,10 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
     w->metrics = agw_metrics_shard(o->metrics, w->loop.index);
     w->access_log = o->access_log;
     w->mcp = w->client ? agw_mcp_new(&w->loop, w->client, w->metrics, o->session_key) : NULL;
-    if (w->mcp)
+    if (w->mcp) {
+        agw_mcp_configure(w->mcp, &(struct agw_mcp_settings){.fanout_ms = o->mcp_target_ms});
         agw_mcp_join(w->mcp, w->gateway->mcp_hub);
+    }
     w->balancer = agw_balancer_new(&w->loop);
     w->agents = w->client ? agw_a2a_directory_new(&w->loop, w->client) : NULL;
     if (w->agents && w->mcp && w->metrics && w->balancer)

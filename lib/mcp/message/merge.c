@@ -347,6 +347,12 @@ static void write_capability(struct agw_json_writer *w, const struct agw_mcp_par
     agw_json_end_object(w);
 }
 
+/* The gateway's own: where targets may be missing it says so in log messages. */
+static uint8_t own_capabilities(const struct agw_mcp_backend *b)
+{
+    return b->fail_open && b->count > 1 ? AGW_MCP_CAP_LOGGING : 0;
+}
+
 static void write_capabilities(struct agw_json_writer *w, const struct agw_mcp_part *parts, uint32_t count,
                                uint8_t caps)
 {
@@ -402,7 +408,7 @@ int agw_mcp_merge_initialize(const struct agw_mcp_backend *b, const struct agw_m
                              uint32_t count, const struct agw_mcp_session *session, struct agw_str id,
                              struct agw_arena *arena, struct agw_json_writer *w)
 {
-    uint8_t caps = 0;
+    uint8_t caps = own_capabilities(b);
     for (uint32_t i = 0; i < session->count; i++)
         if (session->peers[i].present)
             caps |= session->peers[i].caps;
@@ -502,11 +508,11 @@ static int write_extensions(const struct agw_mcp_part *parts, uint32_t count, st
     return 0;
 }
 
-static int write_all_capabilities(const struct agw_mcp_part *parts, uint32_t count, struct agw_arena *arena,
-                                  struct agw_json_writer *w)
+static int write_all_capabilities(const struct agw_mcp_backend *b, const struct agw_mcp_part *parts,
+                                  uint32_t count, struct agw_arena *arena, struct agw_json_writer *w)
 {
     struct names seen = {.arena = arena};
-    uint8_t caps = 0;
+    uint8_t caps = own_capabilities(b);
     bool extended = false;
     for (uint32_t p = 0; p < count; p++) {
         caps |= read_capabilities(parts[p].doc, parts[p].result);
@@ -539,7 +545,7 @@ int agw_mcp_merge_discover(const struct agw_mcp_backend *b, const struct agw_mcp
         if (all_support(parts, count, (enum agw_mcp_version)v))
             agw_json_string(w, agw_mcp_version_text((enum agw_mcp_version)v));
     agw_json_end_array(w);
-    int rc = write_all_capabilities(parts, count, arena, w);
+    int rc = write_all_capabilities(b, parts, count, arena, w);
     if (rc != 0)
         return rc;
     if (instructions.n)

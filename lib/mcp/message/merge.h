@@ -56,8 +56,9 @@ int agw_mcp_find_owner(const struct agw_mcp_method *list, const struct agw_mcp_p
 
 /* Reads version and capabilities of an InitializeResult into |peer|. AGW_EPROTO: no known protocolVersion. */
 int agw_mcp_read_initialize(const struct agw_json_doc *doc, uint32_t result, struct agw_mcp_peer *peer);
-/* Writes one InitializeResult for several targets: the oldest version negotiated, capabilities that any has,
- * all instructions under their target's name. |peers| are those of the session. */
+/* Writes one InitializeResult for several targets: the oldest version negotiated, capabilities that any has
+ * (and logging where the backend fails open), all instructions under their target's name. |peers| are those
+ * of the session. */
 int agw_mcp_merge_initialize(const struct agw_mcp_backend *b, const struct agw_mcp_part *parts,
                              uint32_t count, const struct agw_mcp_session *session, struct agw_str id,
                              struct agw_arena *arena, struct agw_json_writer *w);

@@ -164,7 +164,13 @@ static void open_backends_do_without_it(void **state)
     assert_int_equal(fake_up_count, 1);
     fake_answer(&fake_ups[0], 200, JSON, NULL,
                 "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"tools\":[{\"name\":\"t\"}]}}", true);
-    assert_answer(200, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"tools\":[{\"name\":\"two_t\"}]}}");
+    assert_answer(
+        200, "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":"
+             "{\"level\":\"warning\",\"logger\":\"agentgateway\",\"data\":{\"target\":\"one\","
+             "\"missingFrom\":\"tools/list\",\"reason\":\"it did not answer initialize, and is not part "
+             "of this session\"}}}\n\n"
+             "event: message\ndata: "
+             "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"tools\":[{\"name\":\"two_t\"}]}}\n\n");
     finish();
     ask(AGW_METHOD_POST,
         "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"one_t\"}}");

@@ -349,13 +349,14 @@ static int write_list(struct agw_mcp_exchange *x, struct agw_chain *ret_body)
     struct agw_mcp_part *parts = parts_of(x, &count);
     if (!parts || next_cursors(x, parts, count) != 0)
         return AGW_ENOMEM;
-    struct agw_str next = agw_mcp_cursor_encode(&x->next, x->conf, &x->arena);
-    if (!next.p)
-        return AGW_ENOMEM;
+    struct agw_str next;
+    int rc = agw_mcp_cursor_encode(&x->next, x->conf, &x->arena, &next);
+    if (rc != 0)
+        return rc;
     struct agw_mcp_hints hints = hints_of(x, parts, count);
     agw_json_writer_init_chain(&w, ret_body, &x->m->loop->blocks);
-    int rc = agw_mcp_merge_list(x->conf, x->listing, parts, count, x->id, next, x->modern ? &hints : NULL,
-                                &x->arena, &w);
+    rc = agw_mcp_merge_list(x->conf, x->listing, parts, count, x->id, next, x->modern ? &hints : NULL,
+                            &x->arena, &w);
     return agw_json_writer_finish(&w, rc, NULL);
 }
 
@@ -365,7 +366,11 @@ static void finish_list(struct agw_mcp_exchange *x)
     if (refused(x))
         return;
     agw_chain_init(&body);
-    if (write_list(x, &body) != 0) {
+    int rc = write_list(x, &body);
+    if (rc == AGW_ELIMIT) {
+        agw_mcp_reply_error(x, 502, AGW_JSONRPC_INTERNAL,
+                            AGW_STR("the targets' cursors are too long together"));
+    } else if (rc != 0) {
         no_memory(x);
     } else {
         agw_mcp_warn_of_missing(x);

@@ -7,6 +7,7 @@
 #include "mcp/message/names.h"
 
 #define FIRST_ARENA 4096
+#define LEG_ARENA 1024
 
 struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, struct agw_metrics *metrics,
                             const unsigned char session_key[AGW_SEAL_KEY_SIZE])
@@ -87,6 +88,7 @@ static void free_exchange(struct agw_mcp_exchange *x)
         agw_mcp_call_cancel(&x->legs[i].call);
         agw_mcp_unwatch_lists(&x->legs[i]);
         agw_chain_clear(&x->legs[i].failure.body);
+        agw_arena_free(&x->legs[i].arena);
         free_pages(&x->legs[i]);
     }
     stop_timers(x);
@@ -264,6 +266,7 @@ int agw_mcp_make_legs(struct agw_mcp_exchange *x)
         leg->target = i;
         leg->pages_end = &leg->pages;
         agw_chain_init(&leg->failure.body);
+        agw_arena_init(&leg->arena, LEG_ARENA, 0);
     }
     return 0;
 }
@@ -298,7 +301,11 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
         fields.session = peer->sid;
         fields.version = agw_mcp_version_text(peer->version);
     }
-    agw_mcp_call_init(&leg->call, ops, x->m->transports, &x->arena, &x->conf->targets[leg->target],
+    /* A stream that is opened again and again must not grow the exchange: the last call's memory serves. */
+    struct agw_arena *arena = leg->again ? &leg->arena : &x->arena;
+    if (leg->again)
+        agw_arena_reset(arena);
+    agw_mcp_call_init(&leg->call, ops, x->m->transports, arena, &x->conf->targets[leg->target],
                       peer ? peer->pin : 0);
     leg->call.raw_json = leg->raw_json;
     leg->call.snap = x->snap;

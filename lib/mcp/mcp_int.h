@@ -68,6 +68,7 @@ struct agw_mcp_leg {
     struct agw_mcp_exchange *x;
     uint32_t target;
     bool used;      /* takes part */
+    bool again;     /* its call takes an earlier one's place, and memory */
     bool answered;  /* its final answer is here */
     bool settled;   /* gathering: nothing more is waited for */
     int skip;       /* its circuit is open: not asked, fails with this code */
@@ -79,6 +80,7 @@ struct agw_mcp_leg {
     struct agw_mcp_failure failure;
     struct agw_str own_method;     /* asked on our own behalf; empty: the client's request goes on */
     struct agw_str last_id;        /* the last event id worth remembering, to go on from there */
+    struct agw_arena arena;        /* of a call that takes an earlier one's place */
     char *id_room;                 /* AGW_MCP_EVENT_ID_MAX bytes for it */
     struct agw_mcp_ticket *ticket; /* its answer may be kept; see lists.c */
     struct agw_mcp_watch *watch;   /* a GET stream that tells of changed lists */

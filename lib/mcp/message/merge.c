@@ -29,19 +29,26 @@ static uint32_t check_of(const struct agw_mcp_backend *b)
     return h;
 }
 
-struct agw_str agw_mcp_cursor_encode(const struct agw_mcp_cursor *c, const struct agw_mcp_backend *b,
-                                     struct agw_arena *arena)
+int agw_mcp_cursor_encode(const struct agw_mcp_cursor *c, const struct agw_mcp_backend *b,
+                          struct agw_arena *arena, struct agw_str *ret_text)
 {
     size_t n = CURSOR_HEAD;
-    for (uint32_t i = 0; i < c->count; i++)
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (c->at[i].n > UINT16_MAX)
+            return AGW_ELIMIT;
         if (c->at[i].p)
             n += 3 + c->at[i].n;
-    if (n == CURSOR_HEAD)
-        return AGW_STR("");
+    }
+    if (n == CURSOR_HEAD) {
+        *ret_text = AGW_STR("");
+        return 0;
+    }
+    if (AGW_BASE64_SIZE(n) > AGW_MCP_CURSOR_MAX)
+        return AGW_ELIMIT;
     unsigned char *raw = agw_arena_alloc(arena, n);
     char *text = agw_arena_alloc(arena, AGW_BASE64_SIZE(n));
     if (!raw || !text)
-        return agw_str(NULL, 0);
+        return AGW_ENOMEM;
     uint32_t check = check_of(b);
     raw[0] = CURSOR_FORMAT;
     raw[1] = 0;
@@ -59,7 +66,8 @@ struct agw_str agw_mcp_cursor_encode(const struct agw_mcp_cursor *c, const struc
             memcpy(raw + n, at.p, at.n);
         n += at.n;
     }
-    return agw_str(text, agw_base64_encode(raw, n, true, text));
+    *ret_text = agw_str(text, agw_base64_encode(raw, n, true, text));
+    return 0;
 }
 
 static int decode_entries(const unsigned char *p, size_t n, unsigned entries, struct agw_mcp_cursor *c)
@@ -107,7 +115,7 @@ int agw_mcp_next_cursor(const struct agw_json_doc *doc, uint32_t result, struct 
         if (rc != 0)
             return rc;
     }
-    *ret_cursor = cursor.n > UINT16_MAX ? agw_str(NULL, 0) : cursor;
+    *ret_cursor = cursor;
     return 0;
 }
 

@@ -11,8 +11,7 @@
 #include "mcp/message/session.h"
 
 #define AGW_MCP_CURSOR_MAX                                                                                   \
-    16384 /* bytes of a client's cursor: 128 targets with 64-byte cursors, in base64                         \
-           */
+    (1u << 20) /* bytes of a client's cursor: 128 targets with 6 KiB each; a client's message has 4 MiB */
 
 struct agw_mcp_part {
     uint32_t target;
@@ -29,9 +28,11 @@ struct agw_mcp_cursor {
 
 /* All targets without a further page. AGW_ENOMEM. */
 int agw_mcp_cursor_init(struct agw_mcp_cursor *c, const struct agw_mcp_backend *b, struct agw_arena *arena);
-/* The client's opaque text; empty when no target has a further page. p is NULL: no memory. */
-struct agw_str agw_mcp_cursor_encode(const struct agw_mcp_cursor *c, const struct agw_mcp_backend *b,
-                                     struct agw_arena *arena);
+/* The client's opaque text; empty when no target has a further page. AGW_ELIMIT: it would be over
+ * AGW_MCP_CURSOR_MAX, or one target's over 64 KiB: nothing is handed out that would be refused. AGW_ENOMEM.
+ */
+int agw_mcp_cursor_encode(const struct agw_mcp_cursor *c, const struct agw_mcp_backend *b,
+                          struct agw_arena *arena, struct agw_str *ret_text);
 /* AGW_EINVAL: not one of ours, or made for other targets. AGW_ENOMEM. */
 int agw_mcp_cursor_decode(struct agw_str text, const struct agw_mcp_backend *b, struct agw_arena *arena,
                           struct agw_mcp_cursor *ret_cursor);

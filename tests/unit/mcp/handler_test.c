@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include "fake.h"
 #include "failmalloc.h"
-#include "mcp/transport/transport.h"
+#include "mcp/mcp_int.h"
 
 static struct agw_endpoint endpoints[] = {{.key = {"one", 3}, .host = {"h1", 2}, .port = 81},
                                           {.key = {"two", 3}, .host = {"h2", 2}, .port = 82}};
@@ -504,6 +504,41 @@ static void the_get_stream_joins_all(void **state)
     finish();
 }
 
+/* Bytes that the stream under way has taken of its arenas. */
+static size_t taken(void)
+{
+    struct agw_mcp_exchange *x = agw_list_entry(mcp->exchanges.next, struct agw_mcp_exchange, node);
+    size_t n = x->arena.used;
+    for (uint32_t i = 0; i < x->conf->count; i++)
+        n += x->legs[i].arena.used;
+    return n;
+}
+
+/* A server may end its stream whenever it likes; the client's lives for days. */
+static void streams_that_are_opened_again_take_no_memory(void **state)
+{
+    size_t after_two = 0;
+    join();
+    ask(AGW_METHOD_GET, NULL);
+    fake_answer(&fake_ups[1], 200, SSE, NULL, NULL, false);
+    struct fake_up *ending = &fake_ups[0];
+    fake_answer(ending, 200, SSE, NULL, NULL, false);
+    for (unsigned i = 1; i <= 50; i++) {
+        fake_more(ending, "id: last\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"n\"}\n\n");
+        fake_end(ending);
+        agw_timer_wheel_advance(&fake_loop.timers, fake_loop.now_ms + i * (AGW_MCP_KEEPALIVE_MS + 1));
+        assert_int_equal(fake_up_count, 2 + i);
+        ending = &fake_ups[1 + i];
+        assert_string_equal(ending->last_id, "last");
+        fake_answer(ending, 200, SSE, NULL, NULL, false);
+        if (i == 2)
+            after_two = taken();
+    }
+    assert_int_equal(taken(), after_two);
+    fake_close(&down, AGW_ERESET);
+    finish();
+}
+
 static void a_slow_client_slows_the_target(void **state)
 {
     join();
@@ -696,6 +731,7 @@ int main(void)
         CASE(notifications_reach_all),
         CASE(an_answer_after_events_is_an_event),
         CASE(the_get_stream_joins_all),
+        CASE(streams_that_are_opened_again_take_no_memory),
         CASE(a_slow_client_slows_the_target),
         CASE(requests_that_are_refused),
         CASE(one_modern_target_is_passed_through),

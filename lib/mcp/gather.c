@@ -694,7 +694,7 @@ static int copy_session(struct agw_mcp_exchange *to, const struct agw_mcp_sessio
 
 void agw_mcp_abandon_session(struct agw_mcp_exchange *x)
 {
-    if (x->joined || !holds_sessions(&x->session) || x->method->way != AGW_MCP_WAY_INITIALIZE)
+    if (!holds_sessions(&x->session))
         return;
     struct agw_mcp_exchange *c = agw_mcp_exchange_new(x->m, x->backend, x->snap);
     struct agw_msg *req = c ? agw_arena_alloc(&c->arena, sizeof *req) : NULL;

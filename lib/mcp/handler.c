@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include "base/check.h"
+#include "base/clock.h"
 #include "mcp/mcp_int.h"
 #include "mcp/message/names.h"
 
@@ -37,18 +38,22 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
     m->loop = loop;
     m->metrics = metrics;
     m->body_max = AGW_MCP_BODY_MAX;
-    agw_mcp_configure(m, &(struct agw_mcp_settings){0});
+    (void)agw_mcp_configure(m, &(struct agw_mcp_settings){0});
     agw_list_init(&m->exchanges);
     agw_json_doc_init(&m->scratch, 0);
     agw_arena_init(&m->scratch_arena, FIRST_ARENA, 0);
     return m;
 }
 
-void agw_mcp_configure(struct agw_mcp *m, const struct agw_mcp_settings *settings)
+int agw_mcp_configure(struct agw_mcp *m, const struct agw_mcp_settings *settings)
 {
+    int rc = 0;
     m->settings = *settings;
     if (m->settings.fanout_ms == 0)
         m->settings.fanout_ms = AGW_MCP_FANOUT_MS;
+    for (unsigned i = 0; rc == 0 && i < settings->old_key_count; i++)
+        rc = agw_seal_accept(m->seal, settings->old_keys + i * (size_t)AGW_SEAL_KEY_SIZE);
+    return rc;
 }
 
 void agw_mcp_join(struct agw_mcp *m, struct agw_mcp_hub *hub)
@@ -244,7 +249,8 @@ void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code)
     stop_timers(x);
     agw_mcp_legacy_close(x, false);
     agw_mcp_let_go(x);
-    agw_mcp_abandon_session(x);
+    if (!x->joined && x->method->way == AGW_MCP_WAY_INITIALIZE)
+        agw_mcp_abandon_session(x);
     x->report.close_code = code;
     x->report.method = x->message.method;
     count_metrics(x);
@@ -382,6 +388,12 @@ int agw_mcp_stateless_session(struct agw_mcp_exchange *x)
     return x->session.peers ? 0 : AGW_ENOMEM;
 }
 
+static bool is_too_old(const struct agw_mcp_exchange *x)
+{
+    uint64_t most = x->m->settings.session_age_s, now_s = x->m->loop->wall_ns / AGW_NS_PER_S;
+    return most > 0 && now_s > x->session.issued_s && now_s - x->session.issued_s >= most;
+}
+
 static bool load_session(struct agw_mcp_exchange *x)
 {
     int rc;
@@ -395,6 +407,10 @@ static bool load_session(struct agw_mcp_exchange *x)
             return false;
         }
         rc = agw_mcp_session_open(x->m->seal, x->backend, id, &x->arena, &x->session);
+        if (rc == 0 && is_too_old(x)) {
+            agw_mcp_abandon_session(x);
+            rc = AGW_ENOTFOUND;
+        }
     }
     if (rc == AGW_ENOTFOUND)
         agw_mcp_reply_error(x, 404, AGW_JSONRPC_SESSION, AGW_STR("Session not found"));

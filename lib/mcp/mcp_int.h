@@ -322,7 +322,7 @@ void agw_mcp_notify(struct agw_mcp_exchange *x); /* the client's message to all,
 void agw_mcp_notify_one(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain *body);
 void agw_mcp_end_session(struct agw_mcp_exchange *x);                         /* DELETE */
 void agw_mcp_find_and_relay(struct agw_mcp_exchange *x, struct agw_str name); /* bare names: ask who has it */
-/* Ends the targets' sessions of an initialize that never reached the client. */
+/* Ends the targets' sessions, for nobody holds x->session any more. */
 void agw_mcp_abandon_session(struct agw_mcp_exchange *x);
 
 #endif

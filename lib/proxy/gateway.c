@@ -42,6 +42,16 @@ static int start_supervisor(struct agw_gateway *g, struct agw_error *err)
     return g->supervisor ? 0 : AGW_ENOMEM;
 }
 
+static int make_task_keys(struct agw_gateway *g, struct agw_error *err)
+{
+    const struct agw_gateway_options *o = &g->options;
+    g->task_ids = agw_siv_new(o->session_key, AGW_STR(AGW_A2A_PURPOSE));
+    int rc = g->task_ids ? 0 : AGW_ENOMEM;
+    for (unsigned i = 0; rc == 0 && i < o->old_key_count; i++)
+        rc = agw_siv_accept(g->task_ids, o->old_keys[i], AGW_STR(AGW_A2A_PURPOSE));
+    return rc ? agw_error_set(err, rc, "session keys: %s", agw_err_text(rc)) : 0;
+}
+
 struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, struct agw_error *err)
 {
     unsigned count = options->workers ? options->workers : agw_cpu_count();
@@ -62,10 +72,7 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
     g->count = count;
     agw_snapshot_workers(count);
     sem_init(&g->synced, 0, 0);
-    g->task_ids = agw_siv_new(options->session_key, AGW_STR(AGW_A2A_PURPOSE));
-    if (!g->task_ids)
-        agw_error_set(err, AGW_ENOMEM, "out of memory");
-    if (!g->task_ids || start_supervisor(g, err) || start_workers(g, err)) {
+    if (make_task_keys(g, err) || start_supervisor(g, err) || start_workers(g, err)) {
         agw_gateway_free(g);
         return NULL;
     }

@@ -181,7 +181,12 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
     w->access_log = o->access_log;
     w->mcp = w->client ? agw_mcp_new(&w->loop, w->client, w->metrics, o->session_key) : NULL;
     if (w->mcp) {
-        agw_mcp_configure(w->mcp, &(struct agw_mcp_settings){.fanout_ms = o->mcp_target_ms});
+        const struct agw_mcp_settings settings = {.fanout_ms = o->mcp_target_ms,
+                                                  .session_age_s = o->session_age_s,
+                                                  .old_keys = o->old_keys[0],
+                                                  .old_key_count = o->old_key_count};
+        if (agw_mcp_configure(w->mcp, &settings) != 0)
+            return agw_error_set(err, AGW_ELIMIT, "too many session keys");
         agw_mcp_join(w->mcp, w->gateway->mcp_hub);
     }
     w->balancer = agw_balancer_new(&w->loop);

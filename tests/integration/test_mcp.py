@@ -280,6 +280,22 @@ def test_session_ends_at_every_target(pair):
     eventually(lambda: pair.one.ended == ["one-session"] and pair.two.ended == ["two-session"])
 
 
+def test_sessions_outlive_a_change_of_keys(start_gateway):
+    upstream, (old, new) = McpUpstream("one", ["add"]), ("ab" * 32, "cd" * 32)
+    ports = [free_port(), free_port()]
+    for port, keys in zip(ports, (old, f"{new}, {old}")):
+        start_gateway(mcp_objects(port, {"one": upstream.port}), env={"SESSION_KEY": keys}, workers=1)
+    with Connection(ports[0]) as first, Connection(ports[1]) as second:
+        client, other = McpClient(first), McpClient(second)
+        client.initialize()
+        other.session = client.session
+        assert [tool["name"] for tool in other.result("tools/list")["tools"]] == ["add"]
+        other.initialize()
+        client.session = other.session  # the first does not know the new key
+        assert client.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).status == 404
+    upstream.close()
+
+
 def test_session_works_on_every_connection_and_worker(pair):
     pair.client.initialize()
     for _ in range(20):

@@ -3,7 +3,7 @@
  * Workers share no memory and replicas may come and go, so the session id is the session: the targets' own
  * session ids, their negotiated versions and capabilities, sealed with AES-256-GCM under the process's (or
  * the cluster's) key and bound to the backend and its set of targets. Whoever holds the key can serve any
- * session from the header alone. What follows: nothing expires here (the targets expire their sessions and
+ * session from the header alone. What follows: nothing is idle here (the targets expire their sessions and
  * answer 404, which the client gets), and a changed set of targets makes the id unknown (404: the client
  * initializes anew and sees the new set). Ownership: strings live in the arena given. Threads: one at a time.
  */

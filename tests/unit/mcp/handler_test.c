@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include "base/clock.h"
 #include "fake.h"
 #include "failmalloc.h"
 #include "mcp/mcp_int.h"
@@ -504,6 +505,53 @@ static void the_get_stream_joins_all(void **state)
     finish();
 }
 
+static void old_keys_open_their_sessions(void **state)
+{
+    static const unsigned char next[32] = {9};
+    join();
+    agw_mcp_free(mcp);
+    mcp = agw_mcp_new(&fake_loop, NULL, NULL, next);
+    call("two_t");
+    assert_int_equal(down.status, 404);
+    finish();
+    assert_int_equal(agw_mcp_configure(mcp, &(struct agw_mcp_settings){.old_keys = key, .old_key_count = 1}),
+                     0);
+    call("two_t");
+    assert_int_equal(fake_up_count, 1);
+    assert_string_equal(fake_ups[0].session, "s-two");
+    finish();
+    join();
+    call("two_t");
+    assert_int_equal(fake_up_count, 1);
+    finish();
+    static const unsigned char many[AGW_SEAL_KEYS_MAX][32];
+    assert_int_equal(agw_mcp_configure(mcp, &(struct agw_mcp_settings){.old_keys = many[0],
+                                                                       .old_key_count = AGW_SEAL_KEYS_MAX}),
+                     AGW_ELIMIT);
+}
+
+static void sessions_that_are_too_old_are_ended(void **state)
+{
+    assert_int_equal(agw_mcp_configure(mcp, &(struct agw_mcp_settings){.session_age_s = 60}), 0);
+    join();
+    call("two_t");
+    assert_int_equal(fake_up_count, 1);
+    finish();
+    fake_reset();
+    fake_down_init(&down);
+    fake_loop.wall_ns += 61 * AGW_NS_PER_S;
+    fake_request(mcp, &down, &backend, AGW_METHOD_POST, session,
+                 "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/list\"}");
+    assert_int_equal(down.status, 404);
+    assert_int_equal(fake_up_count, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(fake_ups[i].method, AGW_METHOD_DELETE);
+        assert_string_equal(fake_ups[i].session, i == 0 ? "s-one" : "s-two");
+        fake_answer(&fake_ups[i], 200, NULL, NULL, NULL, true);
+    }
+    finish();
+}
+
 /* Bytes that the stream under way has taken of its arenas. */
 static size_t taken(void)
 {
@@ -732,6 +780,8 @@ int main(void)
         CASE(an_answer_after_events_is_an_event),
         CASE(the_get_stream_joins_all),
         CASE(streams_that_are_opened_again_take_no_memory),
+        CASE(old_keys_open_their_sessions),
+        CASE(sessions_that_are_too_old_are_ended),
         CASE(a_slow_client_slows_the_target),
         CASE(requests_that_are_refused),
         CASE(one_modern_target_is_passed_through),

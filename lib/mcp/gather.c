@@ -205,8 +205,8 @@ static int start_edited(struct agw_mcp_leg *leg, const struct agw_json_edits *ed
 static struct agw_mcp_leg *all_failed(struct agw_mcp_exchange *x)
 {
     struct agw_mcp_leg *first = NULL;
-    for (uint32_t i = 0; i < x->conf->count; i++) {
-        struct agw_mcp_leg *leg = &x->legs[i];
+    agw_mcp_each_leg(x, leg)
+    {
         if (leg->used && !leg->failure.set)
             return NULL;
         if (leg->used && !first)
@@ -628,12 +628,13 @@ void agw_mcp_notify_one(struct agw_mcp_exchange *x, uint32_t target, struct agw_
     x->silent = true;
     x->report.target = x->conf->targets[target].name;
     begin(x, finish_accepted);
-    if (agw_mcp_make_legs(x) != 0) {
+    struct agw_mcp_leg *leg = agw_mcp_make_leg(x, target);
+    if (!leg) {
         no_memory(x);
         return;
     }
     x->waiting = 1;
-    start(&x->legs[target], AGW_METHOD_POST, body);
+    start(leg, AGW_METHOD_POST, body);
 }
 
 void agw_mcp_notify(struct agw_mcp_exchange *x)

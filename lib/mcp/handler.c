@@ -89,12 +89,13 @@ static void free_exchange(struct agw_mcp_exchange *x)
 {
     agw_mcp_legacy_close(x, true);
     agw_mcp_slots_remove(&x->m->posts, x->post);
-    for (uint32_t i = 0; x->legs && i < x->conf->count; i++) {
-        agw_mcp_call_cancel(&x->legs[i].call);
-        agw_mcp_unwatch_lists(&x->legs[i]);
-        agw_chain_clear(&x->legs[i].failure.body);
-        agw_arena_free(&x->legs[i].arena);
-        free_pages(&x->legs[i]);
+    agw_mcp_each_leg(x, leg)
+    {
+        agw_mcp_call_cancel(&leg->call);
+        agw_mcp_unwatch_lists(leg);
+        agw_chain_clear(&leg->failure.body);
+        agw_arena_free(&leg->arena);
+        free_pages(leg);
     }
     stop_timers(x);
     agw_task_cancel(&x->reap);
@@ -212,8 +213,8 @@ static void reap_if_over(struct agw_mcp_exchange *x)
 
 void agw_mcp_let_go(struct agw_mcp_exchange *x)
 {
-    for (uint32_t i = 0; x->legs && i < x->conf->count; i++) {
-        struct agw_mcp_leg *leg = &x->legs[i];
+    agw_mcp_each_leg(x, leg)
+    {
         agw_mcp_unwatch_lists(leg);
         if (!leg->call.running)
             continue;
@@ -259,22 +260,34 @@ void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code)
     reap_if_over(x);
 }
 
-int agw_mcp_make_legs(struct agw_mcp_exchange *x)
+static int make_legs(struct agw_mcp_exchange *x, uint32_t first, uint32_t count)
 {
-    if (x->legs || x->conf->count == 0)
-        return 0;
-    x->legs = agw_arena_zalloc(&x->arena, x->conf->count * sizeof *x->legs);
-    if (!x->legs)
+    struct agw_mcp_leg *legs = agw_arena_zalloc(&x->arena, count * sizeof *legs);
+    if (!legs)
         return AGW_ENOMEM;
-    for (uint32_t i = 0; i < x->conf->count; i++) {
-        struct agw_mcp_leg *leg = &x->legs[i];
+    for (uint32_t i = 0; i < count; i++) {
+        struct agw_mcp_leg *leg = &legs[i];
         leg->x = x;
-        leg->target = i;
+        leg->target = first + i;
         leg->pages_end = &leg->pages;
         agw_chain_init(&leg->failure.body);
         agw_arena_init(&leg->arena, LEG_ARENA, 0);
     }
+    x->legs = legs;
+    x->leg_count = count;
     return 0;
+}
+
+int agw_mcp_make_legs(struct agw_mcp_exchange *x)
+{
+    return x->legs || x->conf->count == 0 ? 0 : make_legs(x, 0, x->conf->count);
+}
+
+struct agw_mcp_leg *agw_mcp_make_leg(struct agw_mcp_exchange *x, uint32_t target)
+{
+    if (!x->legs && make_legs(x, target, 1) != 0)
+        return NULL;
+    return &x->legs[target - x->legs[0].target];
 }
 
 /* Methods that only read, or that do the same when they are done twice. */
@@ -692,8 +705,7 @@ static void down_drain(struct agw_stream *s)
     struct agw_mcp_exchange *x = s->owner;
     if (x->legacy)
         agw_mcp_legacy_drain(x);
-    for (uint32_t i = 0; x->legs && i < x->conf->count; i++)
-        agw_mcp_call_resume(&x->legs[i].call);
+    agw_mcp_each_leg(x, leg) agw_mcp_call_resume(&leg->call);
 }
 
 static void down_close(struct agw_stream *s, int code)

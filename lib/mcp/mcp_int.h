@@ -120,7 +120,8 @@ struct agw_mcp_exchange {
     struct agw_str new_session; /* id to hand out with the answer */
 
     /* the targets */
-    struct agw_mcp_leg *legs;                   /* one a target of the backend */
+    struct agw_mcp_leg *legs; /* one a target of the backend; or, for one target alone, its own */
+    uint32_t leg_count;
     uint32_t running;                           /* calls without on_done */
     uint32_t waiting;                           /* gathering: legs that are not settled */
     uint32_t timeout_ms;                        /* 0: none of our own */
@@ -162,8 +163,13 @@ void agw_mcp_abort(struct agw_mcp_exchange *x, int code);
 void agw_mcp_let_go(struct agw_mcp_exchange *x);
 /* To be called first in every on_done. False: nobody waits for this leg any more. */
 bool agw_mcp_leg_over(struct agw_mcp_leg *leg);
-/* Makes the legs; all unused. AGW_ENOMEM. */
+/* Makes the legs, one a target and all unused, unless they are there. AGW_ENOMEM. */
 int agw_mcp_make_legs(struct agw_mcp_exchange *x);
+/* The leg of |target|; makes it alone if there are none: a call of one target among many should not pay for
+ * all. NULL: no memory. */
+struct agw_mcp_leg *agw_mcp_make_leg(struct agw_mcp_exchange *x, uint32_t target);
+#define agw_mcp_each_leg(x, leg)                                                                             \
+    for (struct agw_mcp_leg *leg = (x)->legs; leg && leg < (x)->legs + (x)->leg_count; leg++)
 /* Builds and starts the leg's call; |body| is taken. A failure to do so reaches ops->on_done like any other.
  */
 void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,

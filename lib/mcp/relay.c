@@ -61,8 +61,7 @@ static void flush_primer(struct agw_mcp_leg *leg)
 static void on_primer_due(struct agw_timer *t)
 {
     struct agw_mcp_exchange *x = agw_container_of(t, struct agw_mcp_exchange, keepalive);
-    for (uint32_t i = 0; i < x->conf->count; i++)
-        flush_primer(&x->legs[i]);
+    agw_mcp_each_leg(x, leg) flush_primer(leg);
 }
 
 /* An event without a message. */
@@ -132,8 +131,7 @@ void agw_mcp_throttle(struct agw_mcp_exchange *x)
 {
     if (!x->down || !x->legs || agw_stream_pending(x->down) <= AGW_STREAM_HIGH)
         return;
-    for (uint32_t i = 0; i < x->conf->count; i++)
-        agw_mcp_call_pause(&x->legs[i].call);
+    agw_mcp_each_leg(x, leg) agw_mcp_call_pause(&leg->call);
 }
 
 /* --- one request --- */
@@ -198,11 +196,11 @@ static const struct agw_mcp_call_ops relay_ops = {relay_head, relay_frame, relay
 
 void agw_mcp_relay(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain *body)
 {
-    if (agw_mcp_make_legs(x) != 0) {
+    struct agw_mcp_leg *leg = agw_mcp_make_leg(x, target);
+    if (!leg) {
         agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
         return;
     }
-    struct agw_mcp_leg *leg = &x->legs[target];
     x->report.target = x->conf->targets[target].name;
     leg->answered = false;
     leg->own_method = agw_str(NULL, 0);

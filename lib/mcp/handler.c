@@ -235,11 +235,20 @@ bool agw_mcp_leg_over(struct agw_mcp_leg *leg)
     return !x->closed && x->out != AGW_MCP_OUT_ENDED;
 }
 
+static void count_pages(struct agw_mcp_exchange *x, struct agw_str result, uint32_t n)
+{
+    struct agw_str labels[] = {x->backend->name, result};
+    if (x->m->metrics && n > 0)
+        agw_metric_add(agw_metrics_get(x->m->metrics, AGW_METRIC_MCP_LISTS, labels), n);
+}
+
 static void count_metrics(struct agw_mcp_exchange *x)
 {
     struct agw_str method = x->method->name.n ? x->method->name : AGW_STR("other");
     if (x->m->metrics && x->message.method.n && !x->old) /* the turn of an old one is counted */
         agw_metrics_mcp(x->m->metrics, x->backend->name, method, x->report.target);
+    count_pages(x, AGW_STR("kept"), x->kept);
+    count_pages(x, AGW_STR("asked"), x->asked);
 }
 
 void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code)

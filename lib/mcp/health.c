@@ -11,7 +11,12 @@ int agw_mcp_check_health(struct agw_mcp_leg *leg)
     struct agw_mcp_exchange *x = leg->x;
     if (x->silent)
         return 0; /* who is told something, or let go, should hear of it whenever it can */
-    return agw_mcp_circuit_check(x->m->circuits, x->backend->serial, leg->target, x->m->loop->now_ms);
+    int code = agw_mcp_circuit_check(x->m->circuits, x->backend->serial, leg->target, x->m->loop->now_ms);
+    if (code && x->m->metrics) {
+        struct agw_str labels[] = {x->backend->name, x->conf->targets[leg->target].name};
+        agw_metric_add(agw_metrics_get(x->m->metrics, AGW_METRIC_MCP_SKIPPED, labels), 1);
+    }
+    return code;
 }
 
 /* Why the target failed; 0: it answers, if only to refuse. */

@@ -79,8 +79,10 @@ bool agw_mcp_take_kept(struct agw_mcp_leg *leg, struct agw_str cursor)
     struct agw_mcp_exchange *x = leg->x;
     leg->ticket = ticket_of(leg, cursor);
     struct agw_mcp_listing *e = leg->ticket ? find(x, leg->ticket) : NULL;
+    x->asked += e == NULL;
     if (!e)
         return false;
+    x->kept++;
     struct agw_mcp_page *page = agw_arena_zalloc(&x->arena, sizeof *page);
     if (!page) {
         agw_mcp_listing_unref(e);

@@ -134,6 +134,7 @@ struct agw_mcp_exchange {
     struct agw_mcp_cursor cursor, next;
     struct agw_str wanted;           /* bare name whose owner is looked up */
     const struct agw_mcp_view *view; /* what kept lists depend on; NULL: not looked at yet */
+    uint32_t kept, asked;            /* pages */
     bool unseen;                     /* no list may be kept */
     struct agw_mcp_subscription *subscription;
 

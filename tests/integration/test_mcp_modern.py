@@ -223,6 +223,7 @@ def test_lists_are_kept_as_their_servers_say(start_gateway):
         assert names(port) == ["open_v1", "own_v1"]
         assert names(port, "you") == ["open_v1", "own_v2"]
         assert (with_all.count("tools/list"), own.count("tools/list")) == (1, 2)
+        assert gateway.metric("agentgateway_mcp_list_pages_total", result="kept") == 3
         gateway.apply(*mcp_objects(port, targets, prefixMode="Always"))
         assert eventually(lambda: names(port) == ["open_v2", "own_v2"])
     finally:
@@ -245,7 +246,7 @@ def bad():
 def test_lists_of_others_are_whole_whatever_a_target_does(bad, start_gateway):
     good, port = McpUpstream("good", ["x"]), free_port()
     env = {"MCP_TARGET_TIMEOUT": "100ms"}
-    start_gateway(*mcp_objects(port, {"good": good.port, **bad}, failureMode="FailOpen"), env=env, workers=1)
+    gateway = start_gateway(*mcp_objects(port, {"good": good.port, **bad}, failureMode="FailOpen"), env=env, workers=1)
     try:
         client = McpClient(Connection(port))
         assert "logging" in client.initialize()["capabilities"]
@@ -258,6 +259,7 @@ def test_lists_of_others_are_whole_whatever_a_target_does(bad, start_gateway):
             assert names(port) == ["good_x"]
             took.append(time.monotonic() - begin)
         assert took[0] > 0.09 and min(took[4:]) < 0.08  # the slow one is not asked any more
+        assert gateway.metric("agentgateway_mcp_targets_skipped_total", target="slow") >= 1
         assert client.result("tools/call", {"name": "good_x"})["content"][0]["text"] == "good:x"
         client.connection.close()
     finally:

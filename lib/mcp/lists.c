@@ -3,7 +3,6 @@
  * A target of 2026-07-28 says so itself, by ttlMs and cacheScope. One of an older revision says nothing of
  * the kind: its lists are kept for their session alone, and only while this worker reads a stream on which
  * the target has promised to announce changes. On a guess nothing is kept. */
-#include <stdlib.h>
 #include <string.h>
 #include "mcp/cache/view.h"
 #include "mcp/mcp_int.h"
@@ -11,9 +10,21 @@
 /* What a leg's answer would be kept as. */
 struct agw_mcp_ticket {
     struct agw_mcp_list_key key;
-    uint64_t turn;
+    uint32_t epoch; /* when it was asked for */
     uint64_t watch; /* older targets: the watch's number */
 };
+
+static uint64_t subject_of(const struct agw_mcp_leg *leg, uint32_t kind)
+{
+    return leg->x->backend->serial << 16 ^ leg->target << 8 ^ kind;
+}
+
+/* Another after each change that any worker has heard of. */
+static uint32_t epoch_of(const struct agw_mcp_leg *leg)
+{
+    const struct agw_mcp_exchange *x = leg->x;
+    return agw_mcp_hub_told(agw_mcp_transports_hub(x->m->transports), subject_of(leg, x->listing->cap));
+}
 
 /* Once an exchange. NULL: nothing of it can be kept. */
 static const struct agw_mcp_view *view_of(struct agw_mcp_exchange *x)
@@ -52,7 +63,7 @@ static struct agw_mcp_ticket *ticket_of(struct agw_mcp_leg *leg, struct agw_str 
     struct agw_mcp_ticket *t = view ? agw_arena_alloc(&x->arena, sizeof *t) : NULL;
     if (!t)
         return NULL;
-    t->turn = agw_mcp_lists_turn(x->m->lists);
+    t->epoch = epoch_of(leg);
     t->watch = watch ? agw_mcp_watch_number(watch) : 0;
     t->key = (struct agw_mcp_list_key){x->backend->serial, leg->target, x->listing->cap};
     memcpy(t->key.asked, view->asked, sizeof view->asked);
@@ -66,12 +77,12 @@ static struct agw_mcp_ticket *ticket_of(struct agw_mcp_leg *leg, struct agw_str 
 static struct agw_mcp_listing *find(struct agw_mcp_exchange *x, const struct agw_mcp_ticket *t)
 {
     uint64_t now = x->m->loop->now_ms;
-    struct agw_mcp_listing *e = agw_mcp_lists_find(x->m->lists, &t->key, now);
+    struct agw_mcp_listing *e = agw_mcp_lists_find(x->m->lists, &t->key, t->epoch, now);
     if (e || !x->modern)
         return e;
     struct agw_mcp_list_key key = t->key;
     memcpy(key.asker, x->view->anyone, sizeof key.asker);
-    return agw_mcp_lists_find(x->m->lists, &key, now);
+    return agw_mcp_lists_find(x->m->lists, &key, t->epoch, now);
 }
 
 bool agw_mcp_take_kept(struct agw_mcp_leg *leg, struct agw_str cursor)
@@ -100,7 +111,7 @@ void agw_mcp_keep_list(struct agw_mcp_leg *leg, const struct agw_mcp_page *page)
     struct agw_mcp_watch *watch = NULL;
     uint64_t ttl = AGW_MCP_LISTS_TTL_MAX_MS;
     leg->ticket = NULL;
-    if (!t || t->turn != agw_mcp_lists_turn(x->m->lists))
+    if (!t || t->epoch != epoch_of(leg))
         return;
     if (x->modern) {
         struct agw_mcp_hint hint = agw_mcp_hint_read(&page->doc, page->result);
@@ -110,43 +121,18 @@ void agw_mcp_keep_list(struct agw_mcp_leg *leg, const struct agw_mcp_page *page)
     } else if (!(watch = watch_of(leg)) || agw_mcp_watch_number(watch) != t->watch) {
         return;
     }
-    agw_mcp_lists_keep(x->m->lists, &t->key, &page->doc, page->result, watch, page->taken_ms, ttl);
+    agw_mcp_lists_keep(x->m->lists, &t->key, t->epoch, &page->doc, page->result, watch, page->taken_ms, ttl);
 }
 
 /* --- changes --- */
 
-struct change {
-    struct agw_mcp_mail mail; /* first */
-    uint64_t backend;
-    uint32_t target, kinds;
-};
-
-static void on_change(struct agw_mcp_transports *t, struct agw_mcp_mail *mail)
-{
-    struct change *c = (struct change *)mail;
-    struct agw_mcp *m = t ? agw_mcp_transports_user(t) : NULL;
-    if (m)
-        agw_mcp_lists_forget(m->lists, c->backend, c->target, c->kinds);
-    free(c);
-}
-
-/* Before the client hears of it: its next request may come in on any worker. Where there is no memory for the
- * mail, that worker's lists live until their time is over. */
+/* Before the client hears of it: its next request may come in on any worker. */
 void agw_mcp_forget_lists(struct agw_mcp_leg *leg, uint32_t kinds)
 {
-    struct agw_mcp *m = leg->x->m;
-    struct agw_mcp_hub *hub = agw_mcp_transports_hub(m->transports);
-    agw_mcp_lists_forget(m->lists, leg->x->backend->serial, leg->target, kinds);
-    for (unsigned i = 0; agw_mcp_hub_has(hub, i); i++) {
-        struct change *c = i != m->loop->index ? calloc(1, sizeof *c) : NULL;
-        if (!c)
-            continue;
-        c->mail.deliver = on_change;
-        c->backend = leg->x->backend->serial;
-        c->target = leg->target;
-        c->kinds = kinds;
-        agw_mcp_hub_send(hub, i, &c->mail);
-    }
+    struct agw_mcp_hub *hub = agw_mcp_transports_hub(leg->x->m->transports);
+    for (uint32_t kind = 1; kind <= AGW_MCP_CAP_LISTS; kind <<= 1)
+        if (kinds & kind)
+            agw_mcp_hub_tell(hub, subject_of(leg, kind));
 }
 
 void agw_mcp_heed_change(struct agw_mcp_leg *leg, const struct agw_jsonrpc *message)

@@ -10,7 +10,7 @@ struct agw_mcp_lists {
     struct agw_map entries, watches;
     struct agw_list used;
     size_t size, most;
-    uint64_t turn, watch_number;
+    uint64_t watch_number;
 };
 
 /* Streams of one session with one target. */
@@ -70,12 +70,12 @@ void agw_mcp_lists_free(struct agw_mcp_lists *l)
 }
 
 struct agw_mcp_listing *agw_mcp_lists_find(struct agw_mcp_lists *l, const struct agw_mcp_list_key *key,
-                                           uint64_t now_ms)
+                                           uint32_t epoch, uint64_t now_ms)
 {
     struct agw_mcp_listing *e = agw_map_get(&l->entries, key_text(key));
     if (!e)
         return NULL;
-    if (now_ms >= e->until_ms) {
+    if (now_ms >= e->until_ms || e->epoch != epoch) {
         drop(l, e);
         return NULL;
     }
@@ -83,11 +83,6 @@ struct agw_mcp_listing *agw_mcp_lists_find(struct agw_mcp_lists *l, const struct
     agw_list_push(&l->used, &e->used);
     e->refs++;
     return e;
-}
-
-uint64_t agw_mcp_lists_turn(const struct agw_mcp_lists *l)
-{
-    return l->turn;
 }
 
 size_t agw_mcp_lists_size(const struct agw_mcp_lists *l)
@@ -114,7 +109,7 @@ static struct agw_mcp_listing *copy_of(const struct agw_json_doc *doc)
     return e;
 }
 
-void agw_mcp_lists_keep(struct agw_mcp_lists *l, const struct agw_mcp_list_key *key,
+void agw_mcp_lists_keep(struct agw_mcp_lists *l, const struct agw_mcp_list_key *key, uint32_t epoch,
                         const struct agw_json_doc *doc, uint32_t result, struct agw_mcp_watch *watch,
                         uint64_t now_ms, uint64_t ttl_ms)
 {
@@ -124,6 +119,7 @@ void agw_mcp_lists_keep(struct agw_mcp_lists *l, const struct agw_mcp_list_key *
     if (ttl_ms == 0 || !(e = copy_of(doc)))
         return;
     e->key = *key;
+    e->epoch = epoch;
     e->result = result;
     e->taken_ms = now_ms;
     e->until_ms = now_ms + (ttl_ms < AGW_MCP_LISTS_TTL_MAX_MS ? ttl_ms : AGW_MCP_LISTS_TTL_MAX_MS);
@@ -137,17 +133,6 @@ void agw_mcp_lists_keep(struct agw_mcp_lists *l, const struct agw_mcp_list_key *
     agw_list_push(&l->used, &e->used);
     if (watch)
         agw_list_push(&watch->entries, &e->watched);
-}
-
-void agw_mcp_lists_forget(struct agw_mcp_lists *l, uint64_t backend, uint32_t target, uint32_t kinds)
-{
-    struct agw_list *node, *next;
-    l->turn++;
-    agw_list_each (node, next, &l->used) {
-        struct agw_mcp_listing *e = agw_list_entry(node, struct agw_mcp_listing, used);
-        if (e->key.backend == backend && e->key.target == target && (e->key.kind & kinds))
-            drop(l, e);
-    }
 }
 
 /* --- watches --- */

@@ -3,8 +3,8 @@
  * What is kept is the target's own bytes and their tokens, in one piece of memory of their size. It is found
  * by the whole key alone: backend as it was configured, target, what was asked, by whom; a digest that
  * differs in one bit is another entry, so no answer crosses users. An entry goes when its time is over, when
- * its target says that the list has changed, when the stream that would say so ends (a watch), and when newer
- * ones need its room. What was asked for before a change and comes after it is not kept: see the turn.
+ * its epoch is (its target has said that the list has changed), when the stream that would say so ends (a
+ * watch), and when newer ones need its room.
  *
  * Ownership: the cache's; a listing that was found is counted and outlives its entry. Threads: one. Errors:
  * what cannot be kept for want of memory is not kept. Times are the loop's, in milliseconds. */
@@ -38,6 +38,7 @@ struct agw_mcp_listing {
     /* private */
     struct agw_mcp_list_key key;
     uint64_t until_ms;
+    uint32_t epoch;
     size_t size;
     unsigned refs;
     struct agw_list used;    /* least recently first */
@@ -47,19 +48,15 @@ struct agw_mcp_listing {
 /* |bytes|: at most, of all entries. NULL: no memory. */
 struct agw_mcp_lists *agw_mcp_lists_new(size_t bytes);
 void agw_mcp_lists_free(struct agw_mcp_lists *l); /* NULL is fine */
-/* The caller's count; NULL: none, or too old. */
+/* The caller's count; NULL: none, or too old, or of another |epoch|. */
 struct agw_mcp_listing *agw_mcp_lists_find(struct agw_mcp_lists *l, const struct agw_mcp_list_key *key,
-                                           uint64_t now_ms);
+                                           uint32_t epoch, uint64_t now_ms);
 void agw_mcp_listing_unref(struct agw_mcp_listing *e); /* NULL is fine */
-/* Changes with each agw_mcp_lists_forget: an answer may be kept only if it is as it was when it was asked. */
-uint64_t agw_mcp_lists_turn(const struct agw_mcp_lists *l);
-/* Copies |doc| for |ttl_ms|; replaces what |key| had. |watch|: it goes with that watch at the latest, may be
- * NULL. */
-void agw_mcp_lists_keep(struct agw_mcp_lists *l, const struct agw_mcp_list_key *key,
+/* Copies |doc| for |ttl_ms|; replaces what |key| had. |epoch|: of when it was asked for. |watch|: it goes
+ * with that watch at the latest, may be NULL. */
+void agw_mcp_lists_keep(struct agw_mcp_lists *l, const struct agw_mcp_list_key *key, uint32_t epoch,
                         const struct agw_json_doc *doc, uint32_t result, struct agw_mcp_watch *watch,
                         uint64_t now_ms, uint64_t ttl_ms);
-/* The lists of |kinds| of that target have changed, for all users. */
-void agw_mcp_lists_forget(struct agw_mcp_lists *l, uint64_t backend, uint32_t target, uint32_t kinds);
 /* Bytes of all entries. */
 size_t agw_mcp_lists_size(const struct agw_mcp_lists *l);
 

@@ -8,6 +8,7 @@
 #include "failmalloc.h"
 
 static struct agw_mcp_lists *lists;
+static uint32_t epoch;
 
 #define TOOLS 1
 #define PROMPTS 2
@@ -38,7 +39,7 @@ static void keep_text(struct agw_mcp_list_key key, const char *text, struct agw_
     struct agw_json_doc doc;
     agw_json_doc_init(&doc, 0);
     assert_int_equal(agw_json_parse(&doc, agw_str_c(text), NULL), 0);
-    agw_mcp_lists_keep(lists, &key, &doc, 2, watch, now, ttl);
+    agw_mcp_lists_keep(lists, &key, epoch, &doc, 2, watch, now, ttl);
     agw_json_doc_free(&doc);
 }
 
@@ -49,7 +50,7 @@ static void keep(struct agw_mcp_list_key key)
 
 static bool has(struct agw_mcp_list_key key, uint64_t now)
 {
-    struct agw_mcp_listing *e = agw_mcp_lists_find(lists, &key, now);
+    struct agw_mcp_listing *e = agw_mcp_lists_find(lists, &key, epoch, now);
     agw_mcp_listing_unref(e);
     return e;
 }
@@ -58,13 +59,15 @@ static void bytes_are_kept_as_they_are(void **state)
 {
     struct agw_mcp_list_key key = key_of(1, 2, TOOLS, 'a');
     keep(key);
-    struct agw_mcp_listing *e = agw_mcp_lists_find(lists, &key, 1200);
+    struct agw_mcp_listing *e = agw_mcp_lists_find(lists, &key, epoch, 1200);
     assert_non_null(e);
     assert_true(agw_str_eq(e->doc.text, AGW_STR(TEXT)));
     assert_int_equal(e->result, 2);
     assert_int_equal(e->taken_ms, 1000);
     assert_int_equal(e->doc.tokens[0].length, sizeof TEXT - 1);
-    agw_mcp_lists_forget(lists, 1, 2, TOOLS); /* whoever found it may read on */
+    epoch++;
+    assert_false(has(key, 1200));
+    assert_int_equal(agw_mcp_lists_size(lists), 0); /* whoever found it may read on */
     assert_true(agw_str_eq(e->doc.text, AGW_STR(TEXT)));
     agw_mcp_listing_unref(e);
     assert_int_equal(agw_mcp_lists_size(lists), 0);
@@ -100,22 +103,16 @@ static void time_is_over_when_it_is(void **state)
     assert_false(has(key, 1100));
 }
 
-static void changes_concern_their_target_and_kind(void **state)
+static void an_epoch_that_is_over_takes_its_entries_along(void **state)
 {
-    uint64_t turn = agw_mcp_lists_turn(lists);
-    keep(key_of(1, 2, TOOLS, 'a'));
-    keep(key_of(1, 2, TOOLS, 'b'));
-    keep(key_of(1, 2, PROMPTS, 'a'));
-    keep(key_of(1, 3, TOOLS, 'a'));
-    keep(key_of(4, 2, TOOLS, 'a'));
-    assert_int_equal(agw_mcp_lists_turn(lists), turn);
-    agw_mcp_lists_forget(lists, 1, 2, TOOLS);
-    assert_int_not_equal(agw_mcp_lists_turn(lists), turn);
-    assert_false(has(key_of(1, 2, TOOLS, 'a'), 1000));
-    assert_false(has(key_of(1, 2, TOOLS, 'b'), 1000));
-    assert_true(has(key_of(1, 2, PROMPTS, 'a'), 1000));
-    assert_true(has(key_of(1, 3, TOOLS, 'a'), 1000));
-    assert_true(has(key_of(4, 2, TOOLS, 'a'), 1000));
+    struct agw_mcp_list_key key = key_of(1, 2, TOOLS, 'a');
+    epoch = 4;
+    keep(key);
+    assert_true(has(key, 1000));
+    epoch = 5;
+    assert_false(has(key, 1000));
+    epoch = 4;
+    assert_false(has(key, 1000)); /* it does not come back */
 }
 
 static void the_least_used_make_room(void **state)
@@ -191,10 +188,10 @@ static void every_allocation_may_fail(void **state)
         struct agw_mcp_lists *l = agw_mcp_lists_new(1 << 20);
         struct agw_mcp_watch *w = l ? agw_mcp_lists_watch(l, 1, 2, AGW_STR("s")) : NULL;
         if (l)
-            agw_mcp_lists_keep(l, &key, &doc, 0, w, 0, 9);
+            agw_mcp_lists_keep(l, &key, 7, &doc, 0, w, 0, 9);
         bool reached = failmalloc_count() >= n;
         failmalloc_at(0);
-        struct agw_mcp_listing *e = l ? agw_mcp_lists_find(l, &key, 0) : NULL;
+        struct agw_mcp_listing *e = l ? agw_mcp_lists_find(l, &key, 7, 0) : NULL;
         if (!reached)
             assert_true(e && w);
         agw_mcp_listing_unref(e);
@@ -214,7 +211,7 @@ int main(void)
         CASE(bytes_are_kept_as_they_are),
         CASE(another_key_is_another_entry),
         CASE(time_is_over_when_it_is),
-        CASE(changes_concern_their_target_and_kind),
+        CASE(an_epoch_that_is_over_takes_its_entries_along),
         CASE(the_least_used_make_room),
         CASE(what_is_too_large_is_not_kept),
         CASE(lists_go_with_the_last_stream_of_their_session),

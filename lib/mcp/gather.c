@@ -70,7 +70,7 @@ static int keep_page(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, uin
     page->taken_ms = m->loop->now_ms;
     agw_json_doc_init(&m->scratch, 0);
     agw_mcp_add_page(leg, page);
-    agw_mcp_keep_list(leg, page);
+    agw_mcp_keep_list(leg, &page->doc, result);
     return 0;
 }
 

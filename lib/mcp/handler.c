@@ -523,7 +523,7 @@ static void dispatch_request(struct agw_mcp_exchange *x)
         return;
     case AGW_MCP_WAY_LIST:
         if (single && !agw_mcp_names_prefixed(x->conf) && !agw_mcp_uris_prefixed(x->conf))
-            agw_mcp_relay_whole(x, 0);
+            agw_mcp_list_whole(x);
         else
             agw_mcp_list(x);
         return;

@@ -104,7 +104,7 @@ bool agw_mcp_take_kept(struct agw_mcp_leg *leg, struct agw_str cursor)
     return true;
 }
 
-void agw_mcp_keep_list(struct agw_mcp_leg *leg, const struct agw_mcp_page *page)
+void agw_mcp_keep_list(struct agw_mcp_leg *leg, const struct agw_json_doc *doc, uint32_t result)
 {
     struct agw_mcp_exchange *x = leg->x;
     struct agw_mcp_ticket *t = leg->ticket;
@@ -114,14 +114,59 @@ void agw_mcp_keep_list(struct agw_mcp_leg *leg, const struct agw_mcp_page *page)
     if (!t || t->epoch != epoch_of(leg))
         return;
     if (x->modern) {
-        struct agw_mcp_hint hint = agw_mcp_hint_read(&page->doc, page->result);
+        struct agw_mcp_hint hint = agw_mcp_hint_read(doc, result);
         ttl = (uint64_t)hint.ttl_ms;
         if (!hint.is_private)
             memcpy(t->key.asker, x->view->anyone, sizeof t->key.asker);
     } else if (!(watch = watch_of(leg)) || agw_mcp_watch_number(watch) != t->watch) {
         return;
     }
-    agw_mcp_lists_keep(x->m->lists, &t->key, t->epoch, &page->doc, page->result, watch, page->taken_ms, ttl);
+    agw_mcp_lists_keep(x->m->lists, &t->key, t->epoch, doc, result, watch, x->m->loop->now_ms, ttl);
+}
+
+/* --- one target that keeps its own names --- */
+
+/* Its own bytes, but for the request's id and what is left of its time. */
+static int write_kept(struct agw_mcp_exchange *x, const struct agw_mcp_page *page, struct agw_chain *ret_body)
+{
+    const struct agw_json_doc *doc = &page->doc;
+    uint32_t id = agw_json_get(doc, 0, AGW_STR("id")),
+             ttl = agw_json_get(doc, page->result, AGW_STR("ttlMs"));
+    int64_t left =
+        agw_mcp_hint_read(doc, page->result).ttl_ms - (int64_t)(x->m->loop->now_ms - page->taken_ms);
+    struct agw_json_edits edits;
+    struct agw_json_writer w;
+    agw_json_edits_init(&edits, &x->arena);
+    int rc = id ? agw_json_edits_token(&edits, doc, id, x->id) : 0;
+    if (rc == 0 && ttl != 0) {
+        struct agw_str text = agw_arena_printf(&x->arena, "%lld", left > 0 ? (long long)left : 0);
+        rc = text.p ? agw_json_edits_token(&edits, doc, ttl, text) : AGW_ENOMEM;
+    }
+    agw_json_writer_init_chain(&w, ret_body, &x->m->loop->blocks);
+    if (rc == 0)
+        rc = agw_json_edits_write(&edits, doc->text, 0, (uint32_t)doc->text.n, &w);
+    return agw_json_writer_finish(&w, rc, NULL);
+}
+
+void agw_mcp_list_whole(struct agw_mcp_exchange *x)
+{
+    struct agw_str cursor = {0};
+    struct agw_chain body;
+    uint32_t token = x->message.params ? agw_json_get(&x->doc, x->message.params, AGW_STR("cursor")) : 0;
+    bool plain = token == 0 || agw_json_unescape(&x->doc, token, &x->arena, &cursor) == 0;
+    struct agw_mcp_leg *leg = agw_mcp_make_leg(x, 0);
+    x->listing = x->method;
+    if (!leg || !plain || !agw_mcp_take_kept(leg, cursor)) {
+        agw_mcp_relay_whole(x, 0);
+        return;
+    }
+    agw_chain_init(&body);
+    x->report.target = x->conf->targets[0].name;
+    if (write_kept(x, leg->pages, &body) != 0)
+        agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
+    else
+        agw_mcp_reply_json(x, 200, &body);
+    agw_chain_clear(&body);
 }
 
 /* --- changes --- */

@@ -301,8 +301,10 @@ void agw_mcp_legacy_close(struct agw_mcp_exchange *x, bool silent);
 /* --- lists.c: lists that are kept --- */
 /* Adds the leg's page at |cursor| (p NULL: the first) if it is here. */
 bool agw_mcp_take_kept(struct agw_mcp_leg *leg, struct agw_str cursor);
-/* The page that was asked for after agw_mcp_take_kept has come: keeps it if it may be kept. */
-void agw_mcp_keep_list(struct agw_mcp_leg *leg, const struct agw_mcp_page *page);
+/* The page that was asked for after agw_mcp_take_kept has come in |doc|: keeps it if it may be kept. */
+void agw_mcp_keep_list(struct agw_mcp_leg *leg, const struct agw_json_doc *doc, uint32_t result);
+/* A list of the one target, which keeps its own names: from here, or relayed. */
+void agw_mcp_list_whole(struct agw_mcp_exchange *x);
 /* Lists of |kinds| (AGW_MCP_CAP_*) of the leg's target are out of date, on all workers. */
 void agw_mcp_forget_lists(struct agw_mcp_leg *leg, uint32_t kinds);
 /* Forgets what a notification says has changed. */

@@ -159,6 +159,8 @@ static void relay_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
     int rc = agw_mcp_pass(leg, f, false, &message, &final);
     if (rc == 0 && final) {
         leg->answered = true;
+        if (message.kind == AGW_JSONRPC_RESULT)
+            agw_mcp_keep_list(leg, &leg->x->m->scratch, message.result);
         rc = agw_mcp_edited(leg, f, &message, &body);
         if (rc == 0) {
             agw_mcp_reply_message(leg->x, &body);
@@ -207,7 +209,9 @@ void agw_mcp_relay(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain
     leg->skip = 0;
     x->finish = NULL;
     /* Events of a search for the owner may be out already; then the answer has to be one as well. */
-    leg->raw_json = x->out == AGW_MCP_OUT_NONE && !agw_mcp_result_edited(x->conf, x->method);
+    if (x->method->way != AGW_MCP_WAY_LIST)
+        leg->ticket = NULL;
+    leg->raw_json = x->out == AGW_MCP_OUT_NONE && !agw_mcp_result_edited(x->conf, x->method) && !leg->ticket;
     agw_mcp_start_leg(leg, &relay_ops, AGW_METHOD_POST, body, x->timeout_ms);
     leg->call.deadline_to_head = true;
 }

@@ -284,6 +284,62 @@ static void the_owner_of_a_bare_name_is_known(void **state)
     finish();
 }
 
+/* --- one target, with its own names --- */
+
+#define ONE(id, ttl)                                                                                         \
+    "{\"result\":{ \"_meta\":{\"x\":1e2},\"ttlMs\":" ttl                                                     \
+    ",\"tools\":[" TOOL("a") "], \"cacheScope\":\"public\"} ,"                                               \
+                             "\"id\":" id ",\"jsonrpc\":\"2.0\"}"
+
+static void one_target_is_quoted(void **state)
+{
+    conf.count = 1;
+    ask_as(NULL, NULL, "tools/list", LIST);
+    assert_int_equal(fake_up_count, 1);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, ONE("2", "900000"), true);
+    assert_string_equal(down.body, ONE("2", "900000"));
+    finish();
+    skew_ms = 1000000; /* it is over; then anew */
+    ask_as(NULL, NULL, "tools/list", LIST);
+    assert_int_equal(fake_up_count, 1);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, ONE("2", "900000"), true);
+    skew_ms = 0;
+    finish();
+    fake_reset();
+    fake_down_init(&down);
+    fake_loop.now_ms += 1000000;
+    fake_header(&down, "mcp-protocol-version", "2026-07-28");
+    fake_header(&down, "mcp-method", "tools/list");
+    fake_request(mcp, &down, &backend, AGW_METHOD_POST, NULL,
+                 "{\"jsonrpc\":\"2.0\",\"id\":\"other\",\"method\":\"tools/list\",\"params\":{" META "}}");
+    assert_int_equal(fake_up_count, 0);
+    assert_string_equal(down.type, JSON);
+    char *ttl = strstr(down.body, "\"ttlMs\":");
+    assert_non_null(ttl);
+    assert_in_range(strtoul(ttl + 8, NULL, 10), 890000, 900000);
+    memcpy(ttl + 8, "900000", 6);
+    assert_string_equal(down.body, ONE("\"other\"", "900000"));
+    finish();
+}
+
+static void errors_of_one_target_are_not_kept(void **state)
+{
+    conf.count = 1;
+    for (int i = 0; i < 2; i++) {
+        ask_as(NULL, NULL, "tools/list", LIST);
+        assert_int_equal(fake_up_count, 1);
+        fake_answer(&fake_ups[0], 200, JSON, NULL,
+                    "{\"jsonrpc\":\"2.0\",\"id\":2,\"error\":{\"code\":-1,\"message\":\"\"}}", true);
+        assert_has("\"code\":-1");
+        finish();
+        ask_as(NULL, NULL, "tools/list", LIST);
+        fake_answer(&fake_ups[0], 503, "text/plain", NULL, "busy", true);
+        assert_int_equal(down.status, 503);
+        assert_has("busy");
+        finish();
+    }
+}
+
 /* --- sessions of older targets --- */
 
 #define INIT                                                                                                 \
@@ -374,25 +430,36 @@ static void another_session_has_lists_of_its_own(void **state)
     assert_int_equal(old_asked(), 3);
 }
 
+static void fill_one(void)
+{
+    ask_as(NULL, NULL, "tools/list", LIST);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, TOOLS("a", "500000", "public"), true);
+    finish();
+}
+
 static void memory_may_run_out(void **state)
 {
-    for (long n = 1;; n++) {
-        fill();
-        fake_fail_from = n;
-        ask_as(NULL, NULL, "tools/list", LIST);
-        bool reached = failmalloc_count() >= n;
-        fake_fail_from = 0;
-        failmalloc_at(0);
-        if (!reached)
-            assert_int_equal(fake_up_count, 0);
-        fake_turn();
-        fake_close(&down, AGW_ECANCELED);
-        fake_turn();
-        assert_int_equal(agw_mcp_active(mcp), 0);
-        fake_down_free(&down);
-        if (!reached)
-            break;
-        backend.serial++;
+    static void (*const fills[])(void) = {fill_one, fill};
+    for (unsigned k = 0; k < 2; k++) {
+        conf.count = k + 1;
+        for (long n = 1;; n++) {
+            fills[k]();
+            fake_fail_from = n;
+            ask_as(NULL, NULL, "tools/list", LIST);
+            bool reached = failmalloc_count() >= n;
+            fake_fail_from = 0;
+            failmalloc_at(0);
+            if (!reached)
+                assert_int_equal(fake_up_count, 0);
+            fake_turn();
+            fake_close(&down, AGW_ECANCELED);
+            fake_turn();
+            assert_int_equal(agw_mcp_active(mcp), 0);
+            fake_down_free(&down);
+            backend.serial++;
+            if (!reached)
+                break;
+        }
     }
 }
 
@@ -409,6 +476,8 @@ int main(void)
         CASE(an_answer_from_before_the_change_is_not_kept),
         CASE(pages_are_kept_by_their_cursors),
         CASE(the_owner_of_a_bare_name_is_known),
+        CASE(one_target_is_quoted),
+        CASE(errors_of_one_target_are_not_kept),
         CASE(older_lists_are_kept_while_changes_would_be_heard),
         CASE(another_session_has_lists_of_its_own),
         CASE(memory_may_run_out),

@@ -1,8 +1,12 @@
 /* Lists that are kept: which answers of targets may be, and when they are served instead of asking.
  *
  * A target of 2026-07-28 says so itself, by ttlMs and cacheScope. One of an older revision says nothing of
- * the kind: its lists are kept for their session alone, and only while this worker reads a stream on which
- * the target has promised to announce changes. On a guess nothing is kept. */
+ * the kind: its lists are kept for their session alone, and only while some worker reads a stream on which
+ * the target has promised to announce changes. On a guess nothing is kept.
+ *
+ * Who reads such a stream tells the other workers by mail. That it has ended, or that a list has changed, is
+ * told by a count that all see at once (hub.h). */
+#include <stdlib.h>
 #include <string.h>
 #include "mcp/cache/view.h"
 #include "mcp/mcp_int.h"
@@ -11,7 +15,6 @@
 struct agw_mcp_ticket {
     struct agw_mcp_list_key key;
     uint32_t epoch; /* when it was asked for */
-    uint64_t watch; /* older targets: the watch's number */
 };
 
 static uint64_t subject_of(const struct agw_mcp_leg *leg, uint32_t kind)
@@ -19,11 +22,23 @@ static uint64_t subject_of(const struct agw_mcp_leg *leg, uint32_t kind)
     return leg->x->backend->serial << 16 ^ leg->target << 8 ^ kind;
 }
 
-/* Another after each change that any worker has heard of. */
+/* The stream of the leg's session: another subject than all lists. */
+static uint64_t stream_of(const struct agw_mcp_leg *leg)
+{
+    return agw_hash(agw_mcp_leg_peer(leg)->sid) ^ subject_of(leg, 0);
+}
+
+static uint32_t told(const struct agw_mcp_leg *leg, uint64_t subject)
+{
+    return agw_mcp_hub_told(agw_mcp_transports_hub(leg->x->m->transports), subject);
+}
+
+/* Another after each change that any worker has heard of, and after the end of each stream that tells of
+ * them: counts only grow. */
 static uint32_t epoch_of(const struct agw_mcp_leg *leg)
 {
-    const struct agw_mcp_exchange *x = leg->x;
-    return agw_mcp_hub_told(agw_mcp_transports_hub(x->m->transports), subject_of(leg, x->listing->cap));
+    uint32_t epoch = told(leg, subject_of(leg, leg->x->listing->cap));
+    return leg->x->modern ? epoch : epoch + told(leg, stream_of(leg));
 }
 
 /* Once an exchange. NULL: nothing of it can be kept. */
@@ -47,29 +62,27 @@ static const struct agw_mcp_view *view_of(struct agw_mcp_exchange *x)
     return x->view;
 }
 
-static struct agw_mcp_watch *watch_of(const struct agw_mcp_leg *leg)
+static bool is_watched(const struct agw_mcp_leg *leg)
 {
     const struct agw_mcp_peer *peer = agw_mcp_leg_peer(leg);
-    if (!peer || !(peer->caps & AGW_MCP_CAP_ANNOUNCES))
-        return NULL;
-    return agw_mcp_lists_watched(leg->x->m->lists, leg->x->backend->serial, leg->target, peer->sid);
+    return peer && (peer->caps & AGW_MCP_CAP_ANNOUNCES) &&
+           agw_mcp_lists_watched(leg->x->m->lists, leg->x->backend->serial, leg->target, peer->sid,
+                                 told(leg, stream_of(leg)));
 }
 
 static struct agw_mcp_ticket *ticket_of(struct agw_mcp_leg *leg, struct agw_str cursor)
 {
     struct agw_mcp_exchange *x = leg->x;
-    const struct agw_mcp_watch *watch = x->modern ? NULL : watch_of(leg);
-    const struct agw_mcp_view *view = x->modern || watch ? view_of(x) : NULL;
+    const struct agw_mcp_view *view = x->modern || is_watched(leg) ? view_of(x) : NULL;
     struct agw_mcp_ticket *t = view ? agw_arena_alloc(&x->arena, sizeof *t) : NULL;
     if (!t)
         return NULL;
     t->epoch = epoch_of(leg);
-    t->watch = watch ? agw_mcp_watch_number(watch) : 0;
     t->key = (struct agw_mcp_list_key){x->backend->serial, leg->target, x->listing->cap};
     memcpy(t->key.asked, view->asked, sizeof view->asked);
     memcpy(t->key.asker, view->user, sizeof view->user);
     int rc = cursor.p ? agw_mcp_view_mix(t->key.asked, cursor, &x->arena) : 0;
-    if (rc == 0 && watch)
+    if (rc == 0 && !x->modern)
         rc = agw_mcp_view_mix(t->key.asker, agw_mcp_leg_peer(leg)->sid, &x->arena);
     return rc == 0 ? t : NULL;
 }
@@ -108,7 +121,6 @@ void agw_mcp_keep_list(struct agw_mcp_leg *leg, const struct agw_json_doc *doc, 
 {
     struct agw_mcp_exchange *x = leg->x;
     struct agw_mcp_ticket *t = leg->ticket;
-    struct agw_mcp_watch *watch = NULL;
     uint64_t ttl = AGW_MCP_LISTS_TTL_MAX_MS;
     leg->ticket = NULL;
     if (!t || t->epoch != epoch_of(leg))
@@ -118,10 +130,8 @@ void agw_mcp_keep_list(struct agw_mcp_leg *leg, const struct agw_json_doc *doc, 
         ttl = (uint64_t)hint.ttl_ms;
         if (!hint.is_private)
             memcpy(t->key.asker, x->view->anyone, sizeof t->key.asker);
-    } else if (!(watch = watch_of(leg)) || agw_mcp_watch_number(watch) != t->watch) {
-        return;
     }
-    agw_mcp_lists_keep(x->m->lists, &t->key, t->epoch, doc, result, watch, x->m->loop->now_ms, ttl);
+    agw_mcp_lists_keep(x->m->lists, &t->key, t->epoch, doc, result, x->m->loop->now_ms, ttl);
 }
 
 /* --- one target that keeps its own names --- */
@@ -195,15 +205,57 @@ void agw_mcp_heed_change(struct agw_mcp_leg *leg, const struct agw_jsonrpc *mess
             agw_mcp_forget_lists(leg, known[i].kind);
 }
 
+/* --- streams --- */
+
+struct opened {
+    struct agw_mcp_mail mail; /* first */
+    uint64_t backend;
+    uint32_t target, epoch, n;
+    char session[];
+};
+
+static void on_opened(struct agw_mcp_transports *t, struct agw_mcp_mail *mail)
+{
+    struct opened *o = (struct opened *)mail;
+    struct agw_mcp *m = t ? agw_mcp_transports_user(t) : NULL;
+    if (m)
+        agw_mcp_lists_watch(m->lists, o->backend, o->target, agw_str(o->session, o->n), o->epoch);
+    free(o);
+}
+
+/* Who does not get the mail goes on asking. */
+static void tell_opened(struct agw_mcp_leg *leg, struct agw_str session, uint32_t epoch)
+{
+    struct agw_mcp_hub *hub = agw_mcp_transports_hub(leg->x->m->transports);
+    for (unsigned i = 0; agw_mcp_hub_has(hub, i); i++) {
+        struct opened *o = i != leg->x->m->loop->index ? malloc(sizeof *o + session.n) : NULL;
+        if (!o)
+            continue;
+        *o = (struct opened){.mail.deliver = on_opened,
+                             .backend = leg->x->backend->serial,
+                             .target = leg->target,
+                             .epoch = epoch,
+                             .n = (uint32_t)session.n};
+        memcpy(o->session, session.p, session.n);
+        agw_mcp_hub_send(hub, i, &o->mail);
+    }
+}
+
 void agw_mcp_watch_lists(struct agw_mcp_leg *leg)
 {
     const struct agw_mcp_peer *peer = agw_mcp_leg_peer(leg);
-    if (!leg->watch && peer && (peer->caps & AGW_MCP_CAP_ANNOUNCES))
-        leg->watch = agw_mcp_lists_watch(leg->x->m->lists, leg->x->backend->serial, leg->target, peer->sid);
+    if (leg->watching || !peer || !(peer->caps & AGW_MCP_CAP_ANNOUNCES) || peer->sid.n == 0)
+        return;
+    uint32_t epoch = told(leg, stream_of(leg));
+    leg->watching = true;
+    agw_mcp_lists_watch(leg->x->m->lists, leg->x->backend->serial, leg->target, peer->sid, epoch);
+    tell_opened(leg, peer->sid, epoch);
 }
 
 void agw_mcp_unwatch_lists(struct agw_mcp_leg *leg)
 {
-    agw_mcp_lists_unwatch(leg->x->m->lists, leg->watch);
-    leg->watch = NULL;
+    if (!leg->watching)
+        return;
+    leg->watching = false;
+    agw_mcp_hub_tell(agw_mcp_transports_hub(leg->x->m->transports), stream_of(leg));
 }

@@ -74,6 +74,7 @@ struct agw_mcp_leg {
     int skip;       /* its circuit is open: not asked, fails with this code */
     bool raw_json;  /* its JSON answer may pass unread */
     bool resumable; /* an event id went to the client: the target may end the stream and go on later */
+    bool watching;  /* its GET stream tells of changed lists */
     bool primed;    /* an event that has an id alone is held back; it is last_id */
     uint32_t pages_read;
     struct agw_mcp_page *pages, **pages_end;
@@ -83,7 +84,6 @@ struct agw_mcp_leg {
     struct agw_arena arena;        /* of a call that takes an earlier one's place */
     char *id_room;                 /* AGW_MCP_EVENT_ID_MAX bytes for it */
     struct agw_mcp_ticket *ticket; /* its answer may be kept; see lists.c */
-    struct agw_mcp_watch *watch;   /* a GET stream that tells of changed lists */
 };
 
 enum agw_mcp_out { AGW_MCP_OUT_NONE, AGW_MCP_OUT_EVENTS, AGW_MCP_OUT_RAW, AGW_MCP_OUT_ENDED };

@@ -1,6 +1,7 @@
 """MCP over many targets behind one /mcp: with the official client and real servers, and with scripted ones."""
 
 import json
+import queue
 import threading
 import time
 from types import SimpleNamespace
@@ -270,6 +271,58 @@ def test_events_that_carry_no_message_are_passed_over(serve, first):
         mine.initialize()
         assert [tool["name"] for tool in mine.result("tools/list")["tools"]] == ["one_add", "two_add"]
         assert mine.result("tools/call", {"name": "two_add"})["content"][0]["text"] == "two:add"
+
+
+class Announcing(McpUpstream):
+    """Has a GET stream, and promises to say there when its tools change."""
+
+    def __init__(self, name, tools):
+        super().__init__(name, tools, tools_list=lambda params: {"tools": [{"name": t, "inputSchema": {}} for t in tools]})
+        self.says = queue.Queue()
+
+    def _initialize(self, params):
+        return {**super()._initialize(params), "capabilities": {"tools": {"listChanged": True}}}
+
+    def _handle(self, request, stream):
+        if request.method != "GET":
+            return super()._handle(request, stream)
+        stream.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while message := self.says.get():
+            data = events(message)
+            stream.send(f"{len(data):x}\r\n{data}\r\n")
+        stream.send("0\r\n\r\n")
+
+
+def test_lists_of_a_session_that_listens_are_kept_on_every_worker(serve):
+    tools = ["a"]
+    one, two = Announcing("one", tools), Announcing("two", ["b"])
+    site = serve(one=one, two=two)
+
+    def listed(session):  # each on a connection of its own: they meet both workers
+        with Connection(site.port) as connection:
+            client = McpClient(connection)
+            client.session = session
+            return [tool["name"] for tool in client.result("tools/list")["tools"]]
+
+    with Connection(site.port) as first, Connection(site.port) as stream:
+        client = McpClient(first)
+        client.initialize()
+        stream.request("GET", "/mcp", {"Accept": "text/event-stream", "Mcp-Session-Id": client.session})
+        assert stream.head().status == 200
+        eventually(lambda: listed(client.session) and listed(client.session) and one.count("tools/list") > 0)
+        for upstream in one, two:
+            upstream.calls.clear()
+        assert all(listed(client.session) == ["one_a", "two_b"] for _ in range(16))
+        assert one.count("tools/list") <= 2 and two.count("tools/list") <= 2
+        tools.append("c")
+        one.says.put({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+        while b"list_changed" not in stream.stream.readline():
+            pass
+        assert all(listed(client.session) == ["one_a", "one_c", "two_b"] for _ in range(8))
+        one.says.put(None)
+        one.calls.clear()
+        eventually(lambda: listed(client.session) and one.count("tools/list") > 2)  # nobody would hear of a change
+        two.says.put(None)
 
 
 def test_session_ends_at_every_target(pair):

@@ -8,16 +8,14 @@ _Static_assert(sizeof(struct agw_mcp_list_key) == 16 + 2 * AGW_SHA256_SIZE, "key
 
 struct agw_mcp_lists {
     struct agw_map entries, watches;
-    struct agw_list used;
+    struct agw_list used, watched; /* least recently first */
     size_t size, most;
-    uint64_t watch_number;
 };
 
-/* Streams of one session with one target. */
-struct agw_mcp_watch {
-    struct agw_list entries; /* struct agw_mcp_listing */
-    uint64_t number;
-    unsigned streams;
+/* A stream of one session with one target. */
+struct watch {
+    struct agw_list node;
+    uint32_t epoch;
     uint32_t n; /* of the key */
     char key[];
 };
@@ -30,6 +28,7 @@ struct agw_mcp_lists *agw_mcp_lists_new(size_t bytes)
     agw_map_init(&l->entries);
     agw_map_init(&l->watches);
     agw_list_init(&l->used);
+    agw_list_init(&l->watched);
     l->most = bytes;
     return l;
 }
@@ -49,21 +48,25 @@ static void drop(struct agw_mcp_lists *l, struct agw_mcp_listing *e)
 {
     agw_map_take(&l->entries, key_text(&e->key));
     agw_list_remove(&e->used);
-    agw_list_remove(&e->watched);
     l->size -= e->size;
     agw_mcp_listing_unref(e);
 }
 
+static void forget(struct agw_mcp_lists *l, struct watch *w)
+{
+    agw_map_take(&l->watches, agw_str(w->key, w->n));
+    agw_list_remove(&w->node);
+    free(w);
+}
+
 void agw_mcp_lists_free(struct agw_mcp_lists *l)
 {
-    uint32_t cursor = 0;
-    struct agw_map_slot *slot;
     if (!l)
         return;
     while (!agw_list_empty(&l->used))
         drop(l, agw_list_entry(l->used.next, struct agw_mcp_listing, used));
-    while ((slot = agw_map_next(&l->watches, &cursor)))
-        free(slot->value);
+    while (!agw_list_empty(&l->watched))
+        forget(l, agw_list_entry(l->watched.next, struct watch, node));
     agw_map_free(&l->entries);
     agw_map_free(&l->watches);
     free(l);
@@ -105,13 +108,11 @@ static struct agw_mcp_listing *copy_of(const struct agw_json_doc *doc)
     memcpy(text, doc->text.p, doc->text.n);
     e->doc.text = agw_str(text, doc->text.n);
     agw_list_init(&e->used);
-    agw_list_init(&e->watched);
     return e;
 }
 
 void agw_mcp_lists_keep(struct agw_mcp_lists *l, const struct agw_mcp_list_key *key, uint32_t epoch,
-                        const struct agw_json_doc *doc, uint32_t result, struct agw_mcp_watch *watch,
-                        uint64_t now_ms, uint64_t ttl_ms)
+                        const struct agw_json_doc *doc, uint32_t result, uint64_t now_ms, uint64_t ttl_ms)
 {
     struct agw_mcp_listing *old = agw_map_get(&l->entries, key_text(key)), *e;
     if (old)
@@ -131,8 +132,6 @@ void agw_mcp_lists_keep(struct agw_mcp_lists *l, const struct agw_mcp_list_key *
     }
     l->size += e->size;
     agw_list_push(&l->used, &e->used);
-    if (watch)
-        agw_list_push(&watch->entries, &e->watched);
 }
 
 /* --- watches --- */
@@ -148,47 +147,45 @@ static struct agw_str watch_key(char *room, uint64_t backend, uint32_t target, s
     return agw_str(room, WATCH_HEAD + session.n);
 }
 
-struct agw_mcp_watch *agw_mcp_lists_watched(const struct agw_mcp_lists *l, uint64_t backend, uint32_t target,
-                                            struct agw_str session)
+bool agw_mcp_lists_watched(struct agw_mcp_lists *l, uint64_t backend, uint32_t target, struct agw_str session,
+                           uint32_t epoch)
 {
     char room[WATCH_HEAD + SESSION_MAX];
     if (session.n == 0 || session.n > SESSION_MAX)
-        return NULL;
-    return agw_map_get(&l->watches, watch_key(room, backend, target, session));
+        return false;
+    struct watch *w = agw_map_get(&l->watches, watch_key(room, backend, target, session));
+    if (!w)
+        return false;
+    if (w->epoch != epoch) {
+        forget(l, w);
+        return false;
+    }
+    agw_list_remove(&w->node);
+    agw_list_push(&l->watched, &w->node);
+    return true;
 }
 
-struct agw_mcp_watch *agw_mcp_lists_watch(struct agw_mcp_lists *l, uint64_t backend, uint32_t target,
-                                          struct agw_str session)
+void agw_mcp_lists_watch(struct agw_mcp_lists *l, uint64_t backend, uint32_t target, struct agw_str session,
+                         uint32_t epoch)
 {
-    struct agw_mcp_watch *w = agw_mcp_lists_watched(l, backend, target, session);
-    if (w) {
-        w->streams++;
-        return w;
-    }
-    if (session.n == 0 || session.n > SESSION_MAX || !(w = malloc(sizeof *w + WATCH_HEAD + session.n)))
-        return NULL;
+    if (session.n == 0 || session.n > SESSION_MAX ||
+        agw_mcp_lists_watched(l, backend, target, session, epoch))
+        return;
+    struct watch *w = malloc(sizeof *w + WATCH_HEAD + session.n);
+    if (!w)
+        return;
     struct agw_str key = watch_key(w->key, backend, target, session);
     w->n = (uint32_t)key.n;
-    w->streams = 1;
-    w->number = ++l->watch_number;
-    agw_list_init(&w->entries);
+    w->epoch = epoch;
+    if (l->watches.count >= AGW_MCP_WATCHES_MAX)
+        forget(l, agw_list_entry(l->watched.next, struct watch, node));
     if (agw_map_put(&l->watches, key, w, NULL) == 0)
-        return w;
-    free(w);
-    return NULL;
+        agw_list_push(&l->watched, &w->node);
+    else
+        free(w);
 }
 
-void agw_mcp_lists_unwatch(struct agw_mcp_lists *l, struct agw_mcp_watch *w)
+unsigned agw_mcp_lists_watches(const struct agw_mcp_lists *l)
 {
-    if (!w || --w->streams > 0)
-        return;
-    while (!agw_list_empty(&w->entries))
-        drop(l, agw_list_entry(w->entries.next, struct agw_mcp_listing, watched));
-    agw_map_take(&l->watches, agw_str(w->key, w->n));
-    free(w);
-}
-
-uint64_t agw_mcp_watch_number(const struct agw_mcp_watch *w)
-{
-    return w->number;
+    return l->watches.count;
 }

@@ -3,8 +3,8 @@
  * What is kept is the target's own bytes and their tokens, in one piece of memory of their size. It is found
  * by the whole key alone: backend as it was configured, target, what was asked, by whom; a digest that
  * differs in one bit is another entry, so no answer crosses users. An entry goes when its time is over, when
- * its epoch is (its target has said that the list has changed), when the stream that would say so ends (a
- * watch), and when newer ones need its room.
+ * its epoch is (its target has said that the list has changed, or the stream that would say so has ended),
+ * and when newer ones need its room.
  *
  * Ownership: the cache's; a listing that was found is counted and outlives its entry. Threads: one. Errors:
  * what cannot be kept for want of memory is not kept. Times are the loop's, in milliseconds. */
@@ -17,6 +17,8 @@
 
 #define AGW_MCP_LISTS_BYTES (16u << 20) /* a worker: 50 targets' tools, 300 KiB with tokens, for 50 users */
 #define AGW_MCP_LISTING_MAX (1u << 20)  /* of them one page may take: the rest is others' */
+#define AGW_MCP_WATCHES_MAX                                                                                  \
+    32768 /* a worker: 20,000 clients that listen, and some that were not long ago; 200 bytes each */
 #define AGW_MCP_LISTS_TTL_MAX_MS                                                                             \
     3600000 /* whatever a target says: nobody waits for longer than an hour for a new tool */
 
@@ -29,7 +31,6 @@ struct agw_mcp_list_key {
 };
 
 struct agw_mcp_lists;
-struct agw_mcp_watch;
 
 struct agw_mcp_listing {
     struct agw_json_doc doc; /* a target's message; the tokens are the listing's */
@@ -41,8 +42,7 @@ struct agw_mcp_listing {
     uint32_t epoch;
     size_t size;
     unsigned refs;
-    struct agw_list used;    /* least recently first */
-    struct agw_list watched; /* in its watch's list */
+    struct agw_list used; /* least recently first */
 };
 
 /* |bytes|: at most, of all entries. NULL: no memory. */
@@ -52,24 +52,19 @@ void agw_mcp_lists_free(struct agw_mcp_lists *l); /* NULL is fine */
 struct agw_mcp_listing *agw_mcp_lists_find(struct agw_mcp_lists *l, const struct agw_mcp_list_key *key,
                                            uint32_t epoch, uint64_t now_ms);
 void agw_mcp_listing_unref(struct agw_mcp_listing *e); /* NULL is fine */
-/* Copies |doc| for |ttl_ms|; replaces what |key| had. |epoch|: of when it was asked for. |watch|: it goes
- * with that watch at the latest, may be NULL. */
+/* Copies |doc| for |ttl_ms|; replaces what |key| had. |epoch|: of when it was asked for. */
 void agw_mcp_lists_keep(struct agw_mcp_lists *l, const struct agw_mcp_list_key *key, uint32_t epoch,
-                        const struct agw_json_doc *doc, uint32_t result, struct agw_mcp_watch *watch,
-                        uint64_t now_ms, uint64_t ttl_ms);
+                        const struct agw_json_doc *doc, uint32_t result, uint64_t now_ms, uint64_t ttl_ms);
 /* Bytes of all entries. */
 size_t agw_mcp_lists_size(const struct agw_mcp_lists *l);
 
-/* A stream is open on which the target will say that lists of |session| (its own id) change. NULL: no memory.
- */
-struct agw_mcp_watch *agw_mcp_lists_watch(struct agw_mcp_lists *l, uint64_t backend, uint32_t target,
-                                          struct agw_str session);
-/* That stream is over. NULL is fine. */
-void agw_mcp_lists_unwatch(struct agw_mcp_lists *l, struct agw_mcp_watch *w);
-/* NULL: nobody would hear of a change. */
-struct agw_mcp_watch *agw_mcp_lists_watched(const struct agw_mcp_lists *l, uint64_t backend, uint32_t target,
-                                            struct agw_str session);
-/* Another for each watch there ever was, to tell whether it is still the same. */
-uint64_t agw_mcp_watch_number(const struct agw_mcp_watch *w);
+/* Some worker reads a stream on which the target will say that lists of |session| (its own id) change, since
+ * |epoch|, which is over when the stream is. The longest unused are forgotten when there are too many. */
+void agw_mcp_lists_watch(struct agw_mcp_lists *l, uint64_t backend, uint32_t target, struct agw_str session,
+                         uint32_t epoch);
+/* False: nobody would hear of a change; |epoch|: now. */
+bool agw_mcp_lists_watched(struct agw_mcp_lists *l, uint64_t backend, uint32_t target, struct agw_str session,
+                           uint32_t epoch);
+unsigned agw_mcp_lists_watches(const struct agw_mcp_lists *l); /* that are remembered */
 
 #endif

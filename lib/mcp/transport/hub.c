@@ -109,7 +109,7 @@ uint32_t agw_mcp_hub_mark(const struct agw_mcp_hub *h)
 
 static size_t count_of(uint64_t subject)
 {
-    return (size_t)((subject * 0x9e3779b97f4a7c15u) >> 54) % AGW_MCP_HUB_COUNTS;
+    return (size_t)((subject * 0x9e3779b97f4a7c15u) >> 40) % AGW_MCP_HUB_COUNTS;
 }
 
 void agw_mcp_hub_tell(struct agw_mcp_hub *h, uint64_t subject)

@@ -47,7 +47,7 @@ uint32_t agw_mcp_hub_mark(const struct agw_mcp_hub *h);
  * one of them may have been caused by the news. Memory that workers share and write, in breach of the rule,
  * but by one store when something changes and one load to see it. Any thread; what was told is seen by
  * whoever looks after the teller has gone on. */
-#define AGW_MCP_HUB_COUNTS 1024
+#define AGW_MCP_HUB_COUNTS 65536 /* 256 KiB, for some thousand sessions */
 void agw_mcp_hub_tell(struct agw_mcp_hub *h, uint64_t subject);
 uint32_t agw_mcp_hub_told(const struct agw_mcp_hub *h, uint64_t subject);
 

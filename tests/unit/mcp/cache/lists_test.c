@@ -33,19 +33,18 @@ static struct agw_mcp_list_key key_of(uint64_t backend, uint32_t target, uint32_
     return key;
 }
 
-static void keep_text(struct agw_mcp_list_key key, const char *text, struct agw_mcp_watch *watch,
-                      uint64_t now, uint64_t ttl)
+static void keep_text(struct agw_mcp_list_key key, const char *text, uint64_t now, uint64_t ttl)
 {
     struct agw_json_doc doc;
     agw_json_doc_init(&doc, 0);
     assert_int_equal(agw_json_parse(&doc, agw_str_c(text), NULL), 0);
-    agw_mcp_lists_keep(lists, &key, epoch, &doc, 2, watch, now, ttl);
+    agw_mcp_lists_keep(lists, &key, epoch, &doc, 2, now, ttl);
     agw_json_doc_free(&doc);
 }
 
 static void keep(struct agw_mcp_list_key key)
 {
-    keep_text(key, TEXT, NULL, 1000, 500);
+    keep_text(key, TEXT, 1000, 500);
 }
 
 static bool has(struct agw_mcp_list_key key, uint64_t now)
@@ -93,13 +92,13 @@ static void time_is_over_when_it_is(void **state)
     assert_true(has(key, 1499));
     assert_false(has(key, 1500));
     assert_int_equal(agw_mcp_lists_size(lists), 0);
-    keep_text(key, TEXT, NULL, 1000, UINT64_MAX / 2);
+    keep_text(key, TEXT, 1000, UINT64_MAX / 2);
     assert_true(has(key, 1000 + AGW_MCP_LISTS_TTL_MAX_MS - 1));
     assert_false(has(key, 1000 + AGW_MCP_LISTS_TTL_MAX_MS));
-    keep_text(key, TEXT, NULL, 1000, 0);
+    keep_text(key, TEXT, 1000, 0);
     assert_false(has(key, 1000));
     keep(key);
-    keep_text(key, TEXT, NULL, 1100, 0); /* the newer one says that it must not be kept */
+    keep_text(key, TEXT, 1100, 0); /* the newer one says that it must not be kept */
     assert_false(has(key, 1100));
 }
 
@@ -137,7 +136,7 @@ static void what_is_too_large_is_not_kept(void **state)
     char *text = malloc(AGW_MCP_LISTING_MAX + 3);
     memset(text, ' ', AGW_MCP_LISTING_MAX);
     memcpy(text + AGW_MCP_LISTING_MAX, "{}", 3);
-    keep_text(key_of(1, 2, TOOLS, 'a'), text, NULL, 1000, 500);
+    keep_text(key_of(1, 2, TOOLS, 'a'), text, 1000, 500);
     free(text);
     assert_int_equal(agw_mcp_lists_size(lists), 0);
     agw_mcp_lists_free(lists);
@@ -146,35 +145,43 @@ static void what_is_too_large_is_not_kept(void **state)
     assert_int_equal(agw_mcp_lists_size(lists), 0);
 }
 
-static void lists_go_with_the_last_stream_of_their_session(void **state)
+static void a_watch_is_over_when_its_epoch_is(void **state)
 {
     struct agw_str sid = AGW_STR("one");
-    assert_null(agw_mcp_lists_watched(lists, 1, 2, sid));
-    struct agw_mcp_watch *w = agw_mcp_lists_watch(lists, 1, 2, sid);
-    uint64_t number = agw_mcp_watch_number(w);
-    assert_ptr_equal(agw_mcp_lists_watch(lists, 1, 2, sid), w);
-    assert_ptr_equal(agw_mcp_lists_watched(lists, 1, 2, sid), w);
-    assert_null(agw_mcp_lists_watched(lists, 1, 3, sid));
-    assert_null(agw_mcp_lists_watched(lists, 9, 2, sid));
-    assert_null(agw_mcp_lists_watched(lists, 1, 2, AGW_STR("other")));
-    keep_text(key_of(1, 2, TOOLS, 'a'), TEXT, w, 1000, 500);
-    keep(key_of(1, 2, TOOLS, 'b'));
-    agw_mcp_lists_unwatch(lists, w);
-    assert_true(has(key_of(1, 2, TOOLS, 'a'), 1000));
-    agw_mcp_lists_unwatch(lists, w);
-    assert_false(has(key_of(1, 2, TOOLS, 'a'), 1000));
-    assert_true(has(key_of(1, 2, TOOLS, 'b'), 1000));
-    assert_null(agw_mcp_lists_watched(lists, 1, 2, sid));
-    assert_int_not_equal(agw_mcp_watch_number(agw_mcp_lists_watch(lists, 1, 2, sid)), number);
-    agw_mcp_lists_unwatch(lists, NULL);
+    assert_false(agw_mcp_lists_watched(lists, 1, 2, sid, 5));
+    agw_mcp_lists_watch(lists, 1, 2, sid, 5);
+    agw_mcp_lists_watch(lists, 1, 2, sid, 5);
+    assert_int_equal(agw_mcp_lists_watches(lists), 1);
+    assert_true(agw_mcp_lists_watched(lists, 1, 2, sid, 5));
+    assert_false(agw_mcp_lists_watched(lists, 1, 3, sid, 5));
+    assert_false(agw_mcp_lists_watched(lists, 9, 2, sid, 5));
+    assert_false(agw_mcp_lists_watched(lists, 1, 2, AGW_STR("other"), 5));
+    assert_false(agw_mcp_lists_watched(lists, 1, 2, sid, 6));
+    assert_int_equal(agw_mcp_lists_watches(lists), 0);
+    assert_false(agw_mcp_lists_watched(lists, 1, 2, sid, 5));
+    agw_mcp_lists_watch(lists, 1, 2, sid, 5);
+    agw_mcp_lists_watch(lists, 1, 2, sid, 7); /* the next stream */
+    assert_true(agw_mcp_lists_watched(lists, 1, 2, sid, 7));
+}
+
+static void the_longest_unused_watches_are_forgotten(void **state)
+{
+    for (uint32_t i = 0; i < AGW_MCP_WATCHES_MAX; i++)
+        agw_mcp_lists_watch(lists, 1, i, AGW_STR("s"), 0);
+    assert_true(agw_mcp_lists_watched(lists, 1, 0, AGW_STR("s"), 0));
+    agw_mcp_lists_watch(lists, 2, 0, AGW_STR("s"), 0);
+    assert_int_equal(agw_mcp_lists_watches(lists), AGW_MCP_WATCHES_MAX);
+    assert_true(agw_mcp_lists_watched(lists, 1, 0, AGW_STR("s"), 0));
+    assert_false(agw_mcp_lists_watched(lists, 1, 1, AGW_STR("s"), 0));
 }
 
 static void sessions_that_cannot_be_told_apart_are_not_watched(void **state)
 {
     char long_one[2048] = {0};
-    assert_null(agw_mcp_lists_watch(lists, 1, 2, AGW_STR("")));
-    assert_null(agw_mcp_lists_watch(lists, 1, 2, agw_str(long_one, sizeof long_one)));
-    assert_null(agw_mcp_lists_watched(lists, 1, 2, agw_str(long_one, sizeof long_one)));
+    agw_mcp_lists_watch(lists, 1, 2, AGW_STR(""), 0);
+    agw_mcp_lists_watch(lists, 1, 2, agw_str(long_one, sizeof long_one), 0);
+    assert_int_equal(agw_mcp_lists_watches(lists), 0);
+    assert_false(agw_mcp_lists_watched(lists, 1, 2, agw_str(long_one, sizeof long_one), 0));
 }
 
 static void every_allocation_may_fail(void **state)
@@ -186,17 +193,16 @@ static void every_allocation_may_fail(void **state)
     for (long n = 1;; n++) {
         failmalloc_at(n);
         struct agw_mcp_lists *l = agw_mcp_lists_new(1 << 20);
-        struct agw_mcp_watch *w = l ? agw_mcp_lists_watch(l, 1, 2, AGW_STR("s")) : NULL;
-        if (l)
-            agw_mcp_lists_keep(l, &key, 7, &doc, 0, w, 0, 9);
+        if (l) {
+            agw_mcp_lists_watch(l, 1, 2, AGW_STR("s"), 3);
+            agw_mcp_lists_keep(l, &key, 7, &doc, 0, 0, 9);
+        }
         bool reached = failmalloc_count() >= n;
         failmalloc_at(0);
         struct agw_mcp_listing *e = l ? agw_mcp_lists_find(l, &key, 7, 0) : NULL;
         if (!reached)
-            assert_true(e && w);
+            assert_true(e && agw_mcp_lists_watched(l, 1, 2, AGW_STR("s"), 3));
         agw_mcp_listing_unref(e);
-        if (l)
-            agw_mcp_lists_unwatch(l, w);
         agw_mcp_lists_free(l);
         if (!reached)
             break;
@@ -214,7 +220,8 @@ int main(void)
         CASE(an_epoch_that_is_over_takes_its_entries_along),
         CASE(the_least_used_make_room),
         CASE(what_is_too_large_is_not_kept),
-        CASE(lists_go_with_the_last_stream_of_their_session),
+        CASE(a_watch_is_over_when_its_epoch_is),
+        CASE(the_longest_unused_watches_are_forgotten),
         CASE(sessions_that_cannot_be_told_apart_are_not_watched),
         CASE(every_allocation_may_fail),
     };

@@ -87,7 +87,10 @@ static const char usage[] =
     "  SVID_FILE, SVID_KEY_FILE, SVID_BUNDLE_FILE   PEM: the gateway's own certificate in a mesh (HBONE)\n"
     "  SPIFFE_ENDPOINT_SOCKET   the same from an agent: unix:///path of the SPIFFE Workload API\n"
     "  ADDITIONAL_TRUST_DOMAINS   of peers in that mesh, besides the certificate's; comma-separated\n"
-    "  SESSION_KEY      64 hex digits that seal MCP session ids and task ids; give all replicas the same\n"
+    "  SESSION_KEY      64 hex digits that seal MCP session ids and task ids; give all replicas the same;\n"
+    "                   more after commas open what they sealed: for a change of keys\n"
+    "  MCP_SESSION_MAX_AGE  of MCP sessions; then clients initialize anew (default: any)\n"
+    "  MCP_TARGET_TIMEOUT   for one server's part of what several MCP servers answer together (default 15s)\n"
     "  LOCALITY, NETWORK               where this data plane is, if no workload says so\n"
     "  UPSTREAM_MAX_CONNECTIONS, UPSTREAM_MAX_PENDING, UPSTREAM_MAX_REQUESTS,\n"
     "  UPSTREAM_MAX_REQUESTS_PER_CONNECTION, UPSTREAM_MAX_CONNECTION_AGE_SECONDS,\n"
@@ -306,7 +309,9 @@ static int read_environment(struct options *o)
     if (read_client_limits(&o->client) || read_server_limits(o) || read_identity(&o->identity))
         return AGW_EINVAL;
     o->session_key = getenv("SESSION_KEY");
-    if (read_address("ADMIN_ADDR", "127.0.0.1:15000", &o->admin) ||
+    if (read_duration("MCP_TARGET_TIMEOUT", 1, &o->mcp_target_ms) ||
+        read_duration("MCP_SESSION_MAX_AGE", 1000, &o->session_age_ms) ||
+        read_address("ADMIN_ADDR", "127.0.0.1:15000", &o->admin) ||
         read_address("STATS_ADDR", ":15020", &o->stats) ||
         read_address("READINESS_ADDR", ":15021", &o->readiness))
         return AGW_EINVAL;

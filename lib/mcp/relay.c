@@ -61,8 +61,7 @@ static void flush_primer(struct agw_mcp_leg *leg)
 static void on_primer_due(struct agw_timer *t)
 {
     struct agw_mcp_exchange *x = agw_container_of(t, struct agw_mcp_exchange, keepalive);
-    for (uint32_t i = 0; i < x->conf->count; i++)
-        flush_primer(&x->legs[i]);
+    agw_mcp_each_leg(x, leg) flush_primer(leg);
 }
 
 /* An event without a message. */
@@ -93,6 +92,8 @@ int agw_mcp_read_frame(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f,
     struct agw_mcp *m = leg->x->m;
     reset_scratch(m);
     int rc = agw_jsonrpc_read(&m->scratch, f->text, &m->scratch_arena, ret_message, NULL);
+    if (rc == 0)
+        agw_mcp_heed_change(leg, ret_message);
     return rc == 0 || rc == AGW_ENOMEM ? rc : AGW_EPROTO;
 }
 
@@ -130,8 +131,7 @@ void agw_mcp_throttle(struct agw_mcp_exchange *x)
 {
     if (!x->down || !x->legs || agw_stream_pending(x->down) <= AGW_STREAM_HIGH)
         return;
-    for (uint32_t i = 0; i < x->conf->count; i++)
-        agw_mcp_call_pause(&x->legs[i].call);
+    agw_mcp_each_leg(x, leg) agw_mcp_call_pause(&leg->call);
 }
 
 /* --- one request --- */
@@ -159,6 +159,8 @@ static void relay_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
     int rc = agw_mcp_pass(leg, f, false, &message, &final);
     if (rc == 0 && final) {
         leg->answered = true;
+        if (message.kind == AGW_JSONRPC_RESULT)
+            agw_mcp_keep_list(leg, &leg->x->m->scratch, message.result);
         rc = agw_mcp_edited(leg, f, &message, &body);
         if (rc == 0) {
             agw_mcp_reply_message(leg->x, &body);
@@ -196,17 +198,20 @@ static const struct agw_mcp_call_ops relay_ops = {relay_head, relay_frame, relay
 
 void agw_mcp_relay(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain *body)
 {
-    if (agw_mcp_make_legs(x) != 0) {
+    struct agw_mcp_leg *leg = agw_mcp_make_leg(x, target);
+    if (!leg) {
         agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
         return;
     }
-    struct agw_mcp_leg *leg = &x->legs[target];
     x->report.target = x->conf->targets[target].name;
     leg->answered = false;
     leg->own_method = agw_str(NULL, 0);
+    leg->skip = 0;
     x->finish = NULL;
     /* Events of a search for the owner may be out already; then the answer has to be one as well. */
-    leg->raw_json = x->out == AGW_MCP_OUT_NONE && !agw_mcp_result_edited(x->conf, x->method);
+    if (x->method->way != AGW_MCP_WAY_LIST)
+        leg->ticket = NULL;
+    leg->raw_json = x->out == AGW_MCP_OUT_NONE && !agw_mcp_result_edited(x->conf, x->method) && !leg->ticket;
     agw_mcp_start_leg(leg, &relay_ops, AGW_METHOD_POST, body, x->timeout_ms);
     leg->call.deadline_to_head = true;
 }
@@ -222,6 +227,7 @@ static void listen_head(struct agw_mcp_call *c)
 {
     struct agw_mcp_leg *leg = AGW_MCP_LEG(c);
     if (c->form == AGW_MCP_FORM_EVENTS) {
+        agw_mcp_watch_lists(leg);
         agw_mcp_reply_events(leg->x);
         return;
     }
@@ -270,6 +276,7 @@ static void listen_done(struct agw_mcp_call *c, int code)
 {
     struct agw_mcp_leg *leg = AGW_MCP_LEG(c);
     struct agw_mcp_exchange *x = leg->x;
+    agw_mcp_unwatch_lists(leg);
     if (!agw_mcp_leg_over(leg))
         return;
     if (code != 0 && x->out == AGW_MCP_OUT_NONE) {
@@ -332,7 +339,9 @@ void agw_mcp_listen_again(struct agw_mcp_exchange *x)
         return;
     for (uint32_t i = 0; i < x->conf->count; i++) {
         struct agw_mcp_leg *leg = &x->legs[i];
-        if (leg->used && !leg->failure.set && !leg->call.running)
-            start_listening(leg);
+        if (!leg->used || leg->failure.set || leg->call.running)
+            continue;
+        leg->again = true;
+        start_listening(leg);
     }
 }

@@ -138,6 +138,8 @@ bool agw_mcp_target_stateless(const struct agw_mcp_target *target);
 uint64_t agw_mcp_pin(struct agw_str endpoint_key);
 /* agw_mcp_pin of the endpoint that the call went to; 0 where there is no choice. */
 uint64_t agw_mcp_call_pin(const struct agw_mcp_call *c);
+/* Whether a client's field goes on to targets as it is. */
+bool agw_mcp_goes_on(const struct agw_header *h);
 /* Builds c->head: the client's fields but those that belong to its own connection, session or body. Call
  * after c->body is filled. AGW_ENOMEM. */
 int agw_mcp_call_head(struct agw_mcp_call *c, const struct agw_msg *from,

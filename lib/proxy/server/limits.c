@@ -42,6 +42,7 @@ struct agw_server_limits *agw_server_limits_new(const struct agw_server_limits *
     set(&o->l.ping_ms, f->h2_ping_ms);
     set(&o->l.pong_ms, f->h2_pong_ms);
     set(&o->h1.headers, f->h1_headers);
+    o->h1.keep_case = f->h1_keep_case;
     set(&o->h2.stream_window, f->h2_window);
     set(&o->h2.conn_window, f->h2_conn_window);
     set(&o->h2.frame, f->h2_frame);

@@ -287,6 +287,7 @@ static int read_server_limits(struct options *o)
         {"DOWNSTREAM_HEAD_TIMEOUT_SECONDS", &l->head_ms, 1, 3600, 1000},
         {"DOWNSTREAM_BODY_TIMEOUT_SECONDS", &l->body_ms, 0, 1000000, 1000},
         {"DOWNSTREAM_MIN_BODY_RATE", &l->body_rate, 0, 1000000000, 1},
+        {"DOWNSTREAM_STREAM_IDLE_TIMEOUT_SECONDS", &l->stream_idle_ms, 0, 1000000, 1000},
         {"DOWNSTREAM_MAX_CONNECTION_DURATION_SECONDS", &l->duration_ms, 0, 1000000, 1000},
         {"DOWNSTREAM_MAX_HEAD_BYTES", &o->h1.head, 1024, 262144, 1},
         {"DOWNSTREAM_MAX_TARGET_BYTES", &o->h1.target, 64, 131072, 1},

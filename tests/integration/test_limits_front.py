@@ -202,6 +202,24 @@ def test_slow_head_gets_408(serve):
 # --- durations ---
 
 
+def test_a_request_without_a_byte_from_either_side_ends(serve, ups):
+    def silent(request, stream):
+        stream.send(b"" if request.path == "/silent" else b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n")
+        for _ in range(4):
+            time.sleep(0.4)
+            stream.send(b"x" if request.path == "/flows" else b"")
+
+    for path in ("/silent", "/begun", "/flows"):
+        ups["v1"].on(path, silent)
+    site = serve(ROUTE, env={"DOWNSTREAM_STREAM_IDLE_TIMEOUT_SECONDS": "1"})
+    began = time.monotonic()
+    assert ask(site.port, path="/silent").status == 504
+    assert 0.9 < time.monotonic() - began < 1.6
+    with pytest.raises((Closed, ConnectionResetError)):
+        ask(site.port, path="/begun")
+    assert ask(site.port, path="/flows").body == b"xxxx"
+
+
 def test_idle_connections_of_a_policy(serve):
     site = serve(ROUTE, m.front_policy(http={"http1IdleTimeout": "1s"}))
     with Connection(site.port) as c:

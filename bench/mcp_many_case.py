@@ -80,12 +80,12 @@ class Bench:
             time.sleep(1)
             return max(self.gateway.memory("Anonymous") - before, 0) / count
 
-    def large(self, path):
+    def large(self, path, tool="big"):
         """By how much the gateway's memory rose at most while 20 MiB passed."""
         proc = f"/proc/{self.gateway.child.pid}"
         Path(f"{proc}/clear_refs").write_text("5")  # the peak is now
         before = peak(proc)
-        done = subprocess.run(command("once", self.port, path, "big"), capture_output=True, text=True, check=True)
+        done = subprocess.run(command("once", self.port, path, tool), capture_output=True, text=True, check=True)
         return peak(proc) - before, figures(done.stdout.splitlines())["us"]
 
     def move(self, cpu):
@@ -144,6 +144,7 @@ def measure(work, seconds):
         peers.wait_port(port)
         out = added(bench, port, seconds)
         out["large_result_kib"], out["large_result_us"] = bench.large("/one")
+        out["large_edited_result_kib"], out["large_edited_result_us"] = bench.large("/five", "t1_big")
         out |= calls(bench, seconds)
         out["calls_per_core"] = 1e6 / out["call_1_64_cpu_us"]
         out["bytes_per_session"] = bench.held("join", "/one", SESSIONS)

@@ -41,6 +41,7 @@ BARS = [  # case, figure, against, at most this ratio; against nobody: at most t
     ("mcp", "kept_list_50_p50_us", None, 1000),
     ("mcp", "kib_per_stream", None, 12),
     ("mcp", "large_result_kib", None, 2048),
+    ("mcp", "large_edited_result_kib", None, 2048),
 ]
 
 

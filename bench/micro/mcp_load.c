@@ -27,6 +27,8 @@ struct conn {
     int fd;
     size_t left; /* of the answer's body; with |head| */
     bool head;   /* it is here */
+    bool chunked;
+    char tail[5]; /* the last bytes of a chunked one */
     uint64_t sent_ns;
     char *request; /* head and body */
     size_t size;
@@ -77,6 +79,15 @@ static char *make(const char *method, const char *fields, const char *body, size
 
 /* --- answers --- */
 
+/* Whether the last chunk has come, of |n| more bytes. */
+static bool ends(struct conn *c, const char *p, size_t n)
+{
+    size_t keep = n < sizeof(c->tail) ? sizeof(c->tail) - n : 0;
+    memmove(c->tail, c->tail + sizeof(c->tail) - keep, keep);
+    memcpy(c->tail + keep, p + n - (sizeof(c->tail) - keep), sizeof(c->tail) - keep);
+    return memcmp(c->tail, "0\r\n\r\n", sizeof(c->tail)) == 0;
+}
+
 /* Reads the head in |c->buf|. 0: not yet whole; -1: no good answer. */
 static int read_head(struct conn *c)
 {
@@ -91,6 +102,10 @@ static int read_head(struct conn *c)
         return -1;
     c->head = true;
     c->left = body > here ? body - here : 0;
+    /* Of an event stream the head is enough. */
+    c->chunked = strcasestr(c->buf, "\r\ntransfer-encoding: chunked") && !strcasestr(c->buf, "event-stream");
+    if (c->chunked)
+        c->left = !ends(c, c->buf, c->n);
     return 1;
 }
 
@@ -102,7 +117,9 @@ static int take(struct conn *c)
         c->head ? recv(c->fd, sink, sizeof(sink), 0) : recv(c->fd, c->buf + c->n, HEAD - 1 - c->n, 0);
     if (got <= 0)
         return got < 0 && errno == EAGAIN ? 0 : -1;
-    if (c->head) {
+    if (c->head && c->chunked) {
+        c->left = !ends(c, sink, (size_t)got);
+    } else if (c->head) {
         if ((size_t)got > c->left)
             return -1;
         c->left -= (size_t)got;

@@ -98,6 +98,8 @@ static void free_exchange(struct agw_mcp_exchange *x)
     {
         agw_mcp_call_cancel(&leg->call);
         agw_mcp_unwatch_lists(leg);
+        if (leg->passage)
+            agw_mcp_passage_free(leg->passage);
         agw_chain_clear(&leg->failure.body);
         agw_arena_free(&leg->arena);
         free_pages(leg);

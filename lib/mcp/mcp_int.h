@@ -11,18 +11,20 @@
 #include "mcp/guard/circuit.h"
 #include "mcp/handler.h"
 #include "mcp/message/merge.h"
+#include "mcp/message/passage.h"
 #include "mcp/message/router.h"
 #include "mcp/transport/hub.h"
 #include "mcp/transport/transport.h"
 
-#define AGW_MCP_ERROR_MAX 65536    /* bytes of a target's error body that are kept to be passed on */
-#define AGW_MCP_EVENT_ID_MAX 1024  /* bytes of an event id; longer ones cannot be resumed from */
-#define AGW_MCP_LINGER_MS 2000     /* for the end of an answer whose message is here */
-#define AGW_MCP_SILENCE_MS 500     /* a GET that no target refused by then is answered */
-#define AGW_MCP_CLEANUP_MS 5000    /* for ending sessions nobody waits for */
-#define AGW_MCP_SUBSCRIBED_MAX 256 /* resources in one filter: each is compared with each acknowledged */
-#define AGW_MCP_REOPEN_MAX 64      /* streams opened again: each takes memory of the client's stream */
-#define AGW_MCP_SCRATCH_MAX 65536  /* tokens (1 MiB) a worker's scratch document may keep */
+#define AGW_MCP_ERROR_MAX 65536        /* bytes of a target's error body that are kept to be passed on */
+#define AGW_MCP_EVENT_ID_MAX 1024      /* bytes of an event id; longer ones cannot be resumed from */
+#define AGW_MCP_LINGER_MS 2000         /* for the end of an answer whose message is here */
+#define AGW_MCP_SILENCE_MS 500         /* a GET that no target refused by then is answered */
+#define AGW_MCP_CLEANUP_MS 5000        /* for ending sessions nobody waits for */
+#define AGW_MCP_SUBSCRIBED_MAX 256     /* resources in one filter: each is compared with each acknowledged */
+#define AGW_MCP_REOPEN_MAX 64          /* streams opened again: each takes memory of the client's stream */
+#define AGW_MCP_PASSAGE_MIN (1u << 20) /* bytes of an answer that is edited as it passes, not held */
+#define AGW_MCP_SCRATCH_MAX 65536      /* tokens (1 MiB) a worker's scratch document may keep */
 
 struct agw_mcp {
     struct agw_loop *loop;
@@ -79,11 +81,12 @@ struct agw_mcp_leg {
     uint32_t pages_read;
     struct agw_mcp_page *pages, **pages_end;
     struct agw_mcp_failure failure;
-    struct agw_str own_method;     /* asked on our own behalf; empty: the client's request goes on */
-    struct agw_str last_id;        /* the last event id worth remembering, to go on from there */
-    struct agw_arena arena;        /* of a call that takes an earlier one's place */
-    char *id_room;                 /* AGW_MCP_EVENT_ID_MAX bytes for it */
-    struct agw_mcp_ticket *ticket; /* its answer may be kept; see lists.c */
+    struct agw_str own_method;       /* asked on our own behalf; empty: the client's request goes on */
+    struct agw_str last_id;          /* the last event id worth remembering, to go on from there */
+    struct agw_arena arena;          /* of a call that takes an earlier one's place */
+    char *id_room;                   /* AGW_MCP_EVENT_ID_MAX bytes for it */
+    struct agw_mcp_passage *passage; /* its answer is edited as it passes */
+    struct agw_mcp_ticket *ticket;   /* its answer may be kept; see lists.c */
 };
 
 enum agw_mcp_out { AGW_MCP_OUT_NONE, AGW_MCP_OUT_EVENTS, AGW_MCP_OUT_RAW, AGW_MCP_OUT_ENDED };

@@ -144,9 +144,27 @@ static void relay_broken(struct agw_mcp_leg *leg, int code)
     agw_mcp_reply_failure(x, leg);
 }
 
+/* The answer is too large to be held: it is edited as it passes, so its length is not known. */
+static void begin_passage(struct agw_mcp_leg *leg)
+{
+    struct agw_mcp_exchange *x = leg->x;
+    struct agw_msg head = *leg->call.response;
+    leg->passage = agw_arena_alloc(&x->arena, sizeof *leg->passage);
+    if (!leg->passage) {
+        relay_broken(leg, AGW_ENOMEM);
+        return;
+    }
+    agw_mcp_passage_init(leg->passage, x->conf, leg->target,
+                         agw_str_eq(x->method->name, AGW_STR("resources/read")));
+    head.length = AGW_LENGTH_UNKNOWN;
+    agw_mcp_reply_raw_head(x, &head, false);
+}
+
 static void relay_head(struct agw_mcp_call *c)
 {
-    if (c->form == AGW_MCP_FORM_RAW)
+    if (c->large)
+        begin_passage(AGW_MCP_LEG(c));
+    else if (c->form == AGW_MCP_FORM_RAW)
         agw_mcp_reply_raw_head(AGW_MCP_LEG(c)->x, c->response, false);
 }
 
@@ -171,9 +189,28 @@ static void relay_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
         relay_broken(leg, rc);
 }
 
+/* |data| NULL: that was all. */
+static int pass_on(struct agw_mcp_leg *leg, struct agw_chain *data)
+{
+    struct agw_chain out;
+    agw_chain_init(&out);
+    int rc = data ? agw_mcp_passage_feed(leg->passage, data, &out) : agw_mcp_passage_end(leg->passage, &out);
+    if (rc == 0 && !agw_chain_empty(&out))
+        agw_mcp_reply_bytes(leg->x, &out);
+    agw_chain_clear(&out);
+    return rc;
+}
+
 static void relay_bytes(struct agw_mcp_call *c, struct agw_chain *data)
 {
-    agw_mcp_reply_bytes(AGW_MCP_LEG(c)->x, data);
+    struct agw_mcp_leg *leg = AGW_MCP_LEG(c);
+    int rc = 0;
+    if (leg->passage)
+        rc = pass_on(leg, data);
+    else
+        agw_mcp_reply_bytes(leg->x, data);
+    if (rc != 0)
+        relay_broken(leg, rc);
 }
 
 static void relay_done(struct agw_mcp_call *c, int code)
@@ -184,6 +221,8 @@ static void relay_done(struct agw_mcp_call *c, int code)
         return;
     if (code == 0)
         flush_primer(leg);
+    if (code == 0 && leg->passage)
+        code = pass_on(leg, NULL);
     if (code != 0)
         relay_broken(leg, code);
     else if (x->out == AGW_MCP_OUT_RAW || (x->out == AGW_MCP_OUT_EVENTS && leg->resumable))
@@ -214,6 +253,8 @@ void agw_mcp_relay(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain
     leg->raw_json = x->out == AGW_MCP_OUT_NONE && !agw_mcp_result_edited(x->conf, x->method) && !leg->ticket;
     agw_mcp_start_leg(leg, &relay_ops, AGW_METHOD_POST, body, x->timeout_ms);
     leg->call.deadline_to_head = true;
+    if (x->out == AGW_MCP_OUT_NONE && agw_mcp_result_edited(x->conf, x->method))
+        leg->call.raw_from = AGW_MCP_PASSAGE_MIN;
 }
 
 /* --- GET --- */

@@ -428,6 +428,14 @@ def test_large_call_and_answer(pair):
     assert result["content"][0]["text"] == text
 
 
+def test_answers_too_large_to_be_held_pass_with_the_clients_uris(pair):
+    text, link = "x" * (17 << 20), {"type": "resource_link", "uri": "memo:1", "name": "m"}
+    pair.one.methods["tools/call"] = lambda params: {"content": [{"type": "text", "text": text}, link]}
+    pair.client.initialize()
+    content = pair.client.result("tools/call", {"name": "one_add"})["content"]
+    assert content[0]["text"] == text and content[1]["uri"] == "one+memo:1"
+
+
 def test_many_clients_at_once(pair):
     failures = []
 

@@ -101,9 +101,11 @@ struct agw_mcp_call {
     uint32_t deadline_ms;      /* 0: none */
     bool deadline_to_head;     /* the deadline ends with the answer's head, not with its end */
     bool raw_json;             /* a JSON answer goes to on_bytes */
+    uint32_t raw_from; /* ... one of so many bytes, if that is known beforehand; 0: none for its size */
     bool once; /* may have an effect: not sent again once a byte of it has left (RFC 9110 section 9.2.2) */
     /* to read */
     struct agw_msg *response; /* NULL: no head came */
+    bool large;               /* it comes by on_bytes because of its size */
     enum agw_mcp_form form;
     bool running;
     /* private */

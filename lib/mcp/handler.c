@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 #include "base/check.h"
-#include "mcp/mcp_int.h"
+#include "mcp/bridge_int.h"
 #include "mcp/message/names.h"
 
 #define FIRST_ARENA 4096
@@ -33,6 +33,7 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
     m->metrics = metrics;
     m->body_max = AGW_MCP_BODY_MAX;
     agw_list_init(&m->exchanges);
+    agw_mcp_callers_init(m);
     agw_json_doc_init(&m->scratch, 0);
     agw_arena_init(&m->scratch_arena, FIRST_ARENA, 0);
     return m;
@@ -75,6 +76,7 @@ static void free_exchange(struct agw_mcp_exchange *x)
     agw_mcp_legacy_close(x, true);
     agw_mcp_slots_remove(&x->m->posts, x->post);
     for (uint32_t i = 0; x->legs && i < x->conf->count; i++) {
+        agw_mcp_cross_free(&x->legs[i]);
         agw_mcp_call_cancel(&x->legs[i].call);
         agw_chain_clear(&x->legs[i].failure.body);
         free_pages(&x->legs[i]);
@@ -134,6 +136,8 @@ void agw_mcp_free(struct agw_mcp *m)
             agw_stream_reset(x->down, AGW_ECANCELED);
         free_exchange(x);
     }
+    agw_mcp_callers_free(m);
+    agw_mcp_eras_free(m);
     agw_mcp_slots_free(&m->legacy);
     agw_mcp_slots_free(&m->posts);
     agw_json_doc_free(&m->scratch);
@@ -195,11 +199,12 @@ void agw_mcp_let_go(struct agw_mcp_exchange *x)
 {
     for (uint32_t i = 0; x->legs && i < x->conf->count; i++) {
         struct agw_mcp_leg *leg = &x->legs[i];
-        if (!leg->call.running)
+        if (!leg->call.running && !agw_mcp_cross_pending(leg))
             continue;
         if (leg->answered) {
             agw_mcp_call_linger(&leg->call, AGW_MCP_LINGER_MS);
         } else {
+            agw_mcp_cross_cancel(leg);
             agw_mcp_call_cancel(&leg->call);
             x->running--;
         }
@@ -275,8 +280,8 @@ static bool may_repeat(enum agw_method http, struct agw_str method)
     return false;
 }
 
-void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
-                       struct agw_chain *body, uint32_t deadline_ms)
+void agw_mcp_begin_call(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
+                        struct agw_chain *body, uint32_t deadline_ms, int rc)
 {
     struct agw_mcp_exchange *x = leg->x;
     const struct agw_mcp_peer *peer = agw_mcp_leg_peer(leg);
@@ -289,16 +294,26 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
                       peer ? peer->pin : 0);
     leg->call.raw_json = leg->raw_json;
     leg->call.snap = x->snap;
-    leg->call.once = !may_repeat(method, x->message.method);
+    leg->call.once = !leg->plain && !may_repeat(method, x->message.method);
     leg->call.deadline_ms = deadline_ms;
-    int rc = body ? agw_chain_move(&leg->call.body, body) : 0;
-    if (rc == 0 && x->modern)
+    leg->call.deadline_to_head = leg->to_head;
+    if (rc == 0 && body)
+        rc = agw_chain_move(&leg->call.body, body);
+    if (rc == 0 && peer && peer->version >= AGW_MCP_MODERN)
         rc = agw_mcp_standard_fields(leg, &fields);
     if (rc == 0)
-        rc = agw_mcp_call_head(&leg->call, x->req, &fields);
-    leg->used = true;
-    x->running++;
+        rc = agw_mcp_call_head(&leg->call, leg->from ? leg->from : x->req, &fields);
     agw_mcp_call_start(&leg->call, rc);
+}
+
+void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
+                       struct agw_chain *body, uint32_t deadline_ms)
+{
+    leg->used = true;
+    leg->x->running++;
+    int rc = agw_mcp_cross(leg, ops, method, body, deadline_ms);
+    if (rc <= 0)
+        agw_mcp_begin_call(leg, ops, method, body, deadline_ms, rc);
 }
 
 int agw_mcp_request_body(struct agw_mcp_exchange *x, const struct agw_json_edits *edits,

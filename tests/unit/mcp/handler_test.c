@@ -556,6 +556,7 @@ static void requests_that_are_refused(void **state)
 static void one_modern_target_is_passed_through(void **state)
 {
     conf.count = 1;
+    fake_era(mcp, &backend, true);
     fake_down_init(&down);
     fake_header(&down, "mcp-protocol-version", "2026-07-28");
     fake_header(&down, "mcp-method", "server/discover");

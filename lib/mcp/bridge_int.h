@@ -16,8 +16,9 @@
 #define AGW_MCP_ERA_DOUBT_MS 5000 /* an odd answer does not make us ask more often than this */
 #define AGW_MCP_ERAS_MAX 4096     /* a worker: more than the targets of any configuration */
 #define AGW_MCP_CALLERS_MAX 1024  /* sessions a worker keeps for clients without: each may be a process */
-#define AGW_MCP_CALLER_IDLE_MS 300000 /* unused for so long: the client is gone, as far as one can tell */
-#define AGW_MCP_INITIALIZED_MAX 65536 /* bytes of an InitializeResult that is kept to answer from */
+#define AGW_MCP_CALLER_IDLE_MS 300000   /* unused for so long: the client is gone, as far as one can tell */
+#define AGW_MCP_RENEWED_IDLE_MS 1800000 /* the same for clients of old, as for links */
+#define AGW_MCP_INITIALIZED_MAX 65536   /* bytes of an InitializeResult that is kept to answer from */
 
 /* --- era.c --- */
 enum agw_mcp_speaks { AGW_MCP_MAYBE, AGW_MCP_YES, AGW_MCP_NO };
@@ -48,9 +49,10 @@ struct agw_mcp_guest {
     void (*decided)(struct agw_mcp_guest *g, enum agw_mcp_verdict verdict, struct agw_mcp_leg *failed);
 };
 
-/* Finds the session with |target| for the client of |x|, or begins one; asks what the target speaks if that
- * is not known. 1: it is there. 0: |g| will be told. AGW_ENOMEM, AGW_ELIMIT (all are in use). */
-int agw_mcp_caller_join(struct agw_mcp_exchange *x, uint32_t target, struct agw_mcp_guest *g);
+/* Finds the session with |target| for the client of |x|, or begins one (|begin|); asks a target what it
+ * speaks if a client without a session needs to know. 1: it is there. 0: |g| will be told. AGW_ENOTFOUND,
+ * AGW_ENOMEM, AGW_ELIMIT (all are in use). */
+int agw_mcp_caller_join(struct agw_mcp_exchange *x, uint32_t target, bool begin, struct agw_mcp_guest *g);
 /* |g| waits or uses no longer; fine at any time. */
 void agw_mcp_caller_leave(struct agw_mcp_guest *g);
 /* The session is gone: nobody new is given it. */
@@ -66,6 +68,11 @@ void agw_mcp_callers_init(struct agw_mcp *m);
 void agw_mcp_callers_free(struct agw_mcp *m);
 /* A client's request without the header fields of 2026-07-28. NULL: no memory. */
 struct agw_msg *agw_mcp_plain_request(const struct agw_mcp_exchange *x, struct agw_arena *arena);
+
+/* --- ended.c --- */
+/* The client has ended the session that |req| names: all workers remember it for a while. */
+void agw_mcp_ended_add(struct agw_mcp *m, const struct agw_msg *req);
+bool agw_mcp_ended_has(const struct agw_mcp *m, const struct agw_msg *req);
 
 /* --- cross.c --- */
 /* Takes the leg over if it is one that crosses; then ops get what comes of it, later. |body| is taken. 1: it

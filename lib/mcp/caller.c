@@ -1,7 +1,9 @@
-/* Sessions that the gateway keeps with servers of old, for clients of 2026-07-28 that have none.
+/* Sessions that the gateway keeps with servers of old: for clients of 2026-07-28, that have none, and for
+ * clients of old whose session a server has forgotten.
  *
  * One a worker, target and caller: whatever a server could tell two clients apart by, header fields and what
- * they say of themselves, keeps their sessions apart. It begins with the first request that needs it:
+ * they say of themselves, keeps their sessions apart; for clients of old their own session id does, too. It
+ * begins with the first request that needs it:
  *
  *     PROBE (server/discover, if it is not known what the target speaks) -> INITIALIZE -> INITIALIZED ->
  * READY
@@ -31,6 +33,8 @@ struct agw_mcp_caller {
     uint32_t target;
     struct agw_msg *req;   /* the first client's, for requests of our own */
     struct agw_str client; /* as agw_mcp_client_read */
+    bool renewed;          /* in place of a client's session that a server forgot */
+    enum agw_mcp_version version;
     enum step step;
     struct agw_mcp_exchange *x; /* that asks; NULL once READY */
     struct agw_list guests;
@@ -66,13 +70,15 @@ static bool is_passing(const struct agw_header *h)
 static int digest_of(struct agw_mcp_exchange *x, uint32_t target, char out[AGW_SHA256_SIZE])
 {
     const struct agw_headers *h = &x->req->headers;
-    struct agw_str *parts = agw_arena_alloc(&x->arena, (3 + 4 * (size_t)h->n) * sizeof *parts);
+    struct agw_str *parts = agw_arena_alloc(&x->arena, (5 + 4 * (size_t)h->n) * sizeof *parts);
     size_t n = 0;
     if (!parts)
         return AGW_ENOMEM;
     parts[n++] = agw_mcp_place(x->backend, target, &x->arena);
     parts[n++] = AGW_STR("\n");
     parts[n++] = x->session.client;
+    parts[n++] = AGW_STR("\n");
+    parts[n++] = x->modern ? AGW_STR("") : agw_headers_value(h, AGW_HDR_MCP_SESSION_ID);
     if (!parts[0].p)
         return AGW_ENOMEM;
     for (uint32_t i = 0; i < h->n; i++) {
@@ -120,6 +126,7 @@ static void free_caller(struct agw_mcp_caller *c)
         agw_mcp_exchange_close(c->x, 0);
     }
     agw_list_remove(&c->node);
+    c->m->renewed -= c->renewed;
     if (c->snap)
         agw_snapshot_unpin(c->snap, c->m->loop->index);
     agw_arena_free(&c->arena);
@@ -190,7 +197,8 @@ static void sweep(struct agw_timer *t)
     uint64_t now = m->loop->now_ms;
     agw_list_each (node, tmp, &m->caller_list) {
         struct agw_mcp_caller *c = agw_list_entry(node, struct agw_mcp_caller, node);
-        if (!agw_list_empty(&c->guests) || c->x || c->used_ms + AGW_MCP_CALLER_IDLE_MS > now)
+        uint64_t idle_ms = c->renewed ? AGW_MCP_RENEWED_IDLE_MS : AGW_MCP_CALLER_IDLE_MS;
+        if (!agw_list_empty(&c->guests) || c->x || c->used_ms + idle_ms > now)
             continue;
         end_session(c);
         free_caller(c);
@@ -388,9 +396,8 @@ static int write_step(struct agw_mcp_caller *c, struct agw_chain *ret_body)
     if (c->step == INITIALIZED)
         return agw_chain_add_static(ret_body, initialized.p, initialized.n);
     agw_json_writer_init(&w);
-    int rc = c->step == PROBE
-                 ? agw_mcp_write_discover(c->client, &w)
-                 : agw_mcp_write_initialize(c->client, AGW_MCP_LEGACY_NEWEST, false, &c->x->arena, &w);
+    int rc = c->step == PROBE ? agw_mcp_write_discover(c->client, &w)
+                              : agw_mcp_write_initialize(c->client, c->version, c->renewed, &c->x->arena, &w);
     return agw_json_writer_finish(&w, rc, ret_body);
 }
 
@@ -430,6 +437,9 @@ static struct agw_mcp_caller *new_caller(struct agw_mcp_exchange *x, uint32_t ta
     agw_list_init(&c->guests);
     c->backend = x->backend;
     c->target = target;
+    c->renewed = !x->modern;
+    c->version = x->modern ? AGW_MCP_LEGACY_NEWEST : x->session.version;
+    c->m->renewed += c->renewed;
     c->snap = x->snap;
     if (c->snap)
         agw_snapshot_pin(c->snap, c->m->loop->index);
@@ -468,7 +478,7 @@ static void use(struct agw_mcp_caller *c, struct agw_mcp_exchange *x, uint32_t t
     c->target = target;
 }
 
-int agw_mcp_caller_join(struct agw_mcp_exchange *x, uint32_t target, struct agw_mcp_guest *g)
+int agw_mcp_caller_join(struct agw_mcp_exchange *x, uint32_t target, bool begin, struct agw_mcp_guest *g)
 {
     char digest[AGW_SHA256_SIZE];
     int rc = read_client(x);
@@ -477,7 +487,9 @@ int agw_mcp_caller_join(struct agw_mcp_exchange *x, uint32_t target, struct agw_
     if (rc != 0)
         return rc;
     struct agw_mcp_caller *c = agw_map_get(&x->m->callers, agw_str(digest, sizeof digest));
-    bool fresh = !c;
+    bool fresh = !c, probe = x->modern && agw_mcp_era(x, target, true) != AGW_MCP_NO;
+    if (fresh && !begin)
+        return AGW_ENOTFOUND;
     if (fresh && !make_room(x->m))
         return AGW_ELIMIT;
     if (fresh && !(c = new_caller(x, target, digest)))
@@ -486,7 +498,7 @@ int agw_mcp_caller_join(struct agw_mcp_exchange *x, uint32_t target, struct agw_
     agw_list_push(&c->guests, &g->node);
     use(c, x, target);
     if (fresh)
-        rc = begin_step(c, agw_mcp_era(x, target, true) == AGW_MCP_NO ? INITIALIZE : PROBE);
+        rc = begin_step(c, probe ? PROBE : INITIALIZE);
     if (rc == 0)
         return c->step == READY;
     g->caller = NULL;

@@ -1,4 +1,5 @@
-/* A request that crosses from one era to the other: its message, who answers it, and what comes back. */
+/* A request that crosses from one era to the other: its message, who answers it, and what comes back. And one
+ * whose session is renewed on the way. */
 #include <stdlib.h>
 #include "mcp/bridge/request.h"
 #include "mcp/bridge/result.h"
@@ -9,6 +10,7 @@ enum kind {
     TO_LEGACY, /* a client of 2026-07-28, a server of old */
     TO_MODERN, /* a client of old, a server of 2026-07-28 */
     BEGIN,     /* `initialize`: which of the two its server is, turns out */
+    RENEW,     /* both are of old: a session that the server forgets is begun anew */
 };
 
 struct agw_mcp_crossing {
@@ -137,13 +139,13 @@ static void finish_error(struct agw_mcp_crossing *cr)
     struct agw_mcp_call *c = &cr->leg->call;
     struct agw_chain message;
     agw_chain_init(&message);
-    int rc = read_error(cr, &message);
+    int rc = cr->kind == RENEW ? AGW_EPROTO : read_error(cr, &message);
     if (rc == 0) {
         c->form = AGW_MCP_FORM_JSON;
         give(cr, &message);
         finish(cr, 0);
     } else if (rc == AGW_ENOMEM || !cr->response ||
-               (cr->kind != TO_LEGACY &&
+               (cr->kind == TO_MODERN &&
                 cr->response->status == 404)) { /* 404: it would begin anew for ever */
         finish(cr, rc == AGW_ENOMEM ? rc : AGW_EPROTO);
     } else {
@@ -228,6 +230,21 @@ static int send_over(struct agw_mcp_crossing *cr)
     return 1;
 }
 
+/* Both are of old: as it is, over the session that there is now. */
+static int send_renewed(struct agw_mcp_crossing *cr)
+{
+    struct agw_chain body;
+    agw_chain_init(&body);
+    int rc = cr->text.n ? agw_chain_add(&body, cr->block, cr->text.p, cr->text.n) : 0;
+    if (cr->guest.caller)
+        x_of(cr)->session.peers[cr->leg->target] = *agw_mcp_caller_peer(cr->guest.caller);
+    cr->expired = false;
+    cr->leg->raw_json = cr->raw_json;
+    agw_mcp_begin_call(cr->leg, &cross_ops, cr->http, cr->text.n ? &body : NULL, cr->deadline_ms, rc);
+    agw_chain_clear(&body);
+    return 1;
+}
+
 static int send_as_it_is(struct agw_mcp_crossing *cr)
 {
     struct agw_chain body;
@@ -262,33 +279,44 @@ static void on_decided(struct agw_mcp_guest *g, enum agw_mcp_verdict verdict, st
 {
     struct agw_mcp_crossing *cr = agw_container_of(g, struct agw_mcp_crossing, guest);
     cr->pending = false;
-    if (verdict == AGW_MCP_VERDICT_FAILED) {
+    if (verdict == AGW_MCP_VERDICT_FAILED && cr->kind == RENEW && cr->expired) {
+        finish_error(cr); /* the 404: now it is the client's turn */
+    } else if (verdict == AGW_MCP_VERDICT_FAILED) {
         fail_like(cr, failed);
-        return;
+    } else {
+        int rc = cr->kind == RENEW                  ? send_renewed(cr)
+                 : verdict == AGW_MCP_VERDICT_READY ? send_over(cr)
+                                                    : send_as_it_is(cr);
+        if (rc < 0)
+            finish(cr, rc);
     }
-    int rc = verdict == AGW_MCP_VERDICT_READY ? send_over(cr) : send_as_it_is(cr);
-    if (rc < 0)
-        finish(cr, rc);
 }
 
-static int join(struct agw_mcp_crossing *cr)
+static int join(struct agw_mcp_crossing *cr, bool begin)
 {
-    int rc = agw_mcp_caller_join(x_of(cr), cr->leg->target, &cr->guest);
+    int rc = agw_mcp_caller_join(x_of(cr), cr->leg->target, begin, &cr->guest);
     if (rc == 0)
         cr->pending = true;
-    return rc == 1 ? send_over(cr) : rc == 0 ? 1 : rc;
+    if (rc != 1)
+        return rc == 0 ? 1 : rc;
+    return cr->kind == RENEW ? send_renewed(cr) : send_over(cr);
 }
 
 /* The server has forgotten the session: the request was not looked at, so it goes over a new one. */
 static void try_again(struct agw_mcp_crossing *cr)
 {
     cr->again = true;
-    cr->response = NULL;
-    agw_chain_clear(&cr->held);
-    agw_mcp_caller_expired(cr->guest.caller);
+    if (cr->guest.caller)
+        agw_mcp_caller_expired(cr->guest.caller);
     agw_mcp_caller_leave(&cr->guest);
-    int rc = join(cr);
-    if (rc < 0)
+    if (cr->kind == TO_LEGACY) {
+        cr->response = NULL;
+        agw_chain_clear(&cr->held);
+    }
+    int rc = join(cr, true);
+    if (rc < 0 && cr->kind == RENEW)
+        finish_error(cr);
+    else if (rc < 0)
         finish(cr, rc);
 }
 
@@ -517,6 +545,28 @@ static void done_begin(struct agw_mcp_crossing *cr, int code)
     }
 }
 
+/* --- both of old --- */
+
+static int renew(struct agw_mcp_crossing *cr, struct agw_chain *body)
+{
+    int rc = body ? agw_chain_flatten(body, &cr->block, &cr->text) : 0;
+    if (rc == 0)
+        rc = x_of(cr)->m->renewed > 0 ? join(cr, false) : AGW_ENOTFOUND;
+    return rc == AGW_ENOTFOUND ? send_renewed(cr) : rc;
+}
+
+static void done_renew(struct agw_mcp_crossing *cr, int code)
+{
+    if (cr->http == AGW_METHOD_DELETE && cr->guest.caller)
+        agw_mcp_caller_expired(cr->guest.caller);
+    finish(cr, code);
+}
+
+static bool may_renew(const struct agw_mcp_crossing *cr)
+{
+    return !cr->again && cr->http != AGW_METHOD_DELETE && !agw_mcp_ended_has(x_of(cr)->m, x_of(cr)->req);
+}
+
 /* --- the call's events --- */
 
 static struct agw_mcp_crossing *cross_of(struct agw_mcp_call *c)
@@ -527,7 +577,9 @@ static struct agw_mcp_crossing *cross_of(struct agw_mcp_call *c)
 static void on_head(struct agw_mcp_call *c)
 {
     struct agw_mcp_crossing *cr = cross_of(c);
-    if (c->form != AGW_MCP_FORM_RAW) {
+    if (cr->kind == RENEW && c->form == AGW_MCP_FORM_RAW && c->response->status == 404)
+        cr->expired = may_renew(cr);
+    if (c->form != AGW_MCP_FORM_RAW || (cr->kind == RENEW && !cr->expired)) {
         cr->ops->on_head(c);
         return;
     }
@@ -544,6 +596,8 @@ static void on_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
         frame_to_modern(cr, f);
     else if (cr->kind == TO_MODERN)
         frame_to_legacy(cr, f);
+    else if (cr->kind == RENEW)
+        cr->ops->on_frame(c, f);
     else
         frame_of_begin(cr, f);
 }
@@ -552,7 +606,9 @@ static void on_bytes(struct agw_mcp_call *c, struct agw_chain *data)
 {
     struct agw_mcp_crossing *cr = cross_of(c);
     size_t room = AGW_MCP_ERROR_MAX - cr->held.bytes;
-    if (cr->response == c->response)
+    if (cr->kind == RENEW && !cr->expired)
+        cr->ops->on_bytes(c, data);
+    else if (cr->response == c->response)
         (void)agw_chain_move_n(&cr->held, data, data->bytes < room ? data->bytes : room);
 }
 
@@ -563,6 +619,8 @@ static void on_done(struct agw_mcp_call *c, int code)
         try_again(cr);
     else if (cr->kind == BEGIN)
         done_begin(cr, code);
+    else if (cr->kind == RENEW)
+        done_renew(cr, code);
     else if (code == 0 && cr->response)
         finish_error(cr);
     else
@@ -587,8 +645,9 @@ static bool kind_of(struct agw_mcp_leg *leg, enum agw_method method, enum kind *
         *ret_kind = BEGIN;
         return method == AGW_METHOD_POST && agw_mcp_target_stateless(&x->conf->targets[leg->target]);
     }
-    *ret_kind = TO_MODERN;
-    return peer && peer->version >= AGW_MCP_MODERN;
+    *ret_kind = peer && peer->version >= AGW_MCP_MODERN ? TO_MODERN : RENEW;
+    return *ret_kind == TO_MODERN || (x->down && peer && peer->sid.n && !x->conf->stateless &&
+                                      agw_mcp_target_stateless(&x->conf->targets[leg->target]));
 }
 
 static int new_crossing(struct agw_mcp_leg *leg)
@@ -655,13 +714,15 @@ int agw_mcp_cross(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, e
     cr->http = method;
     cr->deadline_ms = deadline_ms;
     cr->raw_json = leg->raw_json;
+    if (kind == RENEW)
+        return renew(cr, body);
     rc = body ? read_request(cr, body) : 0;
     if (rc != 0)
         return rc;
     if (kind == TO_MODERN)
         return to_modern(cr);
     if (kind == TO_LEGACY)
-        return cr->id.n ? join(cr) : later(cr, 0); /* notifications of 2026-07-28 are about streams */
+        return cr->id.n ? join(cr, true) : later(cr, 0); /* notifications of 2026-07-28 are about streams */
     if (agw_mcp_era(leg->x, leg->target, false) == AGW_MCP_NO)
         return discover(cr);
     struct agw_chain whole;

@@ -599,6 +599,12 @@ static void begin_post(struct agw_mcp_exchange *x)
         dispatch_post(x);
 }
 
+static void end_session(struct agw_mcp_exchange *x)
+{
+    agw_mcp_ended_add(x->m, x->req);
+    agw_mcp_end_session(x);
+}
+
 static void begin_other(struct agw_mcp_exchange *x)
 {
     bool get = x->req->method == AGW_METHOD_GET;
@@ -624,7 +630,7 @@ static void begin_other(struct agw_mcp_exchange *x)
     else if (get)
         agw_mcp_listen(x);
     else
-        agw_mcp_end_session(x);
+        end_session(x);
 }
 
 /* --- the client's stream --- */

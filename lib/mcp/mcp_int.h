@@ -21,6 +21,7 @@
 #define AGW_MCP_CLEANUP_MS 5000    /* for ending sessions nobody waits for */
 #define AGW_MCP_SUBSCRIBED_MAX 256 /* resources in one filter: each is compared with each acknowledged */
 #define AGW_MCP_REOPEN_MAX 64      /* streams opened again: each takes memory of the client's stream */
+#define AGW_MCP_ENDED_MAX 1024     /* sessions that were ended: who goes on with one does so at once */
 #define AGW_MCP_SCRATCH_MAX 65536  /* tokens (1 MiB) a worker's scratch document may keep */
 
 struct agw_mcp {
@@ -36,6 +37,9 @@ struct agw_mcp {
     struct agw_map eras, callers; /* bridge_int.h */
     struct agw_list caller_list;
     struct agw_timer caller_timer;
+    unsigned renewed;                  /* callers in place of a client's own session */
+    uint64_t ended[AGW_MCP_ENDED_MAX]; /* hashes of session ids; a ring */
+    unsigned ended_at;
     /* The message in hand, never kept over a callback; streams live for days, so theirs must not grow an
      * arena. */
     struct agw_json_doc scratch;

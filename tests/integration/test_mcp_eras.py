@@ -147,3 +147,20 @@ def test_a_session_is_opened_once_and_again_when_it_is_lost(start_gateway):
         assert old.count("initialize") == 2
     finally:
         old.close()
+
+
+def test_a_client_of_old_does_not_notice_a_lost_session(start_gateway):
+    old = McpUpstream("old", ["add"])
+    try:
+        port = free_port()
+        start_gateway(*mcp_objects(port, {"old": old.port}))
+        with Connection(port) as connection:
+            client = McpClient(connection)
+            client.initialize()
+            old.forget()
+            for _ in range(2):
+                assert client.result("tools/call", {"name": "add"})["content"][0]["text"] == "old:add"
+            assert old.count("initialize") == 2 and old.count("tools/call") == 2
+            assert old.params("initialize")[1]["clientInfo"] == {"name": "t", "version": "1"}
+    finally:
+        old.close()

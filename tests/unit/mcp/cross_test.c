@@ -476,6 +476,77 @@ static void what_the_server_cannot_hear_is_not_sent(void **state)
     finish();
 }
 
+/* --- both of old --- */
+
+static void join_old(void)
+{
+    post(INIT);
+    fake_answer(&fake_ups[0], 200, JSON, "s1",
+                RESULT_OF("1", "\"protocolVersion\":\"2025-06-18\",\"capabilities\":{\"tools\":{}}"), true);
+    snprintf(session, sizeof session, "%s", down.session);
+    finish();
+}
+
+/* The server has forgotten what ups[0] went over. */
+static void renew(const char *sid)
+{
+    fake_answer(&fake_ups[0], 404, NULL, NULL, NULL, true);
+    assert_int_equal(fake_up_count, 2);
+    assert_string_equal(fake_ups[1].body,
+                        MESSAGE("0", "initialize",
+                                "\"protocolVersion\":\"2025-06-18\",\"capabilities\":{\"roots\":{}},"
+                                "\"clientInfo\":{\"name\":\"c\",\"version\":\"1\"}"));
+    open_session(1, sid, "\"tools\":{}");
+    assert_int_equal(fake_up_count, 4);
+    assert_string_equal(fake_ups[3].session, sid);
+}
+
+#define OLD_CALL MESSAGE("5", "tools/call", "\"name\":\"t\"")
+
+static void a_clients_session_is_renewed(void **state)
+{
+    join_old();
+    post(OLD_CALL);
+    assert_string_equal(fake_ups[0].session, "s1");
+    renew("s2");
+    assert_string_equal(fake_ups[3].body, OLD_CALL);
+    fake_answer(&fake_ups[3], 200, JSON, NULL, CALLED("5"), true);
+    assert_string_equal(down.body, CALLED("5"));
+    finish();
+    post("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"); /* known by now */
+    assert_int_equal(fake_up_count, 1);
+    assert_string_equal(fake_ups[0].session, "s2");
+    renew("s3"); /* and forgotten again */
+    fake_answer(&fake_ups[3], 202, NULL, NULL, NULL, true);
+    assert_int_equal(down.status, 202);
+    finish();
+    fake_reset();
+    fake_down_init(&down);
+    fake_request(mcp, &down, &backend, AGW_METHOD_DELETE, session, NULL);
+    assert_string_equal(fake_ups[0].session, "s3");
+    fake_answer(&fake_ups[0], 200, NULL, NULL, NULL, true);
+    finish();
+    post(OLD_CALL); /* who has ended it must begin anew */
+    assert_string_equal(fake_ups[0].session, "s1");
+    fake_answer(&fake_ups[0], 404, NULL, NULL, NULL, true);
+    assert_int_equal(fake_up_count, 1);
+    assert_int_equal(down.status, 404);
+    finish();
+}
+
+static void a_server_that_forgets_at_once_is_left_alone(void **state)
+{
+    join_old();
+    post(OLD_CALL);
+    renew("s2");
+    fake_answer(&fake_ups[3], 404, JSON, NULL, "gone", true);
+    fake_turn();
+    assert_int_equal(fake_up_count, 4);
+    assert_int_equal(down.status, 404);
+    assert_string_equal(down.body, "gone");
+    finish();
+}
+
 /* --- both at once --- */
 
 static void one_list_of_both(void **state)
@@ -557,11 +628,23 @@ static void walk_call_new(void)
         fake_answer(&fake_ups[0], 404, JSON, NULL, ERROR_OF("5", "-32601"), true);
 }
 
+static void walk_renew(void)
+{
+    post(OLD_CALL);
+    if (fake_up_count)
+        fake_answer(&fake_ups[0], 404, JSON, NULL, "gone", true);
+    fake_turn();
+    answer_all(CALLED("5"));
+}
+
 static void memory_may_run_out(void **state)
 {
-    static void (*const walks[])(void) = {walk_to_old, walk_discover, walk_refused, walk_to_new,
-                                          walk_call_new};
-    static char joined[1024];
+    static void (*const walks[])(void) = {walk_to_old, walk_discover, walk_refused,
+                                          walk_to_new, walk_call_new, walk_renew};
+    static char joined[1024], joined_old[1024];
+    join_old();
+    memcpy(joined_old, session, sizeof joined_old);
+    session[0] = 0;
     join_new(404, ERROR_OF("1", "-32601"));
     memcpy(joined, session, sizeof joined);
     for (size_t w = 0; w < sizeof walks / sizeof walks[0]; w++) {
@@ -570,6 +653,8 @@ static void memory_may_run_out(void **state)
             mcp = agw_mcp_new(&fake_loop, NULL, NULL, key);
             conf.targets = targets;
             memcpy(session, joined, sizeof joined);
+            if (walks[w] == walk_renew)
+                memcpy(session, joined_old, sizeof joined_old);
             if (walks[w] == walk_to_new)
                 session[0] = 0;
             fake_fail_from = n;
@@ -609,6 +694,8 @@ int main(void)
         CASE(calls_say_who_asks),
         CASE(statuses_of_new_are_messages_of_old),
         CASE(what_the_server_cannot_hear_is_not_sent),
+        CASE(a_clients_session_is_renewed),
+        CASE(a_server_that_forgets_at_once_is_left_alone),
         CASE(one_list_of_both),
         CASE(memory_may_run_out),
         CASE(an_unused_session_is_ended),

@@ -329,6 +329,8 @@ static void http_errors_pass_as_they_are(void **state)
     join();
     call("one_t");
     fake_answer(&fake_ups[0], 404, JSON, NULL, "{\"gone\":1}", true);
+    assert_non_null(strstr(fake_ups[1].body, "\"initialize\"")); /* first we try ourselves */
+    fake_break(&fake_ups[1], AGW_EREFUSED);
     assert_answer(404, "{\"gone\":1}");
     finish();
     call("one_t");
@@ -343,6 +345,7 @@ static void an_expired_session_is_told_even_when_open(void **state)
     join();
     ask(AGW_METHOD_POST, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"prompts/list\"}");
     fake_answer(&fake_ups[1], 404, "text/plain", NULL, "no session", true);
+    fake_answer(&fake_ups[2], 500, "text/plain", NULL, "nor a new one", true);
     assert_answer(404, "no session");
     assert_true(fake_ups[0].reset);
     finish();

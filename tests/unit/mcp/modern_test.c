@@ -551,6 +551,10 @@ static void memory_may_run_out(void **state)
             fake_turn();
             fake_close(&down, AGW_ECANCELED);
             fake_turn();
+            for (unsigned i = 0; i < fake_up_count; i++) /* a probe of our own may be under way */
+                if (fake_ups[i].open)
+                    fake_break(&fake_ups[i], AGW_ERESET);
+            fake_turn();
             assert_int_equal(agw_mcp_active(mcp), 0);
             fake_down_free(&down);
             if (!reached)

@@ -10,6 +10,7 @@
 #ifndef AGW_MCP_BRIDGE_INT_H
 #define AGW_MCP_BRIDGE_INT_H
 
+#include "crypto/digest.h"
 #include "mcp/mcp_int.h"
 
 #define AGW_MCP_ERA_MS 600000     /* how long it counts what a target speaks: servers are upgraded in place */
@@ -60,6 +61,9 @@ void agw_mcp_caller_expired(struct agw_mcp_caller *c);
 const struct agw_mcp_peer *agw_mcp_caller_peer(const struct agw_mcp_caller *c);
 /* The message with its InitializeResult. */
 struct agw_str agw_mcp_caller_initialized(const struct agw_mcp_caller *c);
+/* Whether it is the same caller as the one with |digest|; and the digest of the client of |x|. AGW_ENOMEM. */
+bool agw_mcp_caller_is(const struct agw_mcp_caller *c, const char digest[AGW_SHA256_SIZE]);
+int agw_mcp_caller_digest(struct agw_mcp_exchange *x, uint32_t target, char ret_digest[AGW_SHA256_SIZE]);
 /* A number that no request over this session has had. */
 uint64_t agw_mcp_caller_number(struct agw_mcp_caller *c);
 /* Sends |text|, one JSON-RPC message, and looks at no answer. */
@@ -75,6 +79,51 @@ void agw_mcp_ended_add(struct agw_mcp *m, const struct agw_msg *req);
 bool agw_mcp_ended_has(const struct agw_mcp *m, const struct agw_msg *req);
 
 /* --- cross.c --- */
+enum agw_mcp_cross_kind {
+    AGW_MCP_TO_LEGACY, /* a client of 2026-07-28, a server of old */
+    AGW_MCP_TO_MODERN, /* a client of old, a server of 2026-07-28 */
+    AGW_MCP_BEGIN,     /* `initialize`: which of the two its server is, turns out */
+    AGW_MCP_RENEW,     /* both are of old: a session that the server forgets is begun anew */
+};
+
+struct agw_mcp_crossing {
+    struct agw_mcp_guest guest;
+    struct agw_mcp_leg *leg;
+    const struct agw_mcp_call_ops *ops; /* who gets what comes of it */
+    enum agw_mcp_cross_kind kind;
+    enum agw_method http;
+    uint32_t deadline_ms;
+    bool raw_json; /* as the leg had it */
+    bool pending;  /* waits for a session or for |task| */
+    bool gone;
+    bool expired, again;                /* the session was; a second one was taken */
+    bool asking;                        /* AGW_MCP_BEGIN: by server/discover */
+    struct agw_mcp_key parked, answers; /* park.c: this waits for the client; this brings its answer */
+    struct agw_str question;            /* the server's id of what it asked; empty: nothing */
+    unsigned heard_by;                  /* worker of who brought the answer ... */
+    struct agw_mcp_key hears;           /* ... and waits; turn 0: nobody does */
+    struct agw_timer patience;
+    bool state; /* the request goes on with one that was parked */
+    bool logs;  /* the client wants log messages */
+    struct agw_task task;
+    int code;                /* |task|: of on_done */
+    struct agw_chain local;  /* |task|: our own answer; may be empty */
+    struct agw_block *block; /* holds |text| */
+    struct agw_str text;     /* the request, with the target's names */
+    struct agw_str method, id;
+    struct agw_str number, token; /* over there its id and progress token; the client's token */
+    struct agw_msg *response;     /* an error's head ... */
+    struct agw_chain held;        /* ... and its body, or the error message alone */
+};
+
+/* A message for the leg. |message| is empty afterwards. */
+void agw_mcp_cross_give(struct agw_mcp_crossing *cr, struct agw_chain *message);
+/* The last event. */
+void agw_mcp_cross_finish(struct agw_mcp_crossing *cr, int code);
+/* A JSON-RPC error for the leg, and the last event, both later. 1, or AGW_ENOMEM. */
+int agw_mcp_cross_refuse(struct agw_mcp_crossing *cr, int code, struct agw_str text);
+/* A message of a server of old. */
+void agw_mcp_cross_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f);
 /* Takes the leg over if it is one that crosses; then ops get what comes of it, later. |body| is taken. 1: it
  * does. 0: it does not. AGW_ENOMEM. */
 int agw_mcp_cross(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
@@ -85,5 +134,22 @@ bool agw_mcp_cross_pending(const struct agw_mcp_leg *leg);
 void agw_mcp_cross_cancel(struct agw_mcp_leg *leg);
 /* The leg goes, and nobody is told. */
 void agw_mcp_cross_free(struct agw_mcp_leg *leg);
+
+/* --- park.c: what servers of old ask clients of 2026-07-28 --- */
+#define AGW_MCP_PARKED_MAX 1024     /* a worker: each holds a request to a server */
+#define AGW_MCP_PARKED_MS 300000    /* a person is asked; then the server's request is given up */
+#define AGW_MCP_QUESTION_MAX 262144 /* bytes of what is asked, or answered: samplings carry conversations */
+
+/* The server's request (in the scratch document) becomes the answer to the client's, whose own request waits
+ * here. False: it cannot be asked; nothing was done. */
+bool agw_mcp_ask(struct agw_mcp_crossing *cr, const struct agw_jsonrpc *message);
+/* More of the server while the client is not there. */
+void agw_mcp_parked_frame(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f);
+/* The request is over; whoever waits for it is told. Fine when it is not parked. */
+void agw_mcp_unpark(struct agw_mcp_crossing *cr, int code);
+/* Brings the client's answer to where its request waits, and waits for what comes of it. 1. 0: its
+ * requestState is none of ours. AGW_ENOMEM. */
+int agw_mcp_answer(struct agw_mcp_crossing *cr);
+void agw_mcp_answer_drop(struct agw_mcp_crossing *cr); /* it waits no longer; fine at any time */
 
 #endif

@@ -11,7 +11,6 @@
  * and ends when nobody has used it for a while, or when the server has forgotten it. */
 #include <stdio.h>
 #include <stdlib.h>
-#include "crypto/digest.h"
 #include "mcp/bridge/request.h"
 #include "mcp/bridge/result.h"
 #include "mcp/bridge_int.h"
@@ -397,7 +396,7 @@ static int write_step(struct agw_mcp_caller *c, struct agw_chain *ret_body)
         return agw_chain_add_static(ret_body, initialized.p, initialized.n);
     agw_json_writer_init(&w);
     int rc = c->step == PROBE ? agw_mcp_write_discover(c->client, &w)
-                              : agw_mcp_write_initialize(c->client, c->version, c->renewed, &c->x->arena, &w);
+                              : agw_mcp_write_initialize(c->client, c->version, true, &c->x->arena, &w);
     return agw_json_writer_finish(&w, rc, ret_body);
 }
 
@@ -532,6 +531,17 @@ const struct agw_mcp_peer *agw_mcp_caller_peer(const struct agw_mcp_caller *c)
 struct agw_str agw_mcp_caller_initialized(const struct agw_mcp_caller *c)
 {
     return c->initialized;
+}
+
+bool agw_mcp_caller_is(const struct agw_mcp_caller *c, const char digest[AGW_SHA256_SIZE])
+{
+    return memcmp(c->digest, digest, AGW_SHA256_SIZE) == 0;
+}
+
+int agw_mcp_caller_digest(struct agw_mcp_exchange *x, uint32_t target, char ret_digest[AGW_SHA256_SIZE])
+{
+    int rc = read_client(x);
+    return rc == 0 ? digest_of(x, target, ret_digest) : rc;
 }
 
 uint64_t agw_mcp_caller_number(struct agw_mcp_caller *c)

@@ -6,37 +6,6 @@
 #include "mcp/bridge_int.h"
 #include "mcp/modern/envelope.h"
 
-enum kind {
-    TO_LEGACY, /* a client of 2026-07-28, a server of old */
-    TO_MODERN, /* a client of old, a server of 2026-07-28 */
-    BEGIN,     /* `initialize`: which of the two its server is, turns out */
-    RENEW,     /* both are of old: a session that the server forgets is begun anew */
-};
-
-struct agw_mcp_crossing {
-    struct agw_mcp_guest guest;
-    struct agw_mcp_leg *leg;
-    const struct agw_mcp_call_ops *ops; /* who gets what comes of it */
-    enum kind kind;
-    enum agw_method http;
-    uint32_t deadline_ms;
-    bool raw_json; /* as the leg had it */
-    bool pending;  /* waits for a session or for |task| */
-    bool gone;
-    bool expired, again; /* the session was; a second one was taken */
-    bool asking;         /* BEGIN: by server/discover */
-    bool logs;           /* the client wants log messages */
-    struct agw_task task;
-    int code;                /* |task|: of on_done */
-    struct agw_chain local;  /* |task|: our own answer; may be empty */
-    struct agw_block *block; /* holds |text| */
-    struct agw_str text;     /* the request, with the target's names */
-    struct agw_str method, id;
-    struct agw_str number, token; /* over there its id and progress token; the client's token */
-    struct agw_msg *response;     /* an error's head ... */
-    struct agw_chain held;        /* ... and its body, or the error message alone */
-};
-
 static struct agw_mcp_exchange *x_of(const struct agw_mcp_crossing *cr)
 {
     return cr->leg->x;
@@ -44,7 +13,7 @@ static struct agw_mcp_exchange *x_of(const struct agw_mcp_crossing *cr)
 
 /* --- handing on --- */
 
-static void give(struct agw_mcp_crossing *cr, struct agw_chain *message)
+void agw_mcp_cross_give(struct agw_mcp_crossing *cr, struct agw_chain *message)
 {
     struct agw_mcp_frame f = {0};
     if (agw_chain_flatten(message, &f.block, &f.text) == 0)
@@ -55,7 +24,7 @@ static void give(struct agw_mcp_crossing *cr, struct agw_chain *message)
     agw_chain_clear(message);
 }
 
-static void finish(struct agw_mcp_crossing *cr, int code)
+void agw_mcp_cross_finish(struct agw_mcp_crossing *cr, int code)
 {
     agw_mcp_caller_leave(&cr->guest);
     cr->ops->on_done(&cr->leg->call, code);
@@ -65,13 +34,13 @@ static void run_task(struct agw_task *t)
 {
     struct agw_mcp_crossing *cr = agw_container_of(t, struct agw_mcp_crossing, task);
     if (!agw_chain_empty(&cr->local))
-        give(cr, &cr->local);
+        agw_mcp_cross_give(cr, &cr->local);
     else if (cr->response)
         cr->ops->on_head(&cr->leg->call);
     if (cr->gone)
         return;
     cr->pending = false;
-    finish(cr, cr->code);
+    agw_mcp_cross_finish(cr, cr->code);
 }
 
 /* Nothing is told from inside a start. */
@@ -83,7 +52,7 @@ static int later(struct agw_mcp_crossing *cr, int code)
     return 1;
 }
 
-static int later_error(struct agw_mcp_crossing *cr, int code, struct agw_str text)
+int agw_mcp_cross_refuse(struct agw_mcp_crossing *cr, int code, struct agw_str text)
 {
     struct agw_json_writer w;
     agw_json_writer_init(&w);
@@ -139,15 +108,15 @@ static void finish_error(struct agw_mcp_crossing *cr)
     struct agw_mcp_call *c = &cr->leg->call;
     struct agw_chain message;
     agw_chain_init(&message);
-    int rc = cr->kind == RENEW ? AGW_EPROTO : read_error(cr, &message);
+    int rc = cr->kind == AGW_MCP_RENEW ? AGW_EPROTO : read_error(cr, &message);
     if (rc == 0) {
         c->form = AGW_MCP_FORM_JSON;
-        give(cr, &message);
-        finish(cr, 0);
+        agw_mcp_cross_give(cr, &message);
+        agw_mcp_cross_finish(cr, 0);
     } else if (rc == AGW_ENOMEM || !cr->response ||
-               (cr->kind == TO_MODERN &&
+               (cr->kind == AGW_MCP_TO_MODERN &&
                 cr->response->status == 404)) { /* 404: it would begin anew for ever */
-        finish(cr, rc == AGW_ENOMEM ? rc : AGW_EPROTO);
+        agw_mcp_cross_finish(cr, rc == AGW_ENOMEM ? rc : AGW_EPROTO);
     } else {
         c->response = cr->response;
         c->response->length = (int64_t)cr->held.bytes;
@@ -155,7 +124,7 @@ static void finish_error(struct agw_mcp_crossing *cr)
         cr->ops->on_head(c);
         if (!agw_chain_empty(&cr->held))
             cr->ops->on_bytes(c, &cr->held);
-        finish(cr, 0);
+        agw_mcp_cross_finish(cr, 0);
     }
     agw_chain_clear(&message);
 }
@@ -217,7 +186,10 @@ static int send_over(struct agw_mcp_crossing *cr)
     if (agw_str_eq(cr->method, AGW_STR("server/discover")))
         return answer_discover(cr);
     if (agw_str_eq(cr->method, AGW_STR("subscriptions/listen")) || is_removed(cr->method))
-        return later_error(cr, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
+        return agw_mcp_cross_refuse(cr, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
+    if (cr->state) /* servers of old give none */
+        return agw_mcp_cross_refuse(cr, AGW_JSONRPC_INVALID_PARAMS,
+                                    AGW_STR("requestState is of no open request"));
     agw_chain_init(&body);
     int rc = write_to_legacy(cr, &body);
     if (rc == 0 && !cr->leg->from && !(cr->leg->from = agw_mcp_plain_request(x, &x->arena)))
@@ -270,7 +242,7 @@ static void fail_like(struct agw_mcp_crossing *cr, const struct agw_mcp_leg *fai
         rc = agw_chain_add(&cr->held, s->block, s->p, s->n);
     }
     if (rc != 0)
-        finish(cr, rc);
+        agw_mcp_cross_finish(cr, rc);
     else
         finish_error(cr);
 }
@@ -279,16 +251,16 @@ static void on_decided(struct agw_mcp_guest *g, enum agw_mcp_verdict verdict, st
 {
     struct agw_mcp_crossing *cr = agw_container_of(g, struct agw_mcp_crossing, guest);
     cr->pending = false;
-    if (verdict == AGW_MCP_VERDICT_FAILED && cr->kind == RENEW && cr->expired) {
+    if (verdict == AGW_MCP_VERDICT_FAILED && cr->kind == AGW_MCP_RENEW && cr->expired) {
         finish_error(cr); /* the 404: now it is the client's turn */
     } else if (verdict == AGW_MCP_VERDICT_FAILED) {
         fail_like(cr, failed);
     } else {
-        int rc = cr->kind == RENEW                  ? send_renewed(cr)
+        int rc = cr->kind == AGW_MCP_RENEW          ? send_renewed(cr)
                  : verdict == AGW_MCP_VERDICT_READY ? send_over(cr)
                                                     : send_as_it_is(cr);
         if (rc < 0)
-            finish(cr, rc);
+            agw_mcp_cross_finish(cr, rc);
     }
 }
 
@@ -299,7 +271,7 @@ static int join(struct agw_mcp_crossing *cr, bool begin)
         cr->pending = true;
     if (rc != 1)
         return rc == 0 ? 1 : rc;
-    return cr->kind == RENEW ? send_renewed(cr) : send_over(cr);
+    return cr->kind == AGW_MCP_RENEW ? send_renewed(cr) : send_over(cr);
 }
 
 /* The server has forgotten the session: the request was not looked at, so it goes over a new one. */
@@ -309,18 +281,18 @@ static void try_again(struct agw_mcp_crossing *cr)
     if (cr->guest.caller)
         agw_mcp_caller_expired(cr->guest.caller);
     agw_mcp_caller_leave(&cr->guest);
-    if (cr->kind == TO_LEGACY) {
+    if (cr->kind == AGW_MCP_TO_LEGACY) {
         cr->response = NULL;
         agw_chain_clear(&cr->held);
     }
     int rc = join(cr, true);
-    if (rc < 0 && cr->kind == RENEW)
+    if (rc < 0 && cr->kind == AGW_MCP_RENEW)
         finish_error(cr);
     else if (rc < 0)
-        finish(cr, rc);
+        agw_mcp_cross_finish(cr, rc);
 }
 
-/* A server's own request: the client of 2026-07-28 cannot be asked on the way. */
+/* A server's own request. */
 static void answer_server(struct agw_mcp_crossing *cr, const struct agw_jsonrpc *message)
 {
     struct agw_json_doc *doc = &x_of(cr)->m->scratch;
@@ -332,9 +304,11 @@ static void answer_server(struct agw_mcp_crossing *cr, const struct agw_jsonrpc 
         agw_json_put_raw(&w, "id", agw_json_text(doc, message->id));
         agw_json_put_raw(&w, "result", AGW_STR("{}"));
         agw_json_end_object(&w);
+    } else if (agw_mcp_ask(cr, message)) {
+        return;
     } else {
         agw_jsonrpc_write_error(&w, agw_json_text(doc, message->id), AGW_JSONRPC_METHOD_NOT_FOUND,
-                                AGW_STR("the client keeps no session and cannot be asked"), AGW_STR(""));
+                                AGW_STR("the client cannot be asked"), AGW_STR(""));
     }
     if (!w.error)
         agw_mcp_caller_tell(cr->guest.caller, agw_json_writer_text(&w));
@@ -350,13 +324,13 @@ static void give_edited(struct agw_mcp_crossing *cr, const struct agw_mcp_frame 
     if (rc == 0)
         rc = agw_json_edits_apply(edits, f->text, f->block, &out);
     if (rc == 0)
-        give(cr, &out);
+        agw_mcp_cross_give(cr, &out);
     else
         agw_mcp_abort(x_of(cr), rc);
     agw_chain_clear(&out);
 }
 
-static void frame_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f)
+void agw_mcp_cross_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f)
 {
     struct agw_mcp *m = x_of(cr)->m;
     struct agw_json_edits edits;
@@ -376,7 +350,8 @@ static void frame_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_fr
     if (message.kind == AGW_JSONRPC_NOTIFICATION) {
         if (!agw_mcp_notice_to_modern(&m->scratch, &message, cr->token, cr->logs, &edits, &rc))
             return;
-    } else if (message.id != 0 && !agw_str_eq(agw_json_text(&m->scratch, message.id), cr->number)) {
+    } else if (message.id != 0 && cr->number.n &&
+               !agw_str_eq(agw_json_text(&m->scratch, message.id), cr->number)) {
         return;
     } else {
         rc = agw_mcp_response_to_modern(&m->scratch, &message, cr->method, cr->id, &edits);
@@ -408,7 +383,7 @@ static void frame_to_legacy(struct agw_mcp_crossing *cr, const struct agw_mcp_fr
                                 AGW_STR("the server wants more of the client, by a result of 2026-07-28"),
                                 AGW_STR(""));
         if (agw_json_writer_finish(&w, 0, &refusal) == 0)
-            give(cr, &refusal);
+            agw_mcp_cross_give(cr, &refusal);
         else
             agw_mcp_abort(x_of(cr), AGW_ENOMEM);
         agw_chain_clear(&refusal);
@@ -446,7 +421,7 @@ static int to_modern(struct agw_mcp_crossing *cr)
     if (agw_str_eq(cr->method, AGW_STR("logging/setLevel")))
         return later_empty(cr);
     if (is_removed(cr->method))
-        return later_error(cr, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
+        return agw_mcp_cross_refuse(cr, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
     agw_chain_init(&body);
     agw_json_edits_init(&edits, &x->m->scratch_arena);
     int rc = agw_mcp_read_frame(cr->leg, &f, &message);
@@ -503,7 +478,7 @@ static void take_discovered(struct agw_mcp_crossing *cr, const struct agw_jsonrp
     if (rc == 0) {
         agw_mcp_era_learn(x, cr->leg->target, true, AGW_MCP_YES);
         agw_mcp_era_learn(x, cr->leg->target, false, AGW_MCP_NO);
-        give(cr, &out);
+        agw_mcp_cross_give(cr, &out);
     } else if (rc == AGW_ENOMEM) {
         agw_mcp_abort(x, rc);
     }
@@ -534,14 +509,14 @@ static void frame_of_begin(struct agw_mcp_crossing *cr, const struct agw_mcp_fra
 static void done_begin(struct agw_mcp_crossing *cr, int code)
 {
     if (cr->leg->bridged || cr->leg->answered) {
-        finish(cr, code);
+        agw_mcp_cross_finish(cr, code);
     } else if (!cr->asking && code == 0 && is_newer(cr)) {
         discover(cr);
     } else if (cr->response || !agw_chain_empty(&cr->held)) {
         agw_mcp_era_doubt(x_of(cr), cr->leg->target);
         finish_error(cr);
     } else {
-        finish(cr, code);
+        agw_mcp_cross_finish(cr, code);
     }
 }
 
@@ -559,7 +534,7 @@ static void done_renew(struct agw_mcp_crossing *cr, int code)
 {
     if (cr->http == AGW_METHOD_DELETE && cr->guest.caller)
         agw_mcp_caller_expired(cr->guest.caller);
-    finish(cr, code);
+    agw_mcp_cross_finish(cr, code);
 }
 
 static bool may_renew(const struct agw_mcp_crossing *cr)
@@ -577,13 +552,13 @@ static struct agw_mcp_crossing *cross_of(struct agw_mcp_call *c)
 static void on_head(struct agw_mcp_call *c)
 {
     struct agw_mcp_crossing *cr = cross_of(c);
-    if (cr->kind == RENEW && c->form == AGW_MCP_FORM_RAW && c->response->status == 404)
+    if (cr->kind == AGW_MCP_RENEW && c->form == AGW_MCP_FORM_RAW && c->response->status == 404)
         cr->expired = may_renew(cr);
-    if (c->form != AGW_MCP_FORM_RAW || (cr->kind == RENEW && !cr->expired)) {
+    if (c->form != AGW_MCP_FORM_RAW || (cr->kind == AGW_MCP_RENEW && !cr->expired)) {
         cr->ops->on_head(c);
         return;
     }
-    if (cr->kind == TO_LEGACY && c->response->status == 404 && !cr->again)
+    if (cr->kind == AGW_MCP_TO_LEGACY && c->response->status == 404 && !cr->again)
         cr->expired = agw_mcp_caller_peer(cr->guest.caller)->sid.n > 0;
     if (!cr->response && agw_chain_empty(&cr->held))
         cr->response = c->response; /* of `initialize`, if there are two */
@@ -592,11 +567,13 @@ static void on_head(struct agw_mcp_call *c)
 static void on_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
 {
     struct agw_mcp_crossing *cr = cross_of(c);
-    if (cr->kind == TO_LEGACY)
-        frame_to_modern(cr, f);
-    else if (cr->kind == TO_MODERN)
+    if (cr->parked.turn)
+        agw_mcp_parked_frame(cr, f);
+    else if (cr->kind == AGW_MCP_TO_LEGACY)
+        agw_mcp_cross_to_modern(cr, f);
+    else if (cr->kind == AGW_MCP_TO_MODERN)
         frame_to_legacy(cr, f);
-    else if (cr->kind == RENEW)
+    else if (cr->kind == AGW_MCP_RENEW)
         cr->ops->on_frame(c, f);
     else
         frame_of_begin(cr, f);
@@ -606,7 +583,7 @@ static void on_bytes(struct agw_mcp_call *c, struct agw_chain *data)
 {
     struct agw_mcp_crossing *cr = cross_of(c);
     size_t room = AGW_MCP_ERROR_MAX - cr->held.bytes;
-    if (cr->kind == RENEW && !cr->expired)
+    if (cr->kind == AGW_MCP_RENEW && !cr->expired)
         cr->ops->on_bytes(c, data);
     else if (cr->response == c->response)
         (void)agw_chain_move_n(&cr->held, data, data->bytes < room ? data->bytes : room);
@@ -615,39 +592,41 @@ static void on_bytes(struct agw_mcp_call *c, struct agw_chain *data)
 static void on_done(struct agw_mcp_call *c, int code)
 {
     struct agw_mcp_crossing *cr = cross_of(c);
+    if (cr->parked.turn)
+        agw_mcp_unpark(cr, code);
     if (code == 0 && cr->expired)
         try_again(cr);
-    else if (cr->kind == BEGIN)
+    else if (cr->kind == AGW_MCP_BEGIN)
         done_begin(cr, code);
-    else if (cr->kind == RENEW)
+    else if (cr->kind == AGW_MCP_RENEW)
         done_renew(cr, code);
     else if (code == 0 && cr->response)
         finish_error(cr);
     else
-        finish(cr, code);
+        agw_mcp_cross_finish(cr, code);
 }
 
 static const struct agw_mcp_call_ops cross_ops = {on_head, on_frame, on_bytes, on_done};
 
 /* --- the beginning --- */
 
-static bool kind_of(struct agw_mcp_leg *leg, enum agw_method method, enum kind *ret_kind)
+static bool kind_of(struct agw_mcp_leg *leg, enum agw_method method, enum agw_mcp_cross_kind *ret_kind)
 {
     struct agw_mcp_exchange *x = leg->x;
     const struct agw_mcp_peer *peer = agw_mcp_leg_peer(leg);
     if (leg->plain)
         return false;
     if (x->modern) {
-        *ret_kind = TO_LEGACY;
+        *ret_kind = AGW_MCP_TO_LEGACY;
         return agw_mcp_era(x, leg->target, true) != AGW_MCP_YES;
     }
     if (x->method->way == AGW_MCP_WAY_INITIALIZE && x->message.kind == AGW_JSONRPC_REQUEST) {
-        *ret_kind = BEGIN;
+        *ret_kind = AGW_MCP_BEGIN;
         return method == AGW_METHOD_POST && agw_mcp_target_stateless(&x->conf->targets[leg->target]);
     }
-    *ret_kind = peer && peer->version >= AGW_MCP_MODERN ? TO_MODERN : RENEW;
-    return *ret_kind == TO_MODERN || (x->down && peer && peer->sid.n && !x->conf->stateless &&
-                                      agw_mcp_target_stateless(&x->conf->targets[leg->target]));
+    *ret_kind = peer && peer->version >= AGW_MCP_MODERN ? AGW_MCP_TO_MODERN : AGW_MCP_RENEW;
+    return *ret_kind == AGW_MCP_TO_MODERN || (x->down && peer && peer->sid.n && !x->conf->stateless &&
+                                              agw_mcp_target_stateless(&x->conf->targets[leg->target]));
 }
 
 static int new_crossing(struct agw_mcp_leg *leg)
@@ -659,6 +638,7 @@ static int new_crossing(struct agw_mcp_leg *leg)
     cr->guest.decided = on_decided;
     agw_list_init(&cr->guest.node);
     agw_task_init(&cr->task, run_task);
+    agw_timer_init(&cr->patience, NULL);
     agw_chain_init(&cr->local);
     agw_chain_init(&cr->held);
     leg->cross = cr;
@@ -695,13 +675,15 @@ static int read_request(struct agw_mcp_crossing *cr, struct agw_chain *body)
     if (message.kind == AGW_JSONRPC_REQUEST)
         cr->id = agw_json_text(&x->m->scratch, message.id);
     cr->logs = message.params && agw_json_path(&x->m->scratch, message.params, level, 2) != 0;
+    cr->state =
+        message.params ? agw_json_get(&x->m->scratch, message.params, AGW_STR("requestState")) != 0 : false;
     return cr->method.p ? 0 : AGW_ENOMEM;
 }
 
 int agw_mcp_cross(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
                   struct agw_chain *body, uint32_t deadline_ms)
 {
-    enum kind kind;
+    enum agw_mcp_cross_kind kind;
     if (!kind_of(leg, method, &kind))
         return 0;
     int rc = leg->cross ? 0 : new_crossing(leg);
@@ -714,14 +696,16 @@ int agw_mcp_cross(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, e
     cr->http = method;
     cr->deadline_ms = deadline_ms;
     cr->raw_json = leg->raw_json;
-    if (kind == RENEW)
+    if (kind == AGW_MCP_RENEW)
         return renew(cr, body);
     rc = body ? read_request(cr, body) : 0;
     if (rc != 0)
         return rc;
-    if (kind == TO_MODERN)
+    if (kind == AGW_MCP_TO_MODERN)
         return to_modern(cr);
-    if (kind == TO_LEGACY)
+    if (kind == AGW_MCP_TO_LEGACY && cr->state && (rc = agw_mcp_answer(cr)) != 0)
+        return rc;
+    if (kind == AGW_MCP_TO_LEGACY)
         return cr->id.n ? join(cr, true) : later(cr, 0); /* notifications of 2026-07-28 are about streams */
     if (agw_mcp_era(leg->x, leg->target, false) == AGW_MCP_NO)
         return discover(cr);
@@ -753,8 +737,9 @@ void agw_mcp_cross_cancel(struct agw_mcp_leg *leg)
     struct agw_mcp_crossing *cr = leg->cross;
     if (!cr)
         return;
-    if (cr->kind == TO_LEGACY && !cr->pending && leg->call.running && cr->guest.caller)
+    if (cr->kind == AGW_MCP_TO_LEGACY && !cr->pending && leg->call.running && cr->guest.caller)
         tell_cancelled(cr);
+    agw_mcp_answer_drop(cr);
     agw_mcp_caller_leave(&cr->guest);
     agw_task_cancel(&cr->task);
     cr->pending = false;
@@ -766,6 +751,8 @@ void agw_mcp_cross_free(struct agw_mcp_leg *leg)
     struct agw_mcp_crossing *cr = leg->cross;
     if (!cr)
         return;
+    agw_mcp_answer_drop(cr);
+    agw_mcp_unpark(cr, AGW_ECANCELED);
     agw_mcp_caller_leave(&cr->guest);
     agw_task_cancel(&cr->task);
     agw_chain_clear(&cr->local);

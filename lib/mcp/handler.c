@@ -138,6 +138,8 @@ void agw_mcp_free(struct agw_mcp *m)
     }
     agw_mcp_callers_free(m);
     agw_mcp_eras_free(m);
+    agw_mcp_slots_free(&m->parked);
+    agw_mcp_slots_free(&m->answering);
     agw_mcp_slots_free(&m->legacy);
     agw_mcp_slots_free(&m->posts);
     agw_json_doc_free(&m->scratch);
@@ -200,6 +202,8 @@ void agw_mcp_let_go(struct agw_mcp_exchange *x)
     for (uint32_t i = 0; x->legs && i < x->conf->count; i++) {
         struct agw_mcp_leg *leg = &x->legs[i];
         if (!leg->call.running && !agw_mcp_cross_pending(leg))
+            continue;
+        if (leg->parked)
             continue;
         if (leg->answered) {
             agw_mcp_call_linger(&leg->call, AGW_MCP_LINGER_MS);

@@ -37,8 +37,9 @@ struct agw_mcp {
     struct agw_map eras, callers; /* bridge_int.h */
     struct agw_list caller_list;
     struct agw_timer caller_timer;
-    unsigned renewed;                  /* callers in place of a client's own session */
-    uint64_t ended[AGW_MCP_ENDED_MAX]; /* hashes of session ids; a ring */
+    struct agw_mcp_slots parked, answering; /* struct agw_mcp_crossing (park.c) */
+    unsigned renewed;                       /* callers in place of a client's own session */
+    uint64_t ended[AGW_MCP_ENDED_MAX];      /* hashes of session ids; a ring */
     unsigned ended_at;
     /* The message in hand, never kept over a callback; streams live for days, so theirs must not grow an
      * arena. */
@@ -86,6 +87,7 @@ struct agw_mcp_leg {
     bool to_head;               /* its deadline ends with the answer's head */
     bool plain;                 /* the target gets it as it is, whatever it speaks */
     bool bridged;               /* the target speaks 2026-07-28 and says so to a client of old */
+    bool parked;                /* answered by a question; the call goes on without the client */
     const struct agw_msg *from; /* the client's fields to send; NULL: its request's own */
     struct agw_mcp_crossing *cross;
 };

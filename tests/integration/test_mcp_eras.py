@@ -53,8 +53,9 @@ def walks(ports):
     return run_script("eras.mjs", *(f"{kind}=http://127.0.0.1:{port}/mcp" for kind, port in ports.items()))
 
 
-def post(port, method, params=None, name=None):
-    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**(params or {}), "_meta": META}}
+def post(port, method, params=None, name=None, capabilities=None):
+    meta = META | {"io.modelcontextprotocol/clientCapabilities": capabilities or {}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**(params or {}), "_meta": meta}}
     head = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
     head |= {"MCP-Protocol-Version": NEW, "Mcp-Method": method} | ({"Mcp-Name": name} if name else {})
     answer = ask(port, "POST", "/mcp", head, json.dumps(body).encode())
@@ -73,6 +74,7 @@ def test_a_server_of_old_is_the_same_to_both_clients(walks, kind, client):
     assert seen["long"].startswith("Long running operation completed") and seen["progress"] == [1, 2]
     assert seen["prompt"] == 1 and seen["read"] == [True]
     assert seen["parallel"] == [f"Echo: {n}" for n in range(10)]
+    assert "from the model" in seen["sampled"] and "decline" in seen["elicited"]
     assert seen["unknown"]["code"] == -32602
     assert seen["tools"] == walks[kind]["old"]["tools"] and seen["resources"] == walks[kind]["old"]["resources"]
     assert "Everything Server" in seen["instructions"]
@@ -88,7 +90,7 @@ def test_a_server_of_new_is_the_same_to_both_clients(walks, kind, client):
     if client == "modern":
         assert seen["ask"] == "new: me"
     else:
-        assert seen["ask"]["code"] == -32021  # this client cannot be asked, and says so
+        assert seen["ask"]["code"] == -32603  # what a server of new wants does not cross
 
 
 def test_each_client_speaks_its_own_revision(walks):
@@ -114,6 +116,9 @@ def test_what_crosses_to_a_client_of_new_validates(ports, kind):
         ("tools/call", call, "CallToolResult"),
     ]:
         mcp_schema.validate_result(NEW, post(ports[kind], method, params, params and params["name"]), name)
+    ask_user = {"name": f"{prefix}trigger-elicitation-request"}
+    asked = post(ports[kind], "tools/call", ask_user, ask_user["name"], {"elicitation": {}})
+    mcp_schema.validate_result(NEW, asked, "InputRequiredResult")
     prompt = {"name": f"{prefix}no-such"}
     mcp_schema.validate_error(NEW, post(ports[kind], "prompts/get", prompt, prompt["name"]))
 

@@ -2,6 +2,7 @@
 // (modern_server.mjs) as "new_", or both as "both". A client of each era walks through; prints what they saw as one JSON object.
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 
 async function outcome(promise) {
@@ -29,6 +30,8 @@ async function walk(client, call, prefixes) {
     const mine = seen.resources.find((uri) => uri.includes('demo:'));
     seen.read = (await client.readResource({ uri: mine })).contents.map(({ uri }) => uri === mine);
     seen.parallel = await Promise.all(Array.from({ length: 10 }, async (_, n) => text(await call(name('echo'), { message: `${n}` }))));
+    seen.sampled = text(await call(name('trigger-sampling-request'), { prompt: 'who?', maxTokens: 10 }));
+    seen.elicited = text(await call(name('trigger-elicitation-request'), {}));
     seen.unknown = await outcome(client.readResource({ uri: mine.replace('demo:', 'nowhere:') }));
   }
   if ('new' in prefixes) {
@@ -40,10 +43,16 @@ async function walk(client, call, prefixes) {
   return seen;
 }
 
+const sample = { role: 'assistant', content: { type: 'text', text: 'from the model' }, model: 'm', stopReason: 'endTurn' };
+const capabilities = { elicitation: { form: {} }, sampling: {}, roots: {} };
+const elicit = ({ params }) => (params.requestedSchema.properties.who ? { action: 'accept', content: { who: 'me' } } : { action: 'decline' });
+
 async function modern(url, prefixes) {
-  const options = { capabilities: { elicitation: { form: {} } }, versionNegotiation: { mode: { pin: '2026-07-28' } } };
+  const options = { capabilities, versionNegotiation: { mode: { pin: '2026-07-28' } } };
   const client = new Client({ name: 'suite', version: '2' }, options);
-  client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { who: 'me' } }));
+  client.setRequestHandler('elicitation/create', elicit);
+  client.setRequestHandler('sampling/createMessage', () => sample);
+  client.setRequestHandler('roots/list', () => ({ roots: [] }));
   await client.connect(new StreamableHTTPClientTransport(new URL(url)));
   const seen = await walk(client, (name, args, more) => outcome(client.callTool({ name, arguments: args }, more)), prefixes);
   seen.version = client.getNegotiatedProtocolVersion();
@@ -52,7 +61,10 @@ async function modern(url, prefixes) {
 }
 
 async function old(url, prefixes) {
-  const client = new OldClient({ name: 'suite', version: '1' }, { capabilities: {} });
+  const client = new OldClient({ name: 'suite', version: '1' }, { capabilities });
+  client.setRequestHandler(ElicitRequestSchema, elicit);
+  client.setRequestHandler(CreateMessageRequestSchema, () => sample);
+  client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: [] }));
   const transport = new OldTransport(new URL(url));
   await client.connect(transport);
   const seen = await walk(client, (name, args, more) => outcome(client.callTool({ name, arguments: args }, undefined, more)), prefixes);

@@ -1,151 +1,12 @@
-/* Targets of one era for clients of the other: what goes where, what comes back. Target "old" keeps sessions,
- * "new" is of 2026-07-28. */
-#include "mcp/bridge_int.h"
-
+/* Targets of one era for clients of the other: what goes where, what comes back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <cmocka.h>
-#include "fake.h"
+#include "eras.h"
 #include "failmalloc.h"
 
-static struct agw_endpoint endpoints[] = {{.key = {"old", 3}, .host = {"h1", 2}, .port = 81},
-                                          {.key = {"new", 3}, .host = {"h2", 2}, .port = 82}};
-static const struct agw_endpoint *first[] = {&endpoints[0]}, *second[] = {&endpoints[1]};
-static struct agw_backend places[] = {
-    {.key = {"ns/old", 6}, .kind = AGW_BACKEND_STATIC, .endpoints = first, .endpoint_count = 1},
-    {.key = {"ns/new", 6}, .kind = AGW_BACKEND_STATIC, .endpoints = second, .endpoint_count = 1}};
-static struct agw_mcp_target targets[] = {{{"old", 3}, &places[0], {"/mcp", 4}, AGW_MCP_STREAMABLE_HTTP},
-                                          {{"new", 3}, &places[1], {"/mcp", 4}, AGW_MCP_STREAMABLE_HTTP}};
-static struct agw_mcp_backend conf;
-static const struct agw_backend backend = {
-    .key = {"ns/tools", 8}, .name = {"ns/tools", 8}, .kind = AGW_BACKEND_MCP, .mcp = &conf};
-static const unsigned char key[32] = {1, 2, 3};
-
-static struct agw_mcp *mcp;
-static struct fake_down down;
-static char session[1024];
-
-#define JSON "application/json"
-#define SSE "text/event-stream"
-#define VERSION "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\""
-#define CAPS "\"io.modelcontextprotocol/clientCapabilities\":{}"
-#define META "\"_meta\":{" VERSION "," CAPS "}"
-#define MESSAGE(id, method, params)                                                                          \
-    "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"" method "\",\"params\":{" params "}}"
-#define ASK(method, params) MESSAGE("2", method, params META)
-#define RESULT_OF(id, members) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":{" members "}}"
-#define ERROR_OF(id, code)                                                                                   \
-    "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"error\":{\"code\":" code ",\"message\":\"no\"}}"
-#define NO_HINTS "\"resultType\":\"complete\",\"ttlMs\":0,\"cacheScope\":\"private\""
-#define INITIALIZED(caps)                                                                                    \
-    RESULT_OF("0", "\"protocolVersion\":\"2025-11-25\",\"capabilities\":{" caps                              \
-                   "},\"serverInfo\":{\"name\":\"o\",\"version\":\"1\"},\"instructions\":\"be kind\"")
-#define DISCOVERED                                                                                           \
-    RESULT_OF("0",                                                                                           \
-              "\"supportedVersions\":[\"2026-07-28\"],\"capabilities\":{\"tools\":{\"listChanged\":true}},"  \
-              "\"resultType\":\"complete\",\"ttlMs\":5,\"cacheScope\":\"public\"")
-#define INIT                                                                                                 \
-    MESSAGE(                                                                                                 \
-        "1", "initialize",                                                                                   \
-        "\"protocolVersion\":\"2025-06-18\",\"capabilities\":{\"roots\":{}},\"clientInfo\":{\"name\":\"c\"," \
-        "\"version\":\"1\"}")
-#define CLIENT                                                                                               \
-    VERSION ",\"io.modelcontextprotocol/clientCapabilities\":{\"roots\":{}},"                                \
-            "\"io.modelcontextprotocol/clientInfo\":{\"name\":\"c\",\"version\":\"1\"}"
-
-static int group_setup(void **state)
-{
-    return agw_loop_init(&fake_loop, 0);
-}
-
-static int group_teardown(void **state)
-{
-    agw_loop_free(&fake_loop);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    fake_reset();
-    conf = (struct agw_mcp_backend){.targets = targets, .count = 1};
-    session[0] = 0;
-    mcp = agw_mcp_new(&fake_loop, NULL, NULL, key);
-    return mcp ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    fake_turn();
-    assert_int_equal(agw_mcp_active(mcp), 0);
-    agw_mcp_free(mcp);
-    assert_int_equal(fake_loop.blocks.live, 0);
-    return 0;
-}
-
-/* A client of 2026-07-28. */
-static void ask(const char *method, const char *name, const char *body)
-{
-    fake_reset();
-    fake_down_init(&down);
-    fake_header(&down, "mcp-protocol-version", "2026-07-28");
-    fake_header(&down, "mcp-method", method);
-    if (name)
-        fake_header(&down, "mcp-name", name);
-    fake_request(mcp, &down, &backend, AGW_METHOD_POST, NULL, body);
-}
-
-/* A client of old. */
-static void post(const char *body)
-{
-    fake_reset();
-    fake_down_init(&down);
-    fake_request(mcp, &down, &backend, AGW_METHOD_POST, session, body);
-}
-
-static void finish(void)
-{
-    fake_turn();
-    fake_close(&down, 0);
-    fake_turn();
-    assert_true(down.done);
-    fake_down_free(&down);
-}
-
-static void assert_has(const char *text)
-{
-    if (!strstr(down.body, text))
-        fail_msg("%s is not in %s", text, down.body);
-}
-
-static void pass_time(uint64_t ms)
-{
-    fake_loop.now_ms += ms;
-    agw_timer_wheel_advance(&fake_loop.timers, fake_loop.now_ms);
-}
-
-/* The session begins: the |n|-th request is the probe unless the era is known. */
-static void open_session(unsigned n, const char *sid, const char *caps)
-{
-    char initialized[512];
-    snprintf(initialized, sizeof initialized, INITIALIZED("%s"), caps);
-    assert_int_equal(fake_up_count, n + 1);
-    assert_non_null(strstr(fake_ups[n].body, "\"method\":\"initialize\""));
-    assert_string_equal(fake_ups[n].rpc_method, "");
-    assert_string_equal(fake_ups[n].version, "");
-    fake_answer(&fake_ups[n], 200, JSON, sid, initialized, true);
-    assert_int_equal(fake_up_count, n + 2);
-    assert_non_null(strstr(fake_ups[n + 1].body, "notifications/initialized"));
-    assert_string_equal(fake_ups[n + 1].session, sid);
-    assert_string_equal(fake_ups[n + 1].version, "2025-11-25");
-    fake_answer(&fake_ups[n + 1], 202, NULL, NULL, NULL, true);
-}
-
 /* --- a client of 2026-07-28, a server of old --- */
-
-#define CALL ASK("tools/call", "\"name\":\"t\",")
-#define CALLED(id) RESULT_OF(id, "\"content\":[]")
 
 static void a_session_is_kept_for_the_client(void **state)
 {
@@ -195,7 +56,7 @@ static void the_probe_reads_what_servers_say(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         agw_mcp_free(mcp);
-        mcp = agw_mcp_new(&fake_loop, NULL, NULL, key);
+        mcp = agw_mcp_new(&fake_loop, NULL, NULL, eras_key);
         ask("tools/call", "t", CALL);
         fake_answer(&fake_ups[0], cases[i].status, JSON, NULL, cases[i].body, true);
         fake_turn();
@@ -232,14 +93,6 @@ static void a_modern_server_gets_the_request_as_it_is(void **state)
     fake_break(&fake_ups[0], AGW_EREFUSED);
     assert_int_equal(down.status, 503);
     finish();
-}
-
-static void begin_call(void)
-{
-    fake_era(mcp, &backend, false);
-    ask("tools/call", "t", CALL);
-    open_session(0, "s1", "\"tools\":{}");
-    assert_int_equal(fake_up_count, 3);
 }
 
 static void discovery_is_answered_from_initialize(void **state)
@@ -327,9 +180,8 @@ static void progress_and_questions_on_the_way(void **state)
     down.body[0] = 0;
     fake_more(&fake_ups[2],
               "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{}}\n\n");
-    fake_more(&fake_ups[2],
-              "data: " MESSAGE("7", "ping", "") "\n\n"
-                                                "data: " MESSAGE("8", "elicitation/create", "") "\n\n");
+    fake_more(&fake_ups[2], "data: " MESSAGE("7", "ping", "") "\n\n"
+                                                              "data: " MESSAGE("8", "tasks/get", "") "\n\n");
     assert_string_equal(down.body, ""); /* no log without a level; questions are answered here */
     assert_int_equal(fake_up_count, 5);
     assert_string_equal(fake_ups[3].body, RESULT_OF("7", ""));
@@ -650,7 +502,7 @@ static void memory_may_run_out(void **state)
     for (size_t w = 0; w < sizeof walks / sizeof walks[0]; w++) {
         for (long n = 1;; n++) {
             agw_mcp_free(mcp);
-            mcp = agw_mcp_new(&fake_loop, NULL, NULL, key);
+            mcp = agw_mcp_new(&fake_loop, NULL, NULL, eras_key);
             conf.targets = targets;
             memcpy(session, joined, sizeof joined);
             if (walks[w] == walk_renew)
@@ -679,7 +531,7 @@ static void memory_may_run_out(void **state)
 
 int main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, eras_setup, eras_teardown)
     const struct CMUnitTest tests[] = {
         CASE(a_session_is_kept_for_the_client),
         CASE(the_probe_reads_what_servers_say),
@@ -701,5 +553,5 @@ int main(void)
         CASE(an_unused_session_is_ended),
         CASE(a_modern_server_gets_the_request_as_it_is), /* the wheel does not turn back */
     };
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return cmocka_run_group_tests(tests, eras_group_setup, eras_group_teardown);
 }

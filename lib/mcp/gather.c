@@ -2,6 +2,7 @@
 #include "mcp/mcp_int.h"
 
 #include "base/clock.h"
+#include "mcp/bridge/request.h"
 
 /* --- collecting --- */
 
@@ -33,6 +34,8 @@ static void settle(struct agw_mcp_leg *leg)
     leg->settled = true;
     agw_mcp_note_health(leg);
     x->waiting--;
+    if (leg->failure.response)
+        agw_mcp_era_seems_over(leg, leg->failure.response->status);
     if (leg->failure.set && agw_mcp_is_older(leg))
         agw_mcp_reply_older(x);
     else if (leg->failure.set && is_fatal(leg))
@@ -74,7 +77,7 @@ static int keep_page(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, uin
     return 0;
 }
 
-static bool valid_sid(struct agw_str sid)
+bool agw_mcp_valid_sid(struct agw_str sid)
 {
     for (size_t i = 0; i < sid.n; i++)
         if (sid.p[i] < 0x21 || sid.p[i] > 0x7e)
@@ -87,12 +90,16 @@ static int join_session(struct agw_mcp_leg *leg)
 {
     struct agw_mcp_peer *peer = &leg->x->session.peers[leg->target];
     struct agw_str sid = agw_headers_value(&leg->call.response->headers, AGW_HDR_MCP_SESSION_ID);
-    if (!valid_sid(sid))
+    if (!agw_mcp_valid_sid(sid))
         return AGW_EPROTO;
     int rc = agw_mcp_read_initialize(&leg->pages->doc, leg->pages->result, peer);
     if (rc != 0)
         return rc;
     peer->present = true;
+    if (leg->bridged) { /* it keeps no session, whichever of its endpoints it is */
+        peer->version = AGW_MCP_MODERN;
+        return 0;
+    }
     peer->sid = sid;
     peer->pin = agw_mcp_call_pin(&leg->call);
     if (peer->version < leg->x->session.version)
@@ -142,9 +149,7 @@ static void gather_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
 
 static void gather_bytes(struct agw_mcp_call *c, struct agw_chain *data)
 {
-    struct agw_mcp_failure *f = &AGW_MCP_LEG(c)->failure;
-    size_t room = AGW_MCP_ERROR_MAX - f->body.bytes;
-    (void)agw_chain_move_n(&f->body, data, data->bytes < room ? data->bytes : room);
+    agw_mcp_keep_error(AGW_MCP_LEG(c), data);
 }
 
 static bool next_page(struct agw_mcp_leg *leg);
@@ -300,6 +305,10 @@ void agw_mcp_initialize(struct agw_mcp_exchange *x)
     x->session.issued_s = x->m->loop->wall_ns / AGW_NS_PER_S;
     x->session.peers = agw_arena_zalloc(&x->arena, x->conf->count * sizeof *x->session.peers);
     int rc = x->session.peers ? edit_version(x, &edits) : AGW_ENOMEM;
+    if (rc == 0)
+        rc = agw_mcp_client_read(&x->doc, agw_json_get(&x->doc, x->message.params, AGW_STR("capabilities")),
+                                 agw_json_get(&x->doc, x->message.params, AGW_STR("clientInfo")), &x->arena,
+                                 &x->session.client);
     if (rc == 0)
         rc = agw_mcp_make_legs(x);
     begin(x, finish_initialize);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include "base/check.h"
 #include "base/clock.h"
-#include "mcp/mcp_int.h"
+#include "mcp/bridge_int.h"
 #include "mcp/message/names.h"
 
 #define FIRST_ARENA 4096
@@ -40,6 +40,7 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
     m->body_max = AGW_MCP_BODY_MAX;
     (void)agw_mcp_configure(m, &(struct agw_mcp_settings){0});
     agw_list_init(&m->exchanges);
+    agw_mcp_callers_init(m);
     agw_json_doc_init(&m->scratch, 0);
     agw_arena_init(&m->scratch_arena, FIRST_ARENA, 0);
     return m;
@@ -96,6 +97,7 @@ static void free_exchange(struct agw_mcp_exchange *x)
     agw_mcp_slots_remove(&x->m->posts, x->post);
     agw_mcp_each_leg(x, leg)
     {
+        agw_mcp_cross_free(leg);
         agw_mcp_call_cancel(&leg->call);
         agw_mcp_unwatch_lists(leg);
         if (leg->passage)
@@ -159,6 +161,10 @@ void agw_mcp_free(struct agw_mcp *m)
             agw_stream_reset(x->down, AGW_ECANCELED);
         free_exchange(x);
     }
+    agw_mcp_callers_free(m);
+    agw_mcp_eras_free(m);
+    agw_mcp_slots_free(&m->parked);
+    agw_mcp_slots_free(&m->answering);
     agw_mcp_slots_free(&m->legacy);
     agw_mcp_slots_free(&m->posts);
     agw_json_doc_free(&m->scratch);
@@ -223,11 +229,14 @@ void agw_mcp_let_go(struct agw_mcp_exchange *x)
     agw_mcp_each_leg(x, leg)
     {
         agw_mcp_unwatch_lists(leg);
-        if (!leg->call.running)
+        if (!leg->call.running && !agw_mcp_cross_pending(leg))
+            continue;
+        if (leg->parked)
             continue;
         if (leg->answered) {
             agw_mcp_call_linger(&leg->call, AGW_MCP_LINGER_MS);
         } else {
+            agw_mcp_cross_cancel(leg);
             agw_mcp_call_cancel(&leg->call);
             x->running--;
         }
@@ -326,8 +335,8 @@ static bool may_repeat(enum agw_method http, struct agw_str method)
     return false;
 }
 
-void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
-                       struct agw_chain *body, uint32_t deadline_ms)
+void agw_mcp_begin_call(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
+                        struct agw_chain *body, uint32_t deadline_ms, int rc)
 {
     struct agw_mcp_exchange *x = leg->x;
     const struct agw_mcp_peer *peer = agw_mcp_leg_peer(leg);
@@ -344,18 +353,27 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
                       peer ? peer->pin : 0);
     leg->call.raw_json = leg->raw_json;
     leg->call.snap = x->snap;
-    leg->call.once = !may_repeat(method, x->message.method);
+    leg->call.once = !leg->plain && !may_repeat(method, x->message.method);
     leg->call.deadline_ms = deadline_ms;
-    int rc = body ? agw_chain_move(&leg->call.body, body) : 0;
-    if (rc == 0)
-        rc = leg->skip;
-    if (rc == 0 && x->modern)
+    leg->call.deadline_to_head = leg->to_head;
+    leg->call.raw_from = agw_mcp_cross_edits(leg) ? 0 : leg->raw_from;
+    if (rc == 0 && body)
+        rc = agw_chain_move(&leg->call.body, body);
+    if (rc == 0 && peer && peer->version >= AGW_MCP_MODERN)
         rc = agw_mcp_standard_fields(leg, &fields);
     if (rc == 0)
-        rc = agw_mcp_call_head(&leg->call, x->req, &fields);
-    leg->used = true;
-    x->running++;
+        rc = agw_mcp_call_head(&leg->call, leg->from ? leg->from : x->req, &fields);
     agw_mcp_call_start(&leg->call, rc);
+}
+
+void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
+                       struct agw_chain *body, uint32_t deadline_ms)
+{
+    leg->used = true;
+    leg->x->running++;
+    int rc = leg->skip ? leg->skip : agw_mcp_cross(leg, ops, method, body, deadline_ms);
+    if (rc <= 0)
+        agw_mcp_begin_call(leg, ops, method, body, deadline_ms, rc);
 }
 
 int agw_mcp_request_body(struct agw_mcp_exchange *x, const struct agw_json_edits *edits,
@@ -651,6 +669,12 @@ static void begin_post(struct agw_mcp_exchange *x)
         dispatch_post(x);
 }
 
+static void end_session(struct agw_mcp_exchange *x)
+{
+    agw_mcp_ended_add(x->m, x->req);
+    agw_mcp_end_session(x);
+}
+
 static void begin_other(struct agw_mcp_exchange *x)
 {
     bool get = x->req->method == AGW_METHOD_GET;
@@ -676,7 +700,7 @@ static void begin_other(struct agw_mcp_exchange *x)
     else if (get)
         agw_mcp_listen(x);
     else
-        agw_mcp_end_session(x);
+        end_session(x);
 }
 
 /* --- the client's stream --- */

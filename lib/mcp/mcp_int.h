@@ -6,6 +6,7 @@
 #ifndef AGW_MCP_MCP_INT_H
 #define AGW_MCP_MCP_INT_H
 
+#include "base/map.h"
 #include "json/edit.h"
 #include "mcp/cache/lists.h"
 #include "mcp/guard/circuit.h"
@@ -23,6 +24,7 @@
 #define AGW_MCP_CLEANUP_MS 5000        /* for ending sessions nobody waits for */
 #define AGW_MCP_SUBSCRIBED_MAX 256     /* resources in one filter: each is compared with each acknowledged */
 #define AGW_MCP_REOPEN_MAX 64          /* streams opened again: each takes memory of the client's stream */
+#define AGW_MCP_ENDED_MAX 1024         /* sessions that were ended: who goes on with one does so at once */
 #define AGW_MCP_PASSAGE_MIN (1u << 20) /* bytes of an answer that is edited as it passes, not held */
 #define AGW_MCP_SCRATCH_MAX 65536      /* tokens (1 MiB) a worker's scratch document may keep */
 
@@ -38,7 +40,14 @@ struct agw_mcp {
     struct agw_mcp_slots legacy; /* streams of GET /sse: struct agw_mcp_exchange */
     struct agw_mcp_slots posts;  /* POST /sse that wait for the stream's worker, likewise */
     unsigned active;
-    uint32_t body_max; /* of the next exchange */
+    uint32_t body_max;            /* of the next exchange */
+    struct agw_map eras, callers; /* bridge_int.h */
+    struct agw_list caller_list;
+    struct agw_timer caller_timer;
+    struct agw_mcp_slots parked, answering; /* struct agw_mcp_crossing (park.c) */
+    unsigned renewed;                       /* callers in place of a client's own session */
+    uint64_t ended[AGW_MCP_ENDED_MAX];      /* hashes of session ids; a ring */
+    unsigned ended_at;
     /* The message in hand, never kept over a callback; streams live for days, so theirs must not grow an
      * arena. */
     struct agw_json_doc scratch;
@@ -65,6 +74,9 @@ struct agw_mcp_failure {
     struct agw_chain body;    /* ... or, without |response|, a JSON-RPC error message */
 };
 
+struct agw_mcp_crossing; /* bridge_int.h */
+struct agw_mcp_caller;
+
 struct agw_mcp_leg {
     struct agw_mcp_call call; /* first: callbacks get it */
     struct agw_mcp_exchange *x;
@@ -87,6 +99,13 @@ struct agw_mcp_leg {
     char *id_room;                   /* AGW_MCP_EVENT_ID_MAX bytes for it */
     struct agw_mcp_passage *passage; /* its answer is edited as it passes */
     struct agw_mcp_ticket *ticket;   /* its answer may be kept; see lists.c */
+    uint32_t raw_from;               /* bytes: an answer so long passes; 0: none does */
+    bool to_head;                    /* its deadline ends with the answer's head */
+    bool plain;                      /* the target gets it as it is, whatever it speaks */
+    bool bridged;                    /* the target speaks 2026-07-28 and says so to a client of old */
+    bool parked;                     /* answered by a question; the call goes on without the client */
+    const struct agw_msg *from;      /* the client's fields to send; NULL: its request's own */
+    struct agw_mcp_crossing *cross;
 };
 
 enum agw_mcp_out { AGW_MCP_OUT_NONE, AGW_MCP_OUT_EVENTS, AGW_MCP_OUT_RAW, AGW_MCP_OUT_ENDED };
@@ -140,6 +159,7 @@ struct agw_mcp_exchange {
     uint32_t kept, asked;            /* pages */
     bool unseen;                     /* no list may be kept */
     struct agw_mcp_subscription *subscription;
+    struct agw_mcp_caller *opens; /* an exchange of our own, for its session */
 
     /* the client's answer */
     enum agw_mcp_out out;
@@ -178,6 +198,10 @@ struct agw_mcp_leg *agw_mcp_make_leg(struct agw_mcp_exchange *x, uint32_t target
  */
 void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
                        struct agw_chain *body, uint32_t deadline_ms);
+/* The same without a look at what the target speaks, and without counting it among x->running. |rc|: 0, or
+ * why it could not be prepared. */
+void agw_mcp_begin_call(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
+                        struct agw_chain *body, uint32_t deadline_ms, int rc);
 /* The session's entry for the leg's target. */
 static inline const struct agw_mcp_peer *agw_mcp_leg_peer(const struct agw_mcp_leg *leg)
 {
@@ -201,6 +225,8 @@ void agw_mcp_modern(struct agw_mcp_exchange *x);
 void agw_mcp_reply_version(struct agw_mcp_exchange *x, enum agw_mcp_version newest,
                            enum agw_mcp_version oldest);
 void agw_mcp_reply_older(struct agw_mcp_exchange *x); /* all but 2026-07-28 */
+/* The code of the JSON-RPC error in the failure's body, or 0. */
+int64_t agw_mcp_error_code(const struct agw_mcp_leg *leg);
 /* The failure says that the target does not know the method. */
 bool agw_mcp_lacks_method(const struct agw_mcp_leg *leg);
 /* The failure of a server/discover says that the target is of an older revision. */
@@ -209,6 +235,9 @@ bool agw_mcp_is_older(const struct agw_mcp_leg *leg);
 int agw_mcp_standard_fields(struct agw_mcp_leg *leg, struct agw_mcp_call_fields *fields);
 /* The client's _meta for requests of our own, without what belongs to its own request alone. */
 int agw_mcp_write_meta(struct agw_mcp_exchange *x, struct agw_json_writer *w);
+
+/* An answer with |status|: it may be that the target is no more of the era that it was (bridge_int.h). */
+void agw_mcp_era_seems_over(const struct agw_mcp_leg *leg, int status);
 
 /* --- subscribe.c: subscriptions/listen --- */
 void agw_mcp_subscribe(struct agw_mcp_exchange *x);
@@ -258,6 +287,8 @@ int agw_mcp_read_frame(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f,
 /* The message in the scratch document with the edits the client needs, as a chain. */
 int agw_mcp_edited(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, const struct agw_jsonrpc *message,
                    struct agw_chain *ret_body);
+/* Keeps the first AGW_MCP_ERROR_MAX bytes of an error's body. */
+void agw_mcp_keep_error(struct agw_mcp_leg *leg, struct agw_chain *data);
 /* Slows the targets down while the client is slow. */
 void agw_mcp_throttle(struct agw_mcp_exchange *x);
 
@@ -327,6 +358,8 @@ void agw_mcp_warn_of_missing(struct agw_mcp_exchange *x);
 /* --- gather.c: many targets --- */
 void agw_mcp_add_page(struct agw_mcp_leg *leg, struct agw_mcp_page *page);
 void agw_mcp_initialize(struct agw_mcp_exchange *x);
+/* Visible ASCII, AGW_MCP_SID_MAX bytes at most. */
+bool agw_mcp_valid_sid(struct agw_str sid);
 void agw_mcp_list(struct agw_mcp_exchange *x);
 void agw_mcp_discover(struct agw_mcp_exchange *x);
 void agw_mcp_all(struct agw_mcp_exchange *x);    /* request to all, empty result */

@@ -72,15 +72,6 @@ static bool check(struct agw_mcp_exchange *x)
     return rc == 0 || refuse(x, rc, &err);
 }
 
-/* Transports that are older than this revision. */
-static bool all_stateless(const struct agw_mcp_backend *b)
-{
-    for (uint32_t i = 0; i < b->count; i++)
-        if (!agw_mcp_target_stateless(&b->targets[i]))
-            return false;
-    return true;
-}
-
 /* --- where it goes --- */
 
 static void unknown_method(struct agw_mcp_exchange *x)
@@ -139,8 +130,6 @@ void agw_mcp_modern(struct agw_mcp_exchange *x)
     if (x->message.kind == AGW_JSONRPC_RESULT || x->message.kind == AGW_JSONRPC_ERROR)
         agw_mcp_reply_error(x, 400, AGW_JSONRPC_INVALID_REQUEST,
                             AGW_STR("clients of 2026-07-28 send no responses"));
-    else if (!all_stateless(x->conf))
-        agw_mcp_reply_older(x);
     else if (agw_mcp_stateless_session(x) != 0)
         no_memory(x);
     else if (x->message.kind == AGW_JSONRPC_NOTIFICATION)
@@ -160,7 +149,7 @@ int agw_mcp_standard_fields(struct agw_mcp_leg *leg, struct agw_mcp_call_fields 
         return 0;
     }
     /* Where the client's field is, it is what the body says; a notification may have none. */
-    if (agw_headers_find(&x->req->headers, AGW_STR("mcp-method")))
+    if (!x->modern || agw_headers_find(&x->req->headers, AGW_STR("mcp-method")))
         fields->rpc_method = x->message.method;
     if (!agw_mcp_envelope_named(x->message.method))
         return 0;
@@ -193,8 +182,7 @@ int agw_mcp_write_meta(struct agw_mcp_exchange *x, struct agw_json_writer *w)
 
 /* --- what a failure says --- */
 
-/* The code of the JSON-RPC error in the failure's body, or 0. */
-static int64_t error_code(const struct agw_mcp_leg *leg)
+int64_t agw_mcp_error_code(const struct agw_mcp_leg *leg)
 {
     static const char *const path[] = {"error", "code"};
     const struct agw_chain *body = &leg->failure.body;
@@ -215,7 +203,8 @@ static int64_t error_code(const struct agw_mcp_leg *leg)
 
 bool agw_mcp_lacks_method(const struct agw_mcp_leg *leg)
 {
-    return leg->failure.set && leg->failure.code == 0 && error_code(leg) == AGW_JSONRPC_METHOD_NOT_FOUND;
+    return leg->failure.set && leg->failure.code == 0 &&
+           agw_mcp_error_code(leg) == AGW_JSONRPC_METHOD_NOT_FOUND;
 }
 
 bool agw_mcp_is_older(const struct agw_mcp_leg *leg)
@@ -223,7 +212,7 @@ bool agw_mcp_is_older(const struct agw_mcp_leg *leg)
     const struct agw_mcp_exchange *x = leg->x;
     if (!x->modern || x->method->way != AGW_MCP_WAY_DISCOVER || !leg->failure.set || leg->failure.code != 0)
         return false;
-    int64_t code = error_code(leg);
+    int64_t code = agw_mcp_error_code(leg);
     if (code == AGW_JSONRPC_METHOD_NOT_FOUND || code == AGW_JSONRPC_VERSION)
         return true;
     /* Codes that this revision brought come from a server of this revision. */

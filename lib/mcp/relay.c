@@ -127,6 +127,13 @@ int agw_mcp_pass(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, bool ge
     return rc;
 }
 
+void agw_mcp_keep_error(struct agw_mcp_leg *leg, struct agw_chain *data)
+{
+    struct agw_mcp_failure *f = &leg->failure;
+    size_t room = AGW_MCP_ERROR_MAX - f->body.bytes;
+    (void)agw_chain_move_n(&f->body, data, data->bytes < room ? data->bytes : room);
+}
+
 void agw_mcp_throttle(struct agw_mcp_exchange *x)
 {
     if (!x->down || !x->legs || agw_stream_pending(x->down) <= AGW_STREAM_HIGH)
@@ -162,10 +169,14 @@ static void begin_passage(struct agw_mcp_leg *leg)
 
 static void relay_head(struct agw_mcp_call *c)
 {
+    struct agw_mcp_leg *leg = AGW_MCP_LEG(c);
     if (c->large)
-        begin_passage(AGW_MCP_LEG(c));
-    else if (c->form == AGW_MCP_FORM_RAW)
-        agw_mcp_reply_raw_head(AGW_MCP_LEG(c)->x, c->response, false);
+        begin_passage(leg);
+    if (c->large || c->form != AGW_MCP_FORM_RAW)
+        return;
+    if (c->response->status > 299)
+        agw_mcp_era_seems_over(leg, c->response->status);
+    agw_mcp_reply_raw_head(leg->x, c->response, false);
 }
 
 static void relay_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
@@ -250,11 +261,11 @@ void agw_mcp_relay(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain
     /* Events of a search for the owner may be out already; then the answer has to be one as well. */
     if (x->method->way != AGW_MCP_WAY_LIST)
         leg->ticket = NULL;
-    leg->raw_json = x->out == AGW_MCP_OUT_NONE && !agw_mcp_result_edited(x->conf, x->method) && !leg->ticket;
+    bool edited = agw_mcp_result_edited(x->conf, x->method);
+    leg->raw_json = x->out == AGW_MCP_OUT_NONE && !edited && !leg->ticket;
+    leg->raw_from = x->out == AGW_MCP_OUT_NONE && edited ? AGW_MCP_PASSAGE_MIN : 0;
+    leg->to_head = true;
     agw_mcp_start_leg(leg, &relay_ops, AGW_METHOD_POST, body, x->timeout_ms);
-    leg->call.deadline_to_head = true;
-    if (x->out == AGW_MCP_OUT_NONE && agw_mcp_result_edited(x->conf, x->method))
-        leg->call.raw_from = AGW_MCP_PASSAGE_MIN;
 }
 
 /* --- GET --- */
@@ -287,11 +298,9 @@ static void listen_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
     (void)agw_mcp_pass(leg, f, true, &message, &final);
 }
 
-static void keep_error_body(struct agw_mcp_call *c, struct agw_chain *data)
+static void listen_bytes(struct agw_mcp_call *c, struct agw_chain *data)
 {
-    struct agw_mcp_failure *f = &AGW_MCP_LEG(c)->failure;
-    size_t room = AGW_MCP_ERROR_MAX - f->body.bytes;
-    (void)agw_chain_move_n(&f->body, data, data->bytes < room ? data->bytes : room);
+    agw_mcp_keep_error(AGW_MCP_LEG(c), data);
 }
 
 /* No target gives a stream: an expired session first, then whatever is no plain refusal, then 405. */
@@ -332,7 +341,7 @@ static void listen_done(struct agw_mcp_call *c, int code)
         reply_no_stream(x);
 }
 
-static const struct agw_mcp_call_ops listen_ops = {listen_head, listen_frame, keep_error_body, listen_done};
+static const struct agw_mcp_call_ops listen_ops = {listen_head, listen_frame, listen_bytes, listen_done};
 
 static void start_listening(struct agw_mcp_leg *leg)
 {

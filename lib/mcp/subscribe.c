@@ -431,9 +431,7 @@ static void on_head(struct agw_mcp_call *c)
 
 static void on_bytes(struct agw_mcp_call *c, struct agw_chain *data)
 {
-    struct agw_mcp_failure *f = &AGW_MCP_LEG(c)->failure;
-    size_t room = AGW_MCP_ERROR_MAX - f->body.bytes;
-    (void)agw_chain_move_n(&f->body, data, data->bytes < room ? data->bytes : room);
+    agw_mcp_keep_error(AGW_MCP_LEG(c), data);
 }
 
 static void on_done(struct agw_mcp_call *c, int code)
@@ -473,8 +471,8 @@ static int ask(struct agw_mcp_leg *leg, uint32_t filter)
     leg->failure.set = leg->answered = false;
     leg->failure.response = NULL;
     side_of(leg)->state = WAITING;
+    leg->to_head = true;
     agw_mcp_start_leg(leg, &ops, AGW_METHOD_POST, &body, x->m->settings.fanout_ms);
-    leg->call.deadline_to_head = true;
     agw_chain_clear(&body);
     return 0;
 }

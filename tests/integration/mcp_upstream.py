@@ -18,6 +18,8 @@ class McpUpstream(Upstream):
         self.first = first
         self.calls = []
         self.ended = []
+        self.session = f"{name}-session"
+        self.forgotten = set()
         self.methods = {
             "initialize": self._initialize,
             "ping": lambda params: {},
@@ -26,6 +28,11 @@ class McpUpstream(Upstream):
             **{key.replace("_", "/"): value for key, value in methods.items()},
         }
         self.on("/mcp", self._handle)
+
+    def forget(self):
+        """Sessions so far are unknown from now on."""
+        self.forgotten.add(self.session)
+        self.session += "+"
 
     def count(self, method):
         return sum(call["method"] == method for call in self.calls if "method" in call)
@@ -46,11 +53,13 @@ class McpUpstream(Upstream):
             return stream.respond(200)
         if request.method != "POST":
             return stream.respond(405)
+        if request.get("mcp-session-id") in self.forgotten:
+            return stream.respond(404)
         call = json.loads(request.body)
         self.calls.append(call)
         if "id" not in call or "method" not in call:
             return stream.respond(202, reason="Accepted")
-        headers = [("Mcp-Session-Id", f"{self.name}-session")] if call["method"] == "initialize" else []
+        headers = [("Mcp-Session-Id", self.session)] if call["method"] == "initialize" else []
         return self._answer(call, self._result(call), headers, stream)
 
     def _result(self, call):

@@ -158,36 +158,6 @@ def test_there_is_no_session_to_get_or_to_end(port):
         assert ask(port, method, "/mcp", {"Accept": "text/event-stream", "MCP-Protocol-Version": VERSION}).status == 405
 
 
-def test_an_old_server_among_them_asks_for_initialize(servers, start_gateway):
-    old = McpUpstream("old")
-    try:
-        port = free_port()
-        start_gateway(*mcp_objects(port, {"a": servers["a"], "old": old.port}, failureMode="FailOpen"))
-        status, body = post(port, "server/discover")
-    finally:
-        old.close()
-    assert (status, body["error"]["code"]) == (400, -32022)
-    assert body["error"]["data"] == {
-        "supported": ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"],
-        "requested": VERSION,
-    }
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_the_client_goes_back_to_sessions_for_old_servers(start_gateway, count):
-    old = [McpUpstream(f"old{i}", ["add"]) for i in range(count)]
-    try:
-        port = free_port()
-        start_gateway(*mcp_objects(port, {server.name: server.port for server in old}))
-        result = run_script("fallback.mjs", f"http://127.0.0.1:{port}/mcp")
-    finally:
-        for server in old:
-            server.close()
-    assert result["version"] == "2025-11-25"
-    assert result["tools"] == (["add"] if count == 1 else ["old0_add", "old1_add"])
-    assert result["content"][0]["text"] == "old0:add"
-
-
 def test_a_dead_server_is_left_out_and_the_list_not_kept(servers, start_gateway):
     port = free_port()
     start_gateway(*mcp_objects(port, {"b": servers["b"], "dead": free_port()}, failureMode="FailOpen"))

@@ -6,7 +6,7 @@ import manifests as m
 from ports import free_port
 from servers import Server, run_script
 
-MODES = ["legacy", "auto"]  # auto asks in the way of 2026-07-28 first, and falls back
+# How this client speaks when it may choose the revision: test_mcp_eras.py
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +28,11 @@ def seen_through(start, targets, mode, *prefixes):
     return run_script("mcp2.mjs", f"http://127.0.0.1:{port}/mcp", mode, *prefixes)
 
 
-@pytest.fixture(scope="module", params=MODES)
-def walks(request, servers, start_module_gateway):
-    direct = run_script("mcp2.mjs", f"http://127.0.0.1:{servers['everything']}/mcp", request.param)
-    alone = seen_through(start_module_gateway, {"everything": servers["everything"]}, request.param)
-    both = seen_through(start_module_gateway, servers, request.param, "everything_", "everything+")
+@pytest.fixture(scope="module")
+def walks(servers, start_module_gateway):
+    direct = run_script("mcp2.mjs", f"http://127.0.0.1:{servers['everything']}/mcp", "legacy")
+    alone = seen_through(start_module_gateway, {"everything": servers["everything"]}, "legacy")
+    both = seen_through(start_module_gateway, servers, "legacy", "everything_", "everything+")
     return direct, alone, both
 
 

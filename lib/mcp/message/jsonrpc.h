@@ -20,6 +20,7 @@ enum agw_jsonrpc_code {
     AGW_JSONRPC_SESSION = -32001,            /* unknown or expired session, likewise */
     AGW_JSONRPC_RESOURCE_NOT_FOUND = -32002, /* MCP until 2025-11-25 */
     AGW_JSONRPC_HEADER_MISMATCH = -32020,    /* MCP 2026-07-28 */
+    AGW_JSONRPC_CAPABILITY = -32021,         /* likewise: MissingRequiredClientCapability */
     AGW_JSONRPC_VERSION = -32022,            /* likewise: UnsupportedProtocolVersion */
 };
 

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-#define FORMAT 1
+#define FORMAT 2
 #define HEAD_SIZE 11  /* format, version, u64 time, count */
 #define PEER_FIXED 12 /* flags, version, caps, u64 pin, length */
 enum { PRESENT = 1, UUID = 2, PINNED = 4 };
@@ -170,7 +170,7 @@ static int read_peer(struct reader *r, struct agw_mcp_peer *peer)
     *peer = (struct agw_mcp_peer){.present = flags & PRESENT};
     if (!peer->present)
         return 0;
-    if (!(p = take(r, 2)) || p[0] > AGW_MCP_LEGACY_NEWEST)
+    if (!(p = take(r, 2)) || p[0] > AGW_MCP_MODERN)
         return AGW_EINVAL;
     peer->version = (enum agw_mcp_version)p[0];
     peer->caps = p[1];
@@ -200,18 +200,17 @@ static int unpack(const unsigned char *p, size_t n, uint32_t count, struct agw_a
         if (rc != 0)
             return rc;
     }
-    if (r.p != r.end)
-        return AGW_EINVAL;
+    s.client = agw_str((const char *)r.p, (size_t)(r.end - r.p));
     *ret_session = s;
     return 0;
 }
 
 /* --- sealing --- */
 
-int agw_mcp_session_seal(const struct agw_seal *key, const struct agw_backend *b,
-                         const struct agw_mcp_session *s, struct agw_arena *arena, struct agw_str *ret_id)
+static int seal(const struct agw_seal *key, const struct agw_backend *b, const struct agw_mcp_session *s,
+                struct agw_str client, struct agw_arena *arena, struct agw_str *ret_id)
 {
-    size_t most = HEAD_SIZE, n;
+    size_t most = HEAD_SIZE + client.n, n;
     agw_check(s->count == b->mcp->count && s->count <= UINT8_MAX);
     for (uint32_t i = 0; i < s->count; i++) {
         if (s->peers[i].sid.n > AGW_MCP_SID_MAX)
@@ -229,6 +228,9 @@ int agw_mcp_session_seal(const struct agw_seal *key, const struct agw_backend *b
     unsigned char *p = plain + HEAD_SIZE;
     for (uint32_t i = 0; i < s->count; i++)
         p = pack_peer(p, &s->peers[i]);
+    if (client.n)
+        memcpy(p, client.p, client.n);
+    p += client.n;
     n = (size_t)(p - plain);
     if (AGW_SEAL_SIZE(n) > AGW_MCP_SESSION_MAX)
         return AGW_ELIMIT;
@@ -239,6 +241,13 @@ int agw_mcp_session_seal(const struct agw_seal *key, const struct agw_backend *b
     if (rc == 0)
         *ret_id = agw_str(text, n);
     return rc;
+}
+
+int agw_mcp_session_seal(const struct agw_seal *key, const struct agw_backend *b,
+                         const struct agw_mcp_session *s, struct agw_arena *arena, struct agw_str *ret_id)
+{
+    int rc = seal(key, b, s, s->client, arena, ret_id);
+    return rc == AGW_ELIMIT && s->client.n ? seal(key, b, s, AGW_STR(""), arena, ret_id) : rc;
 }
 
 int agw_mcp_session_open(const struct agw_seal *key, const struct agw_backend *b, struct agw_str id,

@@ -51,7 +51,8 @@ enum {
 struct agw_mcp_peer { /* our session with one target */
     bool present;     /* false: it failed to initialize and the backend fails open */
     uint8_t caps;
-    enum agw_mcp_version version;
+    enum agw_mcp_version
+        version;        /* AGW_MCP_MODERN: it keeps no session, each request is complete in itself */
     struct agw_str sid; /* empty: the target keeps no session */
     uint64_t pin;       /* agw_mcp_pin of the endpoint that holds the session; 0: any */
 };
@@ -61,9 +62,11 @@ struct agw_mcp_session {
     uint64_t issued_s;            /* seconds since 1970 */
     struct agw_mcp_peer *peers;   /* one a target, in the backend's order */
     uint32_t count;
+    struct agw_str client; /* what it said of itself: members of _meta (bridge/request.h); may be empty */
 };
 
-/* Seals |s| for |b|. AGW_ELIMIT: the id would exceed AGW_MCP_SESSION_MAX. AGW_ENOMEM. */
+/* Seals |s| for |b|, without |client| where that alone would be too much. AGW_ELIMIT: the id would exceed
+ * AGW_MCP_SESSION_MAX. AGW_ENOMEM. */
 int agw_mcp_session_seal(const struct agw_seal *key, const struct agw_backend *b,
                          const struct agw_mcp_session *s, struct agw_arena *arena, struct agw_str *ret_id);
 /* The way back. AGW_ENOTFOUND: not made by us, not for this backend and its targets, or changed on the way.

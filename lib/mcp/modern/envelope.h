@@ -12,6 +12,8 @@
 
 #define AGW_MCP_META_VERSION "io.modelcontextprotocol/protocolVersion"
 #define AGW_MCP_META_CAPABILITIES "io.modelcontextprotocol/clientCapabilities"
+#define AGW_MCP_META_CLIENT "io.modelcontextprotocol/clientInfo"
+#define AGW_MCP_META_LOG_LEVEL "io.modelcontextprotocol/logLevel"
 #define AGW_MCP_META_SUBSCRIPTION "io.modelcontextprotocol/subscriptionId"
 #define AGW_MCP_META_SERVER "io.modelcontextprotocol/serverInfo"
 

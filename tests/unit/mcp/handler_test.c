@@ -336,6 +336,8 @@ static void http_errors_pass_as_they_are(void **state)
     join();
     call("one_t");
     fake_answer(&fake_ups[0], 404, JSON, NULL, "{\"gone\":1}", true);
+    assert_non_null(strstr(fake_ups[1].body, "\"initialize\"")); /* first we try ourselves */
+    fake_break(&fake_ups[1], AGW_EREFUSED);
     assert_answer(404, "{\"gone\":1}");
     finish();
     call("one_t");
@@ -350,6 +352,7 @@ static void an_expired_session_is_told_even_when_open(void **state)
     join();
     ask(AGW_METHOD_POST, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"prompts/list\"}");
     fake_answer(&fake_ups[1], 404, "text/plain", NULL, "no session", true);
+    fake_answer(&fake_ups[2], 500, "text/plain", NULL, "nor a new one", true);
     assert_answer(404, "no session");
     assert_true(fake_ups[0].reset);
     finish();
@@ -645,6 +648,7 @@ static void requests_that_are_refused(void **state)
 static void one_modern_target_is_passed_through(void **state)
 {
     conf.count = 1;
+    fake_era(mcp, &backend, true);
     fake_down_init(&down);
     fake_header(&down, "mcp-protocol-version", "2026-07-28");
     fake_header(&down, "mcp-method", "server/discover");

@@ -188,6 +188,7 @@ static void errors_become_messages(void **state)
     say(CALL);
     sent(202);
     fake_answer(last(), 404, NULL, NULL, NULL, true);
+    fake_answer(last(), 404, NULL, NULL, NULL, true); /* `initialize`, too */
     fake_turn();
     assert_true(stream.ended); /* a new stream makes a new session */
     close_stream();

@@ -60,6 +60,8 @@ static int setup(void **state)
     backend.serial = 1;
     skew_ms = 0;
     mcp = agw_mcp_new(&fake_loop, NULL, NULL, key);
+    if (mcp)
+        fake_era(mcp, &backend, true);
     return mcp ? 0 : -1;
 }
 
@@ -113,7 +115,7 @@ static void answer_both(const char *one, const char *two)
 static void fill(void)
 {
     ask_as(NULL, NULL, "tools/list", LIST);
-    answer_both(TOOLS("a", "500000", "public"), TOOLS("b", "900000", "private"));
+    answer_both(TOOLS("a", "300000", "public"), TOOLS("b", "500000", "private"));
 }
 
 /* Who is asked, as bits. */
@@ -143,7 +145,7 @@ static void kept_lists_are_answered_at_once(void **state)
     assert_has("\"cacheScope\":\"private\"");
     const char *ttl = strstr(down.body, "\"ttlMs\":");
     assert_non_null(ttl);
-    assert_in_range(strtoul(ttl + 8, NULL, 10), 390000, 400000);
+    assert_in_range(strtoul(ttl + 8, NULL, 10), 190000, 200000);
     finish();
     ask_as(NULL, NULL, "tools/list", ASK("tools/list", "\"filter\":1,")); /* who knows what that means */
     assert_int_equal(fake_up_count, 2);
@@ -153,11 +155,11 @@ static void kept_lists_are_answered_at_once(void **state)
 static void each_goes_at_its_time(void **state)
 {
     fill();
-    skew_ms = 490000;
+    skew_ms = 290000;
     assert_int_equal(asked(), 0);
-    skew_ms = 500000;
+    skew_ms = 300000;
     assert_int_equal(asked(), 1);
-    skew_ms = 900000;
+    skew_ms = 500000;
     assert_int_equal(asked(), 3);
 }
 
@@ -236,7 +238,7 @@ static void an_answer_from_before_the_change_is_not_kept(void **state)
     fake_request(mcp, &down, &backend, AGW_METHOD_POST, NULL, LIST);
     assert_int_equal(fake_up_count, 3);
     fake_more(&fake_ups[1], CHANGED);
-    fake_answer(&fake_ups[2], 200, JSON, NULL, TOOLS("old", "900000", "public"), true);
+    fake_answer(&fake_ups[2], 200, JSON, NULL, TOOLS("old", "500000", "public"), true);
     assert_true(down.ended);
     finish();
     end_stream();
@@ -248,15 +250,15 @@ static void pages_are_kept_by_their_cursors(void **state)
     char body[512], *next, *end;
     ask_as(NULL, NULL, "tools/list", LIST);
     fake_answer(&fake_ups[0], 200, JSON, NULL,
-                RESULT("\"tools\":[" TOOL("a") "],\"nextCursor\":\"c\"," HINTS("500000", "public")), true);
-    fake_answer(&fake_ups[1], 200, JSON, NULL, TOOLS("b", "500000", "public"), true);
+                RESULT("\"tools\":[" TOOL("a") "],\"nextCursor\":\"c\"," HINTS("300000", "public")), true);
+    fake_answer(&fake_ups[1], 200, JSON, NULL, TOOLS("b", "300000", "public"), true);
     assert_non_null(next = strstr(down.body, "\"nextCursor\":\""));
     assert_non_null(end = strchr(next + 14, '"'));
     snprintf(body, sizeof body, ASK("tools/list", "\"cursor\":\"%.*s\","), (int)(end - next - 14), next + 14);
     finish();
     ask_as(NULL, NULL, "tools/list", body);
     assert_int_equal(fake_up_count, 1);
-    fake_answer(&fake_ups[0], 200, JSON, NULL, TOOLS("a2", "500000", "public"), true);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, TOOLS("a2", "300000", "public"), true);
     finish();
     ask_as(NULL, NULL, "tools/list", body);
     assert_int_equal(fake_up_count, 0);
@@ -268,12 +270,12 @@ static void the_owner_of_a_bare_name_is_known(void **state)
 {
     conf.prefix = AGW_MCP_PREFIX_NEVER;
     ask_as(NULL, NULL, "tools/list", LIST);
-    fake_answer(&fake_ups[0], 200, JSON, NULL, TOOLS("a", "500000", "public"), true);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, TOOLS("a", "300000", "public"), true);
     fake_answer(&fake_ups[1], 200, JSON, NULL,
-                RESULT("\"tools\":[" TOOL("b") "],\"nextCursor\":\"c\"," HINTS("500000", "public")), true);
+                RESULT("\"tools\":[" TOOL("b") "],\"nextCursor\":\"c\"," HINTS("300000", "public")), true);
     fake_turn();
     assert_int_equal(fake_up_count, 3);
-    fake_answer(&fake_ups[2], 200, JSON, NULL, TOOLS("b2", "500000", "public"), true);
+    fake_answer(&fake_ups[2], 200, JSON, NULL, TOOLS("b2", "300000", "public"), true);
     fake_turn();
     assert_has("{ \"x\":1.50,\"name\":\"a\" },{ \"x\":1.50,\"name\":\"b\" },{ \"x\":1.50,\"name\":\"b2\" }");
     finish();
@@ -296,18 +298,18 @@ static void one_target_is_quoted(void **state)
     conf.count = 1;
     ask_as(NULL, NULL, "tools/list", LIST);
     assert_int_equal(fake_up_count, 1);
-    fake_answer(&fake_ups[0], 200, JSON, NULL, ONE("2", "900000"), true);
-    assert_string_equal(down.body, ONE("2", "900000"));
+    fake_answer(&fake_ups[0], 200, JSON, NULL, ONE("2", "500000"), true);
+    assert_string_equal(down.body, ONE("2", "500000"));
     finish();
-    skew_ms = 1000000; /* it is over; then anew */
+    skew_ms = 550000; /* it is over; then anew */
     ask_as(NULL, NULL, "tools/list", LIST);
     assert_int_equal(fake_up_count, 1);
-    fake_answer(&fake_ups[0], 200, JSON, NULL, ONE("2", "900000"), true);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, ONE("2", "500000"), true);
     skew_ms = 0;
     finish();
     fake_reset();
     fake_down_init(&down);
-    fake_loop.now_ms += 1000000;
+    fake_loop.now_ms += 550000;
     fake_header(&down, "mcp-protocol-version", "2026-07-28");
     fake_header(&down, "mcp-method", "tools/list");
     fake_request(mcp, &down, &backend, AGW_METHOD_POST, NULL,
@@ -316,9 +318,9 @@ static void one_target_is_quoted(void **state)
     assert_string_equal(down.type, JSON);
     char *ttl = strstr(down.body, "\"ttlMs\":");
     assert_non_null(ttl);
-    assert_in_range(strtoul(ttl + 8, NULL, 10), 890000, 900000);
-    memcpy(ttl + 8, "900000", 6);
-    assert_string_equal(down.body, ONE("\"other\"", "900000"));
+    assert_in_range(strtoul(ttl + 8, NULL, 10), 490000, 500000);
+    memcpy(ttl + 8, "500000", 6);
+    assert_string_equal(down.body, ONE("\"other\"", "500000"));
     finish();
 }
 
@@ -433,7 +435,7 @@ static void another_session_has_lists_of_its_own(void **state)
 static void fill_one(void)
 {
     ask_as(NULL, NULL, "tools/list", LIST);
-    fake_answer(&fake_ups[0], 200, JSON, NULL, TOOLS("a", "500000", "public"), true);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, TOOLS("a", "300000", "public"), true);
     finish();
 }
 

@@ -292,20 +292,6 @@ static void the_longest_unused_session_makes_room(void **state)
     finish();
 }
 
-static void modern_clients_are_told_to_fall_back(void **state)
-{
-    fake_down_init(&down);
-    fake_header(&down, "mcp-protocol-version", "2026-07-28");
-    fake_header(&down, "mcp-method", "server/discover");
-    fake_request(mcp, &down, &backend, AGW_METHOD_POST, NULL,
-                 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server/discover\",\"params\":{\"_meta\":{"
-                 "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","
-                 "\"io.modelcontextprotocol/clientCapabilities\":{}}}}");
-    assert_int_equal(down.status, 400);
-    assert_non_null(strstr(down.body, "-32022"));
-    finish();
-}
-
 static void walk_initialize(void)
 {
     ask(AGW_METHOD_POST, INIT);
@@ -390,7 +376,6 @@ int main(void)
         TEST(the_end_closes_the_stream),
         TEST(a_client_that_leaves_before_the_session_ends_it),
         TEST(the_longest_unused_session_makes_room),
-        TEST(modern_clients_are_told_to_fall_back),
         TEST(no_memory),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -1,0 +1,157 @@
+/* Inside lib/mcp: targets of one era for clients of the other.
+ *
+ *     leg ── start ──> cross.c ── caller.c: what does the target speak?
+ *                        │   └─── caller.c: the session that the gateway keeps for a client without
+ *                        └── lib/mcp/bridge: the message in the other era's form
+ *
+ * A crossing stands between a leg and its call: what comes back reaches the leg's callbacks as if the target
+ * were of the client's era. Ownership: a crossing is its leg's, in the exchange's arena; a caller is its
+ * worker's. Threads: the loop's own. */
+#ifndef AGW_MCP_BRIDGE_INT_H
+#define AGW_MCP_BRIDGE_INT_H
+
+#include "crypto/digest.h"
+#include "mcp/mcp_int.h"
+
+#define AGW_MCP_ERA_MS 600000     /* how long it counts what a target speaks: servers are upgraded in place */
+#define AGW_MCP_ERA_DOUBT_MS 5000 /* an odd answer does not make us ask more often than this */
+#define AGW_MCP_ERAS_MAX 4096     /* a worker: more than the targets of any configuration */
+#define AGW_MCP_CALLERS_MAX 1024  /* sessions a worker keeps for clients without: each may be a process */
+#define AGW_MCP_CALLER_IDLE_MS 300000   /* unused for so long: the client is gone, as far as one can tell */
+#define AGW_MCP_RENEWED_IDLE_MS 1800000 /* the same for clients of old, as for links */
+#define AGW_MCP_INITIALIZED_MAX 65536   /* bytes of an InitializeResult that is kept to answer from */
+
+/* --- caller.c: what targets speak --- */
+enum agw_mcp_speaks { AGW_MCP_MAYBE, AGW_MCP_YES, AGW_MCP_NO };
+/* The place of a target, as a key. p NULL: no memory. */
+struct agw_str agw_mcp_place(const struct agw_backend *b, uint32_t target, struct agw_arena *arena);
+/* Whether |target| speaks 2026-07-28 (|modern|), or revisions with sessions. */
+enum agw_mcp_speaks agw_mcp_era(struct agw_mcp_exchange *x, uint32_t target, bool modern);
+/* Remembers it; nothing where memory is out. */
+void agw_mcp_era_learn(struct agw_mcp_exchange *x, uint32_t target, bool modern, enum agw_mcp_speaks speaks);
+/* An answer says that this may have changed: the next request asks anew. */
+void agw_mcp_era_doubt(struct agw_mcp_exchange *x, uint32_t target);
+void agw_mcp_eras_free(struct agw_mcp *m);
+
+/* --- caller.c --- */
+struct agw_mcp_caller;
+
+enum agw_mcp_verdict {
+    AGW_MCP_VERDICT_READY,  /* guest->caller has a session */
+    AGW_MCP_VERDICT_MODERN, /* none is needed */
+    AGW_MCP_VERDICT_FAILED, /* |failed| says why */
+};
+
+/* Who waits for a caller's session, or uses it. */
+struct agw_mcp_guest {
+    struct agw_list node;
+    struct agw_mcp_caller *caller; /* NULL: none */
+    /* |failed|: gone after the call. */
+    void (*decided)(struct agw_mcp_guest *g, enum agw_mcp_verdict verdict, struct agw_mcp_leg *failed);
+};
+
+/* Finds the session with |target| for the client of |x|, or begins one (|begin|); asks a target what it
+ * speaks if a client without a session needs to know. 1: it is there. 0: |g| will be told. AGW_ENOTFOUND,
+ * AGW_ENOMEM, AGW_ELIMIT (all are in use). */
+int agw_mcp_caller_join(struct agw_mcp_exchange *x, uint32_t target, bool begin, struct agw_mcp_guest *g);
+/* |g| waits or uses no longer; fine at any time. */
+void agw_mcp_caller_leave(struct agw_mcp_guest *g);
+/* The session is gone: nobody new is given it. */
+void agw_mcp_caller_expired(struct agw_mcp_caller *c);
+const struct agw_mcp_peer *agw_mcp_caller_peer(const struct agw_mcp_caller *c);
+/* The message with its InitializeResult. */
+struct agw_str agw_mcp_caller_initialized(const struct agw_mcp_caller *c);
+/* Whether it is the same caller as the one with |digest|; and the digest of the client of |x|. AGW_ENOMEM. */
+bool agw_mcp_caller_is(const struct agw_mcp_caller *c, const char digest[AGW_SHA256_SIZE]);
+int agw_mcp_caller_digest(struct agw_mcp_exchange *x, uint32_t target, char ret_digest[AGW_SHA256_SIZE]);
+/* A number that no request over this session has had. */
+uint64_t agw_mcp_caller_number(struct agw_mcp_caller *c);
+/* Sends |text|, one JSON-RPC message, and looks at no answer. */
+void agw_mcp_caller_tell(struct agw_mcp_caller *c, struct agw_str text);
+void agw_mcp_callers_init(struct agw_mcp *m);
+void agw_mcp_callers_free(struct agw_mcp *m);
+/* A client's request without the header fields of 2026-07-28. NULL: no memory. */
+struct agw_msg *agw_mcp_plain_request(const struct agw_mcp_exchange *x, struct agw_arena *arena);
+
+/* --- caller.c: sessions that were ended --- */
+/* The client has ended the session that |req| names: all workers remember it for a while. */
+void agw_mcp_ended_add(struct agw_mcp *m, const struct agw_msg *req);
+bool agw_mcp_ended_has(const struct agw_mcp *m, const struct agw_msg *req);
+
+/* --- cross.c --- */
+enum agw_mcp_cross_kind {
+    AGW_MCP_TO_LEGACY, /* a client of 2026-07-28, a server of old */
+    AGW_MCP_TO_MODERN, /* a client of old, a server of 2026-07-28 */
+    AGW_MCP_BEGIN,     /* `initialize`: which of the two its server is, turns out */
+    AGW_MCP_RENEW,     /* both are of old: a session that the server forgets is begun anew */
+};
+
+struct agw_mcp_crossing {
+    struct agw_mcp_guest guest;
+    struct agw_mcp_leg *leg;
+    const struct agw_mcp_call_ops *ops; /* who gets what comes of it */
+    enum agw_mcp_cross_kind kind;
+    enum agw_method http;
+    uint32_t deadline_ms;
+    bool raw_json; /* as the leg had it */
+    bool pending;  /* waits for a session or for |task| */
+    bool gone;
+    bool expired, again;                /* the session was; a second one was taken */
+    bool asking;                        /* AGW_MCP_BEGIN: by server/discover */
+    struct agw_mcp_key parked, answers; /* park.c: this waits for the client; this brings its answer */
+    struct agw_str question;            /* the server's id of what it asked; empty: nothing */
+    unsigned heard_by;                  /* worker of who brought the answer ... */
+    struct agw_mcp_key hears;           /* ... and waits; turn 0: nobody does */
+    struct agw_timer patience;
+    bool state; /* the request goes on with one that was parked */
+    bool logs;  /* the client wants log messages */
+    struct agw_task task;
+    int code;                /* |task|: of on_done */
+    struct agw_chain local;  /* |task|: our own answer; may be empty */
+    struct agw_block *block; /* holds |text| */
+    struct agw_str text;     /* the request, with the target's names */
+    struct agw_str method, id;
+    struct agw_str number, token; /* over there its id and progress token; the client's token */
+    struct agw_msg *response;     /* an error's head ... */
+    struct agw_chain held;        /* ... and its body, or the error message alone */
+};
+
+/* A message for the leg. |message| is empty afterwards. */
+void agw_mcp_cross_give(struct agw_mcp_crossing *cr, struct agw_chain *message);
+/* The last event. */
+void agw_mcp_cross_finish(struct agw_mcp_crossing *cr, int code);
+/* A JSON-RPC error for the leg, and the last event, both later. 1, or AGW_ENOMEM. */
+int agw_mcp_cross_refuse(struct agw_mcp_crossing *cr, int code, struct agw_str text);
+/* A message of a server of old. */
+void agw_mcp_cross_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f);
+/* Takes the leg over if it is one that crosses; then ops get what comes of it, later. |body| is taken. 1: it
+ * does. 0: it does not. AGW_ENOMEM. */
+int agw_mcp_cross(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
+                  struct agw_chain *body, uint32_t deadline_ms);
+/* It puts what comes in another form: messages must come whole. */
+bool agw_mcp_cross_edits(const struct agw_mcp_leg *leg);
+/* Nothing of it is with a transport. */
+bool agw_mcp_cross_pending(const struct agw_mcp_leg *leg);
+/* The leg is given up: no event follows. A server of old is told, if it is at work on the request. */
+void agw_mcp_cross_cancel(struct agw_mcp_leg *leg);
+/* The leg goes, and nobody is told. */
+void agw_mcp_cross_free(struct agw_mcp_leg *leg);
+
+/* --- park.c: what servers of old ask clients of 2026-07-28 --- */
+#define AGW_MCP_PARKED_MAX 1024     /* a worker: each holds a request to a server */
+#define AGW_MCP_PARKED_MS 300000    /* a person is asked; then the server's request is given up */
+#define AGW_MCP_QUESTION_MAX 262144 /* bytes of what is asked, or answered: samplings carry conversations */
+
+/* The server's request (in the scratch document) becomes the answer to the client's, whose own request waits
+ * here. False: it cannot be asked; nothing was done. */
+bool agw_mcp_ask(struct agw_mcp_crossing *cr, const struct agw_jsonrpc *message);
+/* More of the server while the client is not there. */
+void agw_mcp_parked_frame(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f);
+/* The request is over; whoever waits for it is told. Fine when it is not parked. */
+void agw_mcp_unpark(struct agw_mcp_crossing *cr, int code);
+/* Brings the client's answer to where its request waits, and waits for what comes of it. 1. 0: its
+ * requestState is none of ours. AGW_ENOMEM. */
+int agw_mcp_answer(struct agw_mcp_crossing *cr);
+void agw_mcp_answer_drop(struct agw_mcp_crossing *cr); /* it waits no longer; fine at any time */
+
+#endif

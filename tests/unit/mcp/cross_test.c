@@ -1,0 +1,557 @@
+/* Targets of one era for clients of the other: what goes where, what comes back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+#include "eras.h"
+#include "failmalloc.h"
+
+/* --- a client of 2026-07-28, a server of old --- */
+
+static void a_session_is_kept_for_the_client(void **state)
+{
+    ask("tools/call", "t", CALL);
+    assert_int_equal(fake_up_count, 1);
+    assert_string_equal(fake_ups[0].rpc_method, "server/discover");
+    assert_string_equal(fake_ups[0].version, "2026-07-28");
+    fake_answer(&fake_ups[0], 400, JSON, NULL, ERROR_OF("null", "-32000"), true);
+    open_session(1, "s1", "\"tools\":{}");
+    assert_int_equal(fake_up_count, 4);
+    assert_string_equal(fake_ups[3].session, "s1");
+    assert_string_equal(fake_ups[3].rpc_method, "");
+    assert_string_equal(fake_ups[3].rpc_name, "");
+    assert_string_equal(fake_ups[3].body, MESSAGE("1", "tools/call", "\"name\":\"t\",\"_meta\":{}"));
+    fake_answer(&fake_ups[3], 200, JSON, NULL, CALLED("1"), true);
+    assert_string_equal(down.body, RESULT_OF("2", "\"resultType\":\"complete\",\"content\":[]"));
+    finish();
+    ask("tools/call", "t", CALL); /* neither asked nor initialized again */
+    assert_int_equal(fake_up_count, 1);
+    assert_string_equal(fake_ups[0].session, "s1");
+    assert_string_equal(fake_ups[0].body, MESSAGE("2", "tools/call", "\"name\":\"t\",\"_meta\":{}"));
+    fake_answer(&fake_ups[0], 200, JSON, NULL, CALLED("2"), true);
+    assert_int_equal(down.status, 200);
+    finish();
+}
+
+/* What a server says to a method that it does not know, and whether it is of old. */
+static void the_probe_reads_what_servers_say(void **state)
+{
+    static const struct {
+        int status;
+        const char *body;
+        bool old;
+    } cases[] = {
+        {400, ERROR_OF("null", "-32000"), true},
+        {404, ERROR_OF("0", "-32601"), true},
+        {405, "no", true},
+        {200, ERROR_OF("0", "-32601"), true},
+        {200, ERROR_OF("0", "-32602"), true},
+        {400, ERROR_OF("0", "-32022"), true},
+        {200, RESULT_OF("0", "\"supportedVersions\":[\"2025-11-25\"]"), true},
+        {401, "who?", false},
+        {500, "no", false},
+        {400, ERROR_OF("0", "-32020"), false},
+        {200, ERROR_OF("0", "-32603"), false},
+        {200, "no JSON", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        agw_mcp_free(mcp);
+        mcp = agw_mcp_new(&fake_loop, NULL, NULL, eras_key);
+        ask("tools/call", "t", CALL);
+        fake_answer(&fake_ups[0], cases[i].status, JSON, NULL, cases[i].body, true);
+        fake_turn();
+        if (fake_up_count != (cases[i].old ? 2 : 1))
+            fail_msg("case %zu: %u requests", i, fake_up_count);
+        if (cases[i].old)
+            fake_break(&fake_ups[1], AGW_EREFUSED);
+        assert_true(down.ended);
+        if (cases[i].status == 401)
+            assert_string_equal(down.body, "who?");
+        finish();
+    }
+}
+
+static void a_modern_server_gets_the_request_as_it_is(void **state)
+{
+    ask("tools/call", "t", CALL);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, DISCOVERED, true);
+    assert_int_equal(fake_up_count, 2);
+    assert_string_equal(fake_ups[1].rpc_name, "t");
+    assert_string_equal(fake_ups[1].body, CALL);
+    fake_answer(&fake_ups[1], 200, JSON, NULL, CALLED("2"), true);
+    assert_string_equal(down.body, CALLED("2"));
+    finish();
+    pass_time(AGW_MCP_ERA_DOUBT_MS);
+    ask("tools/call", "t", CALL);
+    assert_int_equal(fake_up_count, 1);
+    assert_string_equal(fake_ups[0].rpc_method, "tools/call");
+    fake_answer(&fake_ups[0], 400, JSON, NULL, ERROR_OF("null", "-32000"),
+                true); /* somebody rolled it back */
+    finish();
+    ask("tools/call", "t", CALL);
+    assert_string_equal(fake_ups[0].rpc_method, "server/discover");
+    fake_break(&fake_ups[0], AGW_EREFUSED);
+    assert_int_equal(down.status, 503);
+    finish();
+}
+
+static void discovery_is_answered_from_initialize(void **state)
+{
+    fake_era(mcp, &backend, false);
+    ask("server/discover", NULL, ASK("server/discover", ""));
+    open_session(0, "s1", "\"tools\":{},\"tasks\":{}");
+    fake_turn();
+    assert_int_equal(fake_up_count, 2);
+    assert_string_equal(
+        down.body, RESULT_OF("2", "\"supportedVersions\":[\"2026-07-28\",\"2025-11-25\"],"
+                                  "\"capabilities\":{\"tools\":{}},\"instructions\":\"be kind\"," NO_HINTS
+                                  ",\"_meta\":{\"io.modelcontextprotocol/serverInfo\":{\"name\":\"o\","
+                                  "\"version\":\"1\"}}"));
+    finish();
+}
+
+static void a_forgotten_session_is_begun_anew(void **state)
+{
+    begin_call();
+    fake_answer(&fake_ups[2], 404, JSON, NULL, ERROR_OF("null", "-32001"), true);
+    open_session(3, "s2", "\"tools\":{}");
+    assert_int_equal(fake_up_count, 6);
+    assert_string_equal(fake_ups[5].session, "s2");
+    fake_answer(&fake_ups[5], 404, JSON, NULL, ERROR_OF("null", "-32001"), true); /* once is enough */
+    fake_turn();
+    assert_int_equal(fake_up_count, 6);
+    assert_true(down.ended);
+    assert_has("-32001");
+    finish();
+}
+
+static void callers_are_kept_apart(void **state)
+{
+    begin_call();
+    fake_answer(&fake_ups[2], 200, JSON, NULL, CALLED("1"), true);
+    finish();
+    fake_reset();
+    fake_down_init(&down);
+    fake_header(&down, "mcp-protocol-version", "2026-07-28");
+    fake_header(&down, "mcp-method", "tools/call");
+    fake_header(&down, "mcp-name", "t");
+    fake_header(&down, "authorization", "Bearer other");
+    fake_request(mcp, &down, &backend, AGW_METHOD_POST, NULL, CALL);
+    open_session(0, "s2", "\"tools\":{}");
+    assert_string_equal(fake_ups[0].extra, "Bearer other");
+    assert_string_equal(fake_ups[2].session, "s2");
+    fake_answer(&fake_ups[2], 200, JSON, NULL, CALLED("1"), true);
+    finish();
+}
+
+static void an_unused_session_is_ended(void **state)
+{
+    begin_call();
+    fake_answer(&fake_ups[2], 200, JSON, NULL, CALLED("1"), true);
+    finish();
+    for (int i = 0; i < 6; i++)
+        pass_time(AGW_MCP_CALLER_IDLE_MS / 4);
+    assert_int_equal(fake_up_count, 4);
+    assert_int_equal(fake_ups[3].method, AGW_METHOD_DELETE);
+    assert_string_equal(fake_ups[3].session, "s1");
+    fake_answer(&fake_ups[3], 200, NULL, NULL, NULL, true);
+    fake_turn();
+}
+
+static void progress_and_questions_on_the_way(void **state)
+{
+    fake_era(mcp, &backend, false);
+    ask("tools/call", "t",
+        MESSAGE("\"x\"", "tools/call",
+                "\"name\":\"t\",\"_meta\":{\"progressToken\":\"p\",\"a/b\":1," VERSION "," CAPS "}"));
+    open_session(0, "s1", "\"tools\":{}");
+    assert_string_equal(
+        fake_ups[2].body,
+        MESSAGE("1", "tools/call", "\"name\":\"t\",\"_meta\":{\"progressToken\":1,\"a/b\":1}"));
+    fake_answer(&fake_ups[2], 200, SSE, NULL, NULL, false);
+    fake_more(&fake_ups[2], "id: 1\ndata: \n\n");
+    fake_more(&fake_ups[2], "data: "
+                            "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/"
+                            "progress\",\"params\":{\"progressToken\":1,\"progress\":3}}\n\n");
+    assert_string_equal(down.body, "event: message\ndata: "
+                                   "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/"
+                                   "progress\",\"params\":{\"progressToken\":\"p\",\"progress\":3}}\n\n");
+    down.n = 0;
+    down.body[0] = 0;
+    fake_more(&fake_ups[2],
+              "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{}}\n\n");
+    fake_more(&fake_ups[2], "data: " MESSAGE("7", "ping", "") "\n\n"
+                                                              "data: " MESSAGE("8", "tasks/get", "") "\n\n");
+    assert_string_equal(down.body, ""); /* no log without a level; questions are answered here */
+    assert_int_equal(fake_up_count, 5);
+    assert_string_equal(fake_ups[3].body, RESULT_OF("7", ""));
+    assert_string_equal(fake_ups[3].session, "s1");
+    assert_non_null(strstr(fake_ups[4].body, "\"id\":8,\"error\":{\"code\":-32601"));
+    for (int i = 3; i < 5; i++)
+        fake_answer(&fake_ups[i], 202, NULL, NULL, NULL, true);
+    fake_more(&fake_ups[2], "data: " CALLED("1") "\n\n");
+    assert_true(down.ended);
+    assert_has(RESULT_OF("\"x\"", "\"resultType\":\"complete\",\"content\":[]"));
+    fake_end(&fake_ups[2]);
+    finish();
+}
+
+static void a_client_that_leaves_cancels(void **state)
+{
+    begin_call();
+    fake_close(&down, AGW_ERESET);
+    fake_turn();
+    assert_true(fake_ups[2].reset);
+    assert_int_equal(fake_up_count, 4);
+    assert_non_null(strstr(fake_ups[3].body, "\"notifications/cancelled\",\"params\":{\"requestId\":1}"));
+    fake_answer(&fake_ups[3], 202, NULL, NULL, NULL, true);
+    fake_turn();
+    fake_down_free(&down);
+}
+
+static void removed_methods_are_not_asked_for(void **state)
+{
+    static const char *const methods[] = {"ping", "logging/setLevel", "resources/subscribe"};
+    for (int i = 0; i < 3; i++) {
+        char body[256];
+        fake_era(mcp, &backend, false);
+        snprintf(body, sizeof body, ASK("%s", ""), methods[i]);
+        ask(methods[i], NULL, body);
+        if (i == 0)
+            open_session(0, "s1", "");
+        fake_turn();
+        assert_has("-32601");
+        finish();
+    }
+}
+
+/* --- a client of old, a server of 2026-07-28 --- */
+
+/* |status|, |body|: what it says to `initialize`. */
+static void join_new(int status, const char *body)
+{
+    conf.targets = targets + 1;
+    post(INIT);
+    assert_int_equal(fake_up_count, 1);
+    fake_answer(&fake_ups[0], status, JSON, NULL, body, true);
+    assert_int_equal(fake_up_count, 2);
+    assert_string_equal(fake_ups[1].version, "2026-07-28");
+    assert_string_equal(fake_ups[1].rpc_method, "server/discover");
+    assert_string_equal(fake_ups[1].body, MESSAGE("0", "server/discover", "\"_meta\":{" CLIENT "}"));
+    fake_answer(&fake_ups[1], 200, JSON, NULL, DISCOVERED, true);
+    assert_string_equal(down.body,
+                        RESULT_OF("1", "\"protocolVersion\":\"2025-06-18\",\"capabilities\":{\"tools\":{}},"
+                                       "\"serverInfo\":{\"name\":\"new\",\"version\":\"unknown\"}"));
+    snprintf(session, sizeof session, "%s", down.session);
+    finish();
+}
+
+static void initialize_is_answered_from_discovery(void **state)
+{
+    join_new(400, ERROR_OF("1", "-32022"));
+    session[0] = 0;
+    post(INIT); /* known by now */
+    assert_int_equal(fake_up_count, 1);
+    assert_string_equal(fake_ups[0].rpc_method, "server/discover");
+    fake_answer(&fake_ups[0], 200, JSON, NULL, DISCOVERED, true);
+    assert_int_equal(down.status, 200);
+    finish();
+}
+
+static void a_refusal_of_both_is_the_first(void **state)
+{
+    conf.targets = targets + 1;
+    post(INIT);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, ERROR_OF("1", "-32601"), true);
+    fake_answer(&fake_ups[1], 400, JSON, NULL, "what?", true);
+    assert_string_equal(down.body, ERROR_OF("1", "-32601"));
+    finish();
+}
+
+static void calls_say_who_asks(void **state)
+{
+    join_new(404, ERROR_OF("1", "-32601"));
+    post(MESSAGE("5", "tools/call", "\"name\":\"t\",\"_meta\":{\"progressToken\":1}"));
+    assert_int_equal(fake_up_count, 1);
+    assert_string_equal(fake_ups[0].version, "2026-07-28");
+    assert_string_equal(fake_ups[0].session, "");
+    assert_string_equal(fake_ups[0].rpc_method, "tools/call");
+    assert_string_equal(fake_ups[0].rpc_name, "t");
+    assert_string_equal(
+        fake_ups[0].body,
+        MESSAGE("5", "tools/call", "\"name\":\"t\",\"_meta\":{" CLIENT ",\"progressToken\":1}"));
+    fake_answer(&fake_ups[0], 200, JSON, NULL,
+                RESULT_OF("5", "\"content\":[],\"structuredContent\":[1],\"resultType\":\"complete\""), true);
+    assert_string_equal(down.body, RESULT_OF("5", "\"content\":[],\"resultType\":\"complete\""));
+    finish();
+}
+
+static void statuses_of_new_are_messages_of_old(void **state)
+{
+    static const struct {
+        int status;
+        const char *body, *answer;
+        int got;
+    } cases[] = {
+        {404, ERROR_OF("5", "-32601"), ERROR_OF("5", "-32601"), 200},
+        {400, ERROR_OF("null", "-32020"), ERROR_OF("5", "-32020"), 200},
+        {401, "who?", "who?", 401},
+        {404, "no page", "target new", 502}, /* not as if a session were gone */
+    };
+    join_new(405, "");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        post(MESSAGE("5", "tools/call", "\"name\":\"t\""));
+        fake_answer(&fake_ups[0], cases[i].status, JSON, NULL, cases[i].body, true);
+        assert_int_equal(down.status, cases[i].got);
+        assert_has(cases[i].answer);
+        finish();
+    }
+}
+
+static void what_the_server_cannot_hear_is_not_sent(void **state)
+{
+    join_new(400, ERROR_OF("1", "-32022"));
+    post("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}");
+    fake_turn();
+    assert_int_equal(down.status, 202);
+    assert_int_equal(fake_up_count, 0);
+    finish();
+    post(MESSAGE("6", "logging/setLevel", "\"level\":\"info\""));
+    fake_turn();
+    assert_string_equal(down.body, RESULT_OF("6", ""));
+    finish();
+    fake_reset();
+    fake_down_init(&down);
+    fake_request(mcp, &down, &backend, AGW_METHOD_GET, session, NULL);
+    fake_turn();
+    assert_int_equal(down.status, 405);
+    finish();
+}
+
+/* --- both of old --- */
+
+static void join_old(void)
+{
+    post(INIT);
+    fake_answer(&fake_ups[0], 200, JSON, "s1",
+                RESULT_OF("1", "\"protocolVersion\":\"2025-06-18\",\"capabilities\":{\"tools\":{}}"), true);
+    snprintf(session, sizeof session, "%s", down.session);
+    finish();
+}
+
+/* The server has forgotten what ups[0] went over. */
+static void renew(const char *sid)
+{
+    fake_answer(&fake_ups[0], 404, NULL, NULL, NULL, true);
+    assert_int_equal(fake_up_count, 2);
+    assert_string_equal(fake_ups[1].body,
+                        MESSAGE("0", "initialize",
+                                "\"protocolVersion\":\"2025-06-18\",\"capabilities\":{\"roots\":{}},"
+                                "\"clientInfo\":{\"name\":\"c\",\"version\":\"1\"}"));
+    open_session(1, sid, "\"tools\":{}");
+    assert_int_equal(fake_up_count, 4);
+    assert_string_equal(fake_ups[3].session, sid);
+}
+
+#define OLD_CALL MESSAGE("5", "tools/call", "\"name\":\"t\"")
+
+static void a_clients_session_is_renewed(void **state)
+{
+    join_old();
+    post(OLD_CALL);
+    assert_string_equal(fake_ups[0].session, "s1");
+    renew("s2");
+    assert_string_equal(fake_ups[3].body, OLD_CALL);
+    fake_answer(&fake_ups[3], 200, JSON, NULL, CALLED("5"), true);
+    assert_string_equal(down.body, CALLED("5"));
+    finish();
+    post("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"); /* known by now */
+    assert_int_equal(fake_up_count, 1);
+    assert_string_equal(fake_ups[0].session, "s2");
+    renew("s3"); /* and forgotten again */
+    fake_answer(&fake_ups[3], 202, NULL, NULL, NULL, true);
+    assert_int_equal(down.status, 202);
+    finish();
+    fake_reset();
+    fake_down_init(&down);
+    fake_request(mcp, &down, &backend, AGW_METHOD_DELETE, session, NULL);
+    assert_string_equal(fake_ups[0].session, "s3");
+    fake_answer(&fake_ups[0], 200, NULL, NULL, NULL, true);
+    finish();
+    post(OLD_CALL); /* who has ended it must begin anew */
+    assert_string_equal(fake_ups[0].session, "s1");
+    fake_answer(&fake_ups[0], 404, NULL, NULL, NULL, true);
+    assert_int_equal(fake_up_count, 1);
+    assert_int_equal(down.status, 404);
+    finish();
+}
+
+static void a_server_that_forgets_at_once_is_left_alone(void **state)
+{
+    join_old();
+    post(OLD_CALL);
+    renew("s2");
+    fake_answer(&fake_ups[3], 404, JSON, NULL, "gone", true);
+    fake_turn();
+    assert_int_equal(fake_up_count, 4);
+    assert_int_equal(down.status, 404);
+    assert_string_equal(down.body, "gone");
+    finish();
+}
+
+/* --- both at once --- */
+
+static void one_list_of_both(void **state)
+{
+    conf.count = 2;
+    ask("tools/list", NULL, ASK("tools/list", ""));
+    assert_int_equal(fake_up_count, 2);
+    fake_answer(&fake_ups[1], 200, JSON, NULL, DISCOVERED, true);
+    fake_answer(&fake_ups[0], 404, JSON, NULL, ERROR_OF("0", "-32601"), true);
+    assert_int_equal(fake_up_count, 4);
+    assert_string_equal(fake_ups[2].host, "h2:82");
+    fake_answer(&fake_ups[2], 200, JSON, NULL,
+                RESULT_OF("2", "\"tools\":[{\"name\":\"b\"}],\"ttlMs\":9,\"cacheScope\":\"public\""), true);
+    open_session(3, "s1", "\"tools\":{}");
+    fake_answer(&fake_ups[5], 200, JSON, NULL, RESULT_OF("1", "\"tools\":[{\"name\":\"a\"}]"), true);
+    assert_int_equal(down.status, 200);
+    assert_has("[{\"name\":\"old_a\"},{\"name\":\"new_b\"}]," NO_HINTS);
+    finish();
+}
+
+/* --- memory runs out --- */
+
+static void answer_all(const char *last)
+{
+    for (unsigned i = 0; i < fake_up_count; i++) {
+        bool probe = !strcmp(fake_ups[i].rpc_method, "server/discover");
+        bool opening = strstr(fake_ups[i].body, "\"initialize\"") != NULL;
+        bool told = strstr(fake_ups[i].body, "notifications/") != NULL;
+        if (!fake_ups[i].open)
+            continue;
+        fake_answer(&fake_ups[i],
+                    probe  ? 400
+                    : told ? 202
+                           : 200,
+                    told ? NULL : JSON, opening ? "s1" : NULL,
+                    probe     ? ERROR_OF("0", "-32022")
+                    : opening ? INITIALIZED("\"tools\":{}")
+                    : told    ? NULL
+                              : last,
+                    true);
+        fake_turn();
+    }
+}
+
+static void walk_to_old(void)
+{
+    ask("tools/call", "t", CALL);
+    answer_all(CALLED("1"));
+}
+
+static void walk_discover(void)
+{
+    ask("server/discover", NULL, ASK("server/discover", ""));
+    answer_all("");
+}
+
+static void walk_refused(void)
+{
+    ask("tools/call", "t", CALL);
+    if (fake_up_count)
+        fake_answer(&fake_ups[0], 401, JSON, NULL, "who?", true);
+}
+
+static void walk_to_new(void)
+{
+    conf.targets = targets + 1;
+    post(INIT);
+    if (fake_up_count)
+        fake_answer(&fake_ups[0], 400, JSON, NULL, ERROR_OF("1", "-32022"), true);
+    if (fake_up_count > 1)
+        fake_answer(&fake_ups[1], 200, JSON, NULL, DISCOVERED, true);
+}
+
+static void walk_call_new(void)
+{
+    conf.targets = targets + 1;
+    post(MESSAGE("5", "tools/call", "\"name\":\"t\""));
+    if (fake_up_count)
+        fake_answer(&fake_ups[0], 404, JSON, NULL, ERROR_OF("5", "-32601"), true);
+}
+
+static void walk_renew(void)
+{
+    post(OLD_CALL);
+    if (fake_up_count)
+        fake_answer(&fake_ups[0], 404, JSON, NULL, "gone", true);
+    fake_turn();
+    answer_all(CALLED("5"));
+}
+
+static void memory_may_run_out(void **state)
+{
+    static void (*const walks[])(void) = {walk_to_old, walk_discover, walk_refused,
+                                          walk_to_new, walk_call_new, walk_renew};
+    static char joined[1024], joined_old[1024];
+    join_old();
+    memcpy(joined_old, session, sizeof joined_old);
+    session[0] = 0;
+    join_new(404, ERROR_OF("1", "-32601"));
+    memcpy(joined, session, sizeof joined);
+    for (size_t w = 0; w < sizeof walks / sizeof walks[0]; w++) {
+        for (long n = 1;; n++) {
+            agw_mcp_free(mcp);
+            mcp = agw_mcp_new(&fake_loop, NULL, NULL, eras_key);
+            conf.targets = targets;
+            memcpy(session, joined, sizeof joined);
+            if (walks[w] == walk_renew)
+                memcpy(session, joined_old, sizeof joined_old);
+            if (walks[w] == walk_to_new)
+                session[0] = 0;
+            fake_fail_from = n;
+            walks[w]();
+            bool reached = failmalloc_count() >= n;
+            fake_fail_from = 0;
+            failmalloc_at(0);
+            fake_turn();
+            fake_close(&down, AGW_ECANCELED);
+            fake_turn();
+            for (unsigned i = 0; i < fake_up_count; i++)
+                if (fake_ups[i].open)
+                    fake_break(&fake_ups[i], AGW_ERESET);
+            fake_turn();
+            assert_int_equal(agw_mcp_active(mcp), 0);
+            fake_down_free(&down);
+            if (!reached)
+                break;
+        }
+    }
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, eras_setup, eras_teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(a_session_is_kept_for_the_client),
+        CASE(the_probe_reads_what_servers_say),
+        CASE(discovery_is_answered_from_initialize),
+        CASE(a_forgotten_session_is_begun_anew),
+        CASE(callers_are_kept_apart),
+        CASE(progress_and_questions_on_the_way),
+        CASE(a_client_that_leaves_cancels),
+        CASE(removed_methods_are_not_asked_for),
+        CASE(initialize_is_answered_from_discovery),
+        CASE(a_refusal_of_both_is_the_first),
+        CASE(calls_say_who_asks),
+        CASE(statuses_of_new_are_messages_of_old),
+        CASE(what_the_server_cannot_hear_is_not_sent),
+        CASE(a_clients_session_is_renewed),
+        CASE(a_server_that_forgets_at_once_is_left_alone),
+        CASE(one_list_of_both),
+        CASE(memory_may_run_out),
+        CASE(an_unused_session_is_ended),
+        CASE(a_modern_server_gets_the_request_as_it_is), /* the wheel does not turn back */
+    };
+    return cmocka_run_group_tests(tests, eras_group_setup, eras_group_teardown);
+}

@@ -183,6 +183,7 @@ static void start(struct agw_mcp_leg *leg, enum agw_method method, struct agw_ch
     uint32_t ms = x->timeout_ms && x->timeout_ms < most ? x->timeout_ms : most;
     leg->answered = leg->settled = false;
     leg->raw_json = false;
+    leg->started_ms = x->m->loop->now_ms;
     leg->skip = agw_mcp_check_health(leg);
     agw_mcp_start_leg(leg, &gather_ops, method, body, ms);
 }

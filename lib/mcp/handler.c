@@ -179,6 +179,7 @@ void agw_mcp_free(struct agw_mcp *m)
 static void on_deadline(struct agw_timer *t)
 {
     struct agw_mcp_exchange *x = agw_container_of(t, struct agw_mcp_exchange, deadline);
+    agw_mcp_note_impatience(x);
     if (x->out == AGW_MCP_OUT_NONE)
         agw_mcp_reply_error(x, 504, AGW_JSONRPC_INTERNAL, AGW_STR("request timeout"));
     else if (x->out != AGW_MCP_OUT_ENDED)
@@ -274,6 +275,7 @@ void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code)
     x->closed = true;
     stop_timers(x);
     agw_mcp_legacy_close(x, false);
+    agw_mcp_note_impatience(x);
     agw_mcp_let_go(x);
     if (!x->joined && x->method->way == AGW_MCP_WAY_INITIALIZE)
         agw_mcp_abandon_session(x);

@@ -30,10 +30,9 @@ static int failure_of(const struct agw_mcp_leg *leg)
     return f->code;
 }
 
-void agw_mcp_note_health(struct agw_mcp_leg *leg)
+static void note(struct agw_mcp_leg *leg, int code)
 {
     struct agw_mcp_exchange *x = leg->x;
-    int code = failure_of(leg);
     if (x->silent || leg->skip || code == AGW_ENOMEM)
         return;
     if (!agw_mcp_circuit_note(x->m->circuits, x->backend->serial, leg->target, code, x->m->loop->now_ms))
@@ -44,6 +43,23 @@ void agw_mcp_note_health(struct agw_mcp_leg *leg)
                  AGW_STRF(name), agw_err_text(code));
     else
         agw_info("mcp", "%.*s: target %.*s answers again", AGW_STRF(x->backend->name), AGW_STRF(name));
+}
+
+void agw_mcp_note_health(struct agw_mcp_leg *leg)
+{
+    note(leg, failure_of(leg));
+}
+
+void agw_mcp_note_impatience(struct agw_mcp_exchange *x)
+{
+    if (!x->finish || x->out == AGW_MCP_OUT_ENDED)
+        return;
+    agw_mcp_each_leg(x, leg)
+    {
+        bool waits = leg->call.running && !leg->settled;
+        if (waits && x->m->loop->now_ms - leg->started_ms >= AGW_MCP_PATIENCE_MS)
+            note(leg, AGW_ETIMEOUT);
+    }
 }
 
 /* Servers of 2026-07-28 send log messages of the level that the request asks for, and no others; those of

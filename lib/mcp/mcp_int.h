@@ -21,6 +21,7 @@
 #define AGW_MCP_EVENT_ID_MAX 1024      /* bytes of an event id; longer ones cannot be resumed from */
 #define AGW_MCP_LINGER_MS 2000         /* for the end of an answer whose message is here */
 #define AGW_MCP_SILENCE_MS 500         /* a GET that no target refused by then is answered */
+#define AGW_MCP_PATIENCE_MS 5000       /* who has a client wait for so long is to blame when it leaves */
 #define AGW_MCP_CLEANUP_MS 5000        /* for ending sessions nobody waits for */
 #define AGW_MCP_SUBSCRIBED_MAX 256     /* resources in one filter: each is compared with each acknowledged */
 #define AGW_MCP_REOPEN_MAX 64          /* streams opened again: each takes memory of the client's stream */
@@ -81,15 +82,16 @@ struct agw_mcp_leg {
     struct agw_mcp_call call; /* first: callbacks get it */
     struct agw_mcp_exchange *x;
     uint32_t target;
-    bool used;      /* takes part */
-    bool again;     /* its call takes an earlier one's place, and memory */
-    bool answered;  /* its final answer is here */
-    bool settled;   /* gathering: nothing more is waited for */
-    int skip;       /* its circuit is open: not asked, fails with this code */
-    bool raw_json;  /* its JSON answer may pass unread */
-    bool resumable; /* an event id went to the client: the target may end the stream and go on later */
-    bool watching;  /* its GET stream tells of changed lists */
-    bool primed;    /* an event that has an id alone is held back; it is last_id */
+    bool used;           /* takes part */
+    bool again;          /* its call takes an earlier one's place, and memory */
+    bool answered;       /* its final answer is here */
+    bool settled;        /* gathering: nothing more is waited for */
+    uint64_t started_ms; /* gathering */
+    int skip;            /* its circuit is open: not asked, fails with this code */
+    bool raw_json;       /* its JSON answer may pass unread */
+    bool resumable;      /* an event id went to the client: the target may end the stream and go on later */
+    bool watching;       /* its GET stream tells of changed lists */
+    bool primed;         /* an event that has an id alone is held back; it is last_id */
     uint32_t pages_read;
     struct agw_mcp_page *pages, **pages_end;
     struct agw_mcp_failure failure;
@@ -352,6 +354,8 @@ void agw_mcp_unwatch_lists(struct agw_mcp_leg *leg);
 int agw_mcp_check_health(struct agw_mcp_leg *leg);
 /* It has settled. */
 void agw_mcp_note_health(struct agw_mcp_leg *leg);
+/* Nobody waits any more: targets that were waited for have failed if it was long. */
+void agw_mcp_note_impatience(struct agw_mcp_exchange *x);
 /* Tells the client, if it may be told, which targets a joined list is without. */
 void agw_mcp_warn_of_missing(struct agw_mcp_exchange *x);
 

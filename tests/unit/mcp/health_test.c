@@ -201,6 +201,43 @@ static void closed_backends_fail_at_once(void **state)
     finish();
 }
 
+static void who_makes_clients_leave_fails(void **state)
+{
+    conf.fail_open = true;
+    for (int i = 0; i < 2 * AGW_MCP_CIRCUIT_FAILURES; i++) {
+        ask(LIST);
+        assert_int_equal(fake_up_count, 2);
+        answer(&fake_ups[0], NONE);
+        fake_close(&down, AGW_ERESET); /* at once: nobody's fault */
+        fake_turn();
+        fake_down_free(&down);
+    }
+    for (int i = 0; i < AGW_MCP_CIRCUIT_FAILURES; i++) {
+        ask(LIST);
+        assert_int_equal(fake_up_count, 2);
+        answer(&fake_ups[0], NONE);
+        fake_loop.now_ms += 6000;
+        fake_close(&down, AGW_ERESET);
+        fake_turn();
+        fake_down_free(&down);
+    }
+    round_of(NONE, 1);
+    finish();
+    backend.serial++;
+    assert_int_equal(agw_mcp_configure(mcp, &(struct agw_mcp_settings){.fanout_ms = 1000000}), 0);
+    for (int i = 0; i < AGW_MCP_CIRCUIT_FAILURES; i++) { /* or a timeout of the route's */
+        ask(LIST);
+        answer(&fake_ups[0], NONE);
+        agw_mcp_set_deadline(&down.stream, 6000);
+        fake_loop.now_ms += 6001;
+        agw_timer_wheel_advance(&fake_loop.timers, fake_loop.now_ms + 2 * AGW_MCP_FANOUT_MS);
+        assert_int_equal(down.status, 504);
+        finish();
+    }
+    round_of(NONE, 1);
+    finish();
+}
+
 static void calls_go_to_their_target_all_the_same(void **state)
 {
     conf.fail_open = true;
@@ -288,6 +325,7 @@ int main(void)
         CASE(who_answers_is_asked_again),
         CASE(one_tries_after_a_while),
         CASE(closed_backends_fail_at_once),
+        CASE(who_makes_clients_leave_fails),
         CASE(calls_go_to_their_target_all_the_same),
         CASE(warnings_are_for_those_who_want_them),
         CASE(the_time_for_a_target_can_be_set),

@@ -35,6 +35,7 @@ void agw_mcp_eras_free(struct agw_mcp *m);
 
 /* --- caller.c --- */
 struct agw_mcp_caller;
+struct agw_mcp_round;
 
 enum agw_mcp_verdict {
     AGW_MCP_VERDICT_READY,  /* guest->caller has a session */
@@ -103,8 +104,11 @@ struct agw_mcp_crossing {
     unsigned heard_by;                  /* worker of who brought the answer ... */
     struct agw_mcp_key hears;           /* ... and waits; turn 0: nobody does */
     struct agw_timer patience;
-    bool state; /* the request goes on with one that was parked */
-    bool logs;  /* the client wants log messages */
+    struct agw_mcp_key round; /* park.c: the client of old is asked; turn 0: it is not */
+    struct agw_mcp_round *asks;
+    struct agw_str extra; /* members for params of the next round, with a comma; empty: none */
+    bool state;           /* the request goes on with one that was parked */
+    bool logs;            /* the client wants log messages */
     struct agw_task task;
     int code;                /* |task|: of on_done */
     struct agw_chain local;  /* |task|: our own answer; may be empty */
@@ -153,5 +157,20 @@ void agw_mcp_unpark(struct agw_mcp_crossing *cr, int code);
  * requestState is none of ours. AGW_ENOMEM. */
 int agw_mcp_answer(struct agw_mcp_crossing *cr);
 void agw_mcp_answer_drop(struct agw_mcp_crossing *cr); /* it waits no longer; fine at any time */
+
+/* --- park.c: what servers of 2026-07-28 ask clients of old --- */
+#define AGW_MCP_ROUND_MAX 8   /* questions of one result: a server asks one or two */
+#define AGW_MCP_ROUNDS_MAX 32 /* results in a row that ask: some server may never have enough */
+
+/* The result (in the scratch document) becomes requests to the client; its answers go with the request that
+ * is then sent once more. False: it cannot be; nothing was done. */
+bool agw_mcp_round_begin(struct agw_mcp_crossing *cr, const struct agw_jsonrpc *message);
+/* No call is under way: goes on if all answers are in, or else waits. */
+void agw_mcp_round_go_on(struct agw_mcp_crossing *cr);
+void agw_mcp_round_drop(struct agw_mcp_crossing *cr); /* fine at any time */
+/* Brings a client's response to who asked, if it is one of ours. AGW_ENOMEM. */
+int agw_mcp_round_answer(struct agw_mcp_crossing *cr);
+/* cross.c: sends the request to its server of 2026-07-28. 1. */
+int agw_mcp_cross_send_modern(struct agw_mcp_crossing *cr);
 
 #endif

@@ -377,6 +377,8 @@ static void frame_to_legacy(struct agw_mcp_crossing *cr, const struct agw_mcp_fr
     if (message.kind == AGW_JSONRPC_REQUEST)
         return; /* none are known to this revision */
     if (agw_mcp_input_required(&m->scratch, &message)) {
+        if (agw_mcp_round_begin(cr, &message))
+            return;
         agw_chain_init(&refusal);
         agw_json_writer_init(&w);
         agw_jsonrpc_write_error(&w, cr->id, AGW_JSONRPC_INTERNAL,
@@ -407,24 +409,18 @@ static int no_stream(struct agw_mcp_crossing *cr)
     return later(cr, 0);
 }
 
-static int to_modern(struct agw_mcp_crossing *cr)
+int agw_mcp_cross_send_modern(struct agw_mcp_crossing *cr)
 {
     struct agw_mcp_exchange *x = x_of(cr);
     struct agw_mcp_frame f = {.text = cr->text};
     struct agw_json_edits edits;
     struct agw_jsonrpc message;
     struct agw_chain body;
-    if (cr->http != AGW_METHOD_POST)
-        return no_stream(cr);
-    if (cr->id.n == 0)
-        return later(cr, 0); /* a notification or an answer: there is nobody to hear it */
-    if (agw_str_eq(cr->method, AGW_STR("logging/setLevel")))
-        return later_empty(cr);
-    if (is_removed(cr->method))
-        return agw_mcp_cross_refuse(cr, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
     agw_chain_init(&body);
-    agw_json_edits_init(&edits, &x->m->scratch_arena);
     int rc = agw_mcp_read_frame(cr->leg, &f, &message);
+    agw_json_edits_init(&edits, &x->m->scratch_arena);
+    if (rc == 0 && cr->extra.n)
+        rc = agw_json_edits_add(&edits, x->m->scratch.tokens[message.params].offset + 1, 0, cr->extra);
     if (rc == 0)
         rc = agw_mcp_request_to_modern(&x->m->scratch, &message, x->session.client, &edits);
     if (rc == 0)
@@ -433,6 +429,21 @@ static int to_modern(struct agw_mcp_crossing *cr)
     agw_mcp_begin_call(cr->leg, &cross_ops, AGW_METHOD_POST, &body, cr->deadline_ms, rc);
     agw_chain_clear(&body);
     return 1;
+}
+
+static int to_modern(struct agw_mcp_crossing *cr)
+{
+    if (cr->http != AGW_METHOD_POST)
+        return no_stream(cr);
+    if (cr->id.n == 0) { /* the server hears neither notifications nor answers; we may have asked */
+        int rc = agw_mcp_round_answer(cr);
+        return rc == 0 ? later(cr, 0) : rc;
+    }
+    if (agw_str_eq(cr->method, AGW_STR("logging/setLevel")))
+        return later_empty(cr);
+    if (is_removed(cr->method))
+        return agw_mcp_cross_refuse(cr, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
+    return agw_mcp_cross_send_modern(cr);
 }
 
 /* --- initialize --- */
@@ -594,7 +605,9 @@ static void on_done(struct agw_mcp_call *c, int code)
     struct agw_mcp_crossing *cr = cross_of(c);
     if (cr->parked.turn)
         agw_mcp_unpark(cr, code);
-    if (code == 0 && cr->expired)
+    if (cr->round.turn)
+        agw_mcp_round_go_on(cr);
+    else if (code == 0 && cr->expired)
         try_again(cr);
     else if (cr->kind == AGW_MCP_BEGIN)
         done_begin(cr, code);
@@ -653,7 +666,8 @@ static void begin_again(struct agw_mcp_crossing *cr)
     agw_chain_clear(&cr->held);
     agw_block_unref(cr->block);
     cr->block = NULL;
-    cr->text = cr->method = cr->id = cr->token = agw_str(NULL, 0);
+    cr->asks = NULL;
+    cr->text = cr->method = cr->id = cr->token = cr->extra = agw_str(NULL, 0);
     cr->response = NULL;
     cr->pending = cr->gone = cr->expired = cr->again = cr->asking = cr->logs = false;
 }
@@ -745,6 +759,7 @@ void agw_mcp_cross_cancel(struct agw_mcp_leg *leg)
     if (cr->kind == AGW_MCP_TO_LEGACY && !cr->pending && leg->call.running && cr->guest.caller)
         tell_cancelled(cr);
     agw_mcp_answer_drop(cr);
+    agw_mcp_round_drop(cr);
     agw_mcp_caller_leave(&cr->guest);
     agw_task_cancel(&cr->task);
     cr->pending = false;
@@ -757,6 +772,7 @@ void agw_mcp_cross_free(struct agw_mcp_leg *leg)
     if (!cr)
         return;
     agw_mcp_answer_drop(cr);
+    agw_mcp_round_drop(cr);
     agw_mcp_unpark(cr, AGW_ECANCELED);
     agw_mcp_caller_leave(&cr->guest);
     agw_task_cancel(&cr->task);

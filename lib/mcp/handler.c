@@ -165,6 +165,7 @@ void agw_mcp_free(struct agw_mcp *m)
     agw_mcp_eras_free(m);
     agw_mcp_slots_free(&m->parked);
     agw_mcp_slots_free(&m->answering);
+    agw_mcp_slots_free(&m->rounds);
     agw_mcp_slots_free(&m->legacy);
     agw_mcp_slots_free(&m->posts);
     agw_json_doc_free(&m->scratch);

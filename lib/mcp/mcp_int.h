@@ -45,9 +45,9 @@ struct agw_mcp {
     struct agw_map eras, callers; /* bridge_int.h */
     struct agw_list caller_list;
     struct agw_timer caller_timer;
-    struct agw_mcp_slots parked, answering; /* struct agw_mcp_crossing (park.c) */
-    unsigned renewed;                       /* callers in place of a client's own session */
-    uint64_t ended[AGW_MCP_ENDED_MAX];      /* hashes of session ids; a ring */
+    struct agw_mcp_slots parked, answering, rounds; /* struct agw_mcp_crossing (park.c) */
+    unsigned renewed;                               /* callers in place of a client's own session */
+    uint64_t ended[AGW_MCP_ENDED_MAX];              /* hashes of session ids; a ring */
     unsigned ended_at;
     /* The message in hand, never kept over a callback; streams live for days, so theirs must not grow an
      * arena. */

@@ -8,6 +8,10 @@
  *     worker 2: crossing ── letter: answer ──> worker 0: parked crossing ── POST: answer ──> server
  *               <────────── news: result, next question, progress, or that it failed ──
  *
+ * The other way round, a server of 2026-07-28 asks by its result: each question becomes a request to the
+ * client of old, on the stream of its own request, which goes on. The id of such a request is a place like
+ * that, so that the client's response finds it.
+ *
  * Callers are told apart as for their sessions: nobody answers for another. One question at a time: a server
  * that asks a second one at once is refused it. */
 #include <stdlib.h>
@@ -19,6 +23,7 @@ enum news { NEWS_LETTER, NEWS_NOTICE, NEWS_RESULT, NEWS_QUESTION, NEWS_FAILED };
 struct place {
     uint32_t mark, worker;
     struct agw_mcp_key key;
+    uint32_t number; /* of the question, where there are several */
 };
 
 struct letter {
@@ -26,6 +31,7 @@ struct letter {
     enum news kind;
     struct agw_mcp_key to, from;
     unsigned worker; /* of |from| */
+    uint32_t number;
     char digest[AGW_SHA256_SIZE];
     int code;
     struct agw_block *block; /* nobody else holds it; NULL: nothing */
@@ -74,9 +80,10 @@ static void post(struct agw_mcp *m, unsigned worker, struct letter *l,
 
 /* --- the client's side --- */
 
-static struct agw_str context_of(const struct agw_mcp_exchange *x, struct agw_arena *arena)
+/* |round|: of a question to a client of old; neither is good for the other. */
+static struct agw_str context_of(const struct agw_mcp_exchange *x, bool round, struct agw_arena *arena)
 {
-    return agw_arena_printf(arena, "mcp ask %.*s", AGW_STRF(x->backend->key));
+    return agw_arena_printf(arena, round ? "mcp round %.*s" : "mcp ask %.*s", AGW_STRF(x->backend->key));
 }
 
 void agw_mcp_answer_drop(struct agw_mcp_crossing *cr)
@@ -169,12 +176,13 @@ static void on_impatience(struct agw_timer *t)
     (void)agw_mcp_leg_over(leg);
 }
 
-static int seal_place(struct agw_mcp_crossing *cr, struct agw_str *ret_state)
+static int seal_place(struct agw_mcp_crossing *cr, struct agw_mcp_key key, uint32_t number,
+                      struct agw_str *ret_state)
 {
     struct agw_mcp *m = m_of(cr);
-    struct place p = {agw_mcp_hub_mark(agw_mcp_transports_hub(m->transports)), m->loop->index, cr->parked};
+    struct place p = {agw_mcp_hub_mark(agw_mcp_transports_hub(m->transports)), m->loop->index, key, number};
     struct agw_arena *arena = &cr->leg->x->arena;
-    struct agw_str context = context_of(cr->leg->x, arena);
+    struct agw_str context = context_of(cr->leg->x, cr->kind == AGW_MCP_TO_MODERN, arena);
     char *text = agw_arena_alloc(arena, AGW_SEAL_SIZE(sizeof p));
     size_t n;
     if (!text || !context.p ||
@@ -190,7 +198,7 @@ static int write_question(struct agw_mcp_crossing *cr, const struct agw_jsonrpc 
 {
     const struct agw_json_doc *doc = &m_of(cr)->scratch;
     struct agw_str state;
-    int rc = seal_place(cr, &state);
+    int rc = seal_place(cr, cr->parked, 0, &state);
     if (rc != 0)
         return rc;
     agw_json_begin_object(w);
@@ -336,7 +344,7 @@ static int open_place(struct agw_mcp_crossing *cr, struct agw_str state, struct 
 {
     struct agw_mcp_exchange *x = cr->leg->x;
     struct agw_mcp_hub *hub = agw_mcp_transports_hub(x->m->transports);
-    struct agw_str context = context_of(x, &x->arena);
+    struct agw_str context = context_of(x, cr->kind == AGW_MCP_TO_MODERN, &x->arena);
     unsigned char *plain = agw_arena_alloc(&x->arena, state.n + 1);
     size_t n;
     if (!plain || !context.p)
@@ -388,4 +396,198 @@ int agw_mcp_answer(struct agw_mcp_crossing *cr)
     cr->pending = true;
     post(x->m, place.worker, l, deliver_answer);
     return 1;
+}
+
+/* --- a server of 2026-07-28 asks a client of old --- */
+
+struct agw_mcp_round {
+    unsigned rounds; /* so far */
+    uint32_t count, left;
+    bool refused;
+    struct agw_str state; /* requestState, JSON; empty: none */
+    struct {
+        struct agw_str name, answer; /* JSON */
+        bool elicits;
+    } v[AGW_MCP_ROUND_MAX];
+};
+
+void agw_mcp_round_drop(struct agw_mcp_crossing *cr)
+{
+    agw_mcp_slots_remove(&m_of(cr)->rounds, cr->round);
+    cr->round = (struct agw_mcp_key){0};
+}
+
+/* One question as a request, in the arena. */
+static int write_request(struct agw_mcp_crossing *cr, uint32_t question, uint32_t number,
+                         struct agw_str *ret_text)
+{
+    const struct agw_json_doc *doc = &m_of(cr)->scratch;
+    uint32_t method = agw_json_get(doc, question, AGW_STR("method"));
+    uint32_t params = agw_json_get(doc, question, AGW_STR("params"));
+    struct agw_json_writer w;
+    struct agw_str id, name;
+    if (method == 0 || agw_json_unescape(doc, method, &m_of(cr)->scratch_arena, &name) != 0 ||
+        !is_question(name))
+        return AGW_EPROTO;
+    int rc = seal_place(cr, cr->round, number, &id);
+    if (rc != 0)
+        return rc;
+    agw_json_writer_init(&w);
+    agw_json_begin_object(&w);
+    agw_json_put_string(&w, "jsonrpc", AGW_STR("2.0"));
+    agw_json_put_string(&w, "id", id);
+    agw_json_put_string(&w, "method", name);
+    if (params != 0)
+        agw_json_put_raw(&w, "params", agw_json_text(doc, params));
+    agw_json_end_object(&w);
+    *ret_text = w.error ? agw_str(NULL, 0) : agw_arena_str(&cr->leg->x->arena, agw_json_writer_text(&w));
+    agw_json_writer_free(&w);
+    cr->asks->v[number].elicits = agw_str_eq(name, AGW_STR("elicitation/create"));
+    return ret_text->p ? 0 : AGW_ENOMEM;
+}
+
+/* Reads the questions of a result. AGW_EPROTO: not as they must be. AGW_ELIMIT. */
+static int read_questions(struct agw_mcp_crossing *cr, uint32_t result,
+                          struct agw_str texts[AGW_MCP_ROUND_MAX])
+{
+    const struct agw_json_doc *doc = &m_of(cr)->scratch;
+    struct agw_arena *arena = &cr->leg->x->arena;
+    struct agw_mcp_round *r = cr->asks;
+    uint32_t state = agw_json_get(doc, result, AGW_STR("requestState"));
+    uint32_t list = agw_json_get(doc, result, AGW_STR("inputRequests"));
+    r->count = r->left = 0;
+    r->state = agw_arena_str(arena, state ? agw_json_text(doc, state) : AGW_STR(""));
+    if (list == 0 || !r->state.p)
+        return list == 0 ? AGW_EPROTO : AGW_ENOMEM;
+    agw_json_each_member(doc, list, key)
+    {
+        if (r->count == AGW_MCP_ROUND_MAX)
+            return AGW_ELIMIT;
+        r->v[r->count].answer = AGW_STR("");
+        r->v[r->count].name = agw_arena_str(arena, agw_json_text(doc, key));
+        int rc = r->v[r->count].name.p ? write_request(cr, key + 1, r->count, &texts[r->count]) : AGW_ENOMEM;
+        if (rc != 0)
+            return rc;
+        r->count++;
+    }
+    r->left = r->count;
+    return 0;
+}
+
+bool agw_mcp_round_begin(struct agw_mcp_crossing *cr, const struct agw_jsonrpc *message)
+{
+    struct agw_mcp_exchange *x = cr->leg->x;
+    struct agw_str texts[AGW_MCP_ROUND_MAX];
+    struct agw_chain body;
+    if (!cr->asks)
+        cr->asks = agw_arena_zalloc(&x->arena, sizeof *cr->asks);
+    if (!cr->asks || x->finish || cr->round.turn || cr->asks->rounds++ == AGW_MCP_ROUNDS_MAX ||
+        m_of(cr)->scratch.text.n > AGW_MCP_QUESTION_MAX ||
+        agw_mcp_slots_add(&x->m->rounds, cr, UINT32_MAX, &cr->round) != 0)
+        return false;
+    if (read_questions(cr, message->result, texts) != 0) {
+        agw_mcp_round_drop(cr);
+        return false;
+    }
+    for (uint32_t i = 0; i < cr->asks->count && cr->round.turn && x->out != AGW_MCP_OUT_ENDED; i++) {
+        agw_chain_init(&body);
+        if (agw_chain_copy(&body, &x->m->loop->blocks, texts[i].p, texts[i].n) == 0)
+            agw_mcp_cross_give(cr, &body);
+        else
+            agw_mcp_abort(x, AGW_ENOMEM);
+        agw_chain_clear(&body);
+    }
+    return true;
+}
+
+/* The members that the next request has besides: p NULL: no memory. */
+static struct agw_str members_of(struct agw_mcp_crossing *cr)
+{
+    const struct agw_mcp_round *r = cr->asks;
+    struct agw_json_writer w;
+    agw_json_writer_init(&w);
+    agw_json_raw(&w, AGW_STR("\"inputResponses\":{"));
+    for (uint32_t i = 0; i < r->count; i++) {
+        agw_json_more(&w, i ? AGW_STR(",") : AGW_STR(""));
+        agw_json_more(&w, r->v[i].name);
+        agw_json_more(&w, AGW_STR(":"));
+        agw_json_more(&w, r->v[i].answer);
+    }
+    agw_json_more(&w, r->state.n ? AGW_STR("},\"requestState\":") : AGW_STR("}"));
+    agw_json_more(&w, r->state);
+    agw_json_more(&w, AGW_STR(","));
+    struct agw_str text =
+        w.error ? agw_str(NULL, 0) : agw_arena_str(&cr->leg->x->arena, agw_json_writer_text(&w));
+    agw_json_writer_free(&w);
+    return text;
+}
+
+void agw_mcp_round_go_on(struct agw_mcp_crossing *cr)
+{
+    cr->pending = true;
+    if (cr->asks->left > 0)
+        return;
+    agw_mcp_round_drop(cr);
+    cr->pending = false;
+    cr->extra = cr->asks->refused ? AGW_STR("") : members_of(cr);
+    int rc = cr->extra.p ? 0 : AGW_ENOMEM;
+    if (rc == 0 && cr->asks->refused)
+        rc = agw_mcp_cross_refuse(cr, AGW_JSONRPC_INTERNAL,
+                                  AGW_STR("the client refused what the server asked"));
+    else if (rc == 0)
+        rc = agw_mcp_cross_send_modern(cr);
+    if (rc < 0)
+        agw_mcp_cross_finish(cr, rc);
+}
+
+/* A response of the client. Who will not say may cancel an elicitation; nothing else has a word for it. */
+static void take_response(struct agw_mcp_crossing *cr, uint32_t number, struct agw_str text)
+{
+    struct agw_mcp *m = m_of(cr);
+    struct agw_mcp_round *r = cr->asks;
+    struct agw_jsonrpc message;
+    struct agw_mcp_frame f = {.text = text};
+    if (number >= r->count || r->v[number].answer.n || agw_mcp_read_frame(cr->leg, &f, &message) != 0)
+        return;
+    bool given = message.kind == AGW_JSONRPC_RESULT;
+    r->v[number].answer = agw_arena_str(&cr->leg->x->arena, given ? agw_json_text(&m->scratch, message.result)
+                                                                  : AGW_STR("{\"action\":\"cancel\"}"));
+    r->refused |= (!given && !r->v[number].elicits) || !r->v[number].answer.p;
+    r->left--;
+    if (!cr->leg->call.running)
+        agw_mcp_round_go_on(cr);
+}
+
+static void deliver_response(struct agw_mcp_transports *t, struct agw_mcp_mail *mail)
+{
+    struct letter *l = (struct letter *)mail;
+    struct agw_mcp *m = t ? agw_mcp_transports_user(t) : NULL;
+    struct agw_mcp_crossing *cr = m ? agw_mcp_slots_get(&m->rounds, l->to) : NULL;
+    if (cr)
+        take_response(cr, l->number, text_of(l));
+    free_letter(l);
+}
+
+int agw_mcp_round_answer(struct agw_mcp_crossing *cr)
+{
+    struct agw_mcp *m = m_of(cr);
+    struct agw_mcp_frame f = {.text = cr->text};
+    struct agw_jsonrpc message;
+    struct place place;
+    struct agw_str id;
+    int rc = agw_mcp_read_frame(cr->leg, &f, &message);
+    if (rc != 0 || message.kind == AGW_JSONRPC_NOTIFICATION || message.id == 0 ||
+        agw_json_type(&m->scratch, message.id) != AGW_JSON_STRING || cr->text.n > AGW_MCP_QUESTION_MAX)
+        return rc;
+    rc = agw_json_unescape(&m->scratch, message.id, &m->scratch_arena, &id);
+    if (rc == 0)
+        rc = open_place(cr, id, &place);
+    if (rc != 0)
+        return rc == AGW_ENOMEM ? rc : 0;
+    struct letter *l = new_letter(NEWS_LETTER, place.key, cr->text);
+    if (!l)
+        return AGW_ENOMEM;
+    l->number = place.number;
+    post(m, place.worker, l, deliver_response);
+    return 0;
 }

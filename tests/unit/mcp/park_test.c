@@ -134,6 +134,149 @@ static void patience_ends(void **unused)
     fake_turn();
 }
 
+/* --- a server of 2026-07-28 asks a client of old --- */
+
+#define NEW_CALL MESSAGE("5", "tools/call", "\"name\":\"t\"")
+#define QUESTIONS                                                                                            \
+    "\"resultType\":\"input_required\",\"requestState\":\"st\",\"inputRequests\":{"                          \
+    "\"a\":{\"method\":\"roots/list\"},\"b\":{\"method\":\"elicitation/"                                     \
+    "create\",\"params\":{\"message\":\"who\"}}}"
+
+static void join_new(void)
+{
+    conf.targets = targets + 1;
+    post(INIT);
+    fake_answer(&fake_ups[0], 400, JSON, NULL, ERROR_OF("1", "-32022"), true);
+    fake_answer(&fake_ups[1], 200, JSON, NULL, DISCOVERED, true);
+    snprintf(session, sizeof session, "%s", down.session);
+    finish();
+}
+
+/* The id of the |n|-th request that the client got. */
+static const char *id_of(const struct fake_down *d, int n)
+{
+    static char id[2][256];
+    const char *at = d->body;
+    for (int i = 0; i <= n && at; i++)
+        at = strstr(at + 1, "\"id\":\"");
+    if (!at)
+        return NULL;
+    snprintf(id[n], sizeof id[n], "%.*s", (int)strcspn(at + 6, "\""), at + 6);
+    return id[n];
+}
+
+/* The client's response goes in on a stream of its own. */
+static void respond(const char *id, const char *members)
+{
+    struct fake_down other;
+    char body[512];
+    snprintf(body, sizeof body, "{\"jsonrpc\":\"2.0\",\"id\":\"%s\",%s}", id, members);
+    fake_down_init(&other);
+    fake_request(mcp, &other, &backend, AGW_METHOD_POST, session, body);
+    fake_turn();
+    fake_turn();
+    assert_true(other.status == 202 || fake_fail_from);
+    fake_close(&other, 0);
+    fake_turn();
+    fake_down_free(&other);
+    fake_taken = true; /* the one that is asked */
+}
+
+static void a_result_becomes_questions_on_the_stream(void **unused)
+{
+    join_new();
+    post(NEW_CALL);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, RESULT_OF("5", QUESTIONS), true);
+    assert_string_equal(down.type, SSE);
+    assert_false(down.ended);
+    assert_has("\"method\":\"roots/list\"}");
+    assert_has("\"method\":\"elicitation/create\",\"params\":{\"message\":\"who\"}}");
+    respond(id_of(&down, 1),
+            "\"error\":{\"code\":-1,\"message\":\"no\"}"); /* an elicitation may be cancelled */
+    respond(id_of(&down, 1), "\"result\":{\"late\":1}");
+    assert_int_equal(fake_up_count, 1);
+    respond(id_of(&down, 0), "\"result\":{\"roots\":[]}");
+    assert_int_equal(fake_up_count, 2);
+    assert_string_equal(fake_ups[1].rpc_name, "t");
+    assert_string_equal(
+        fake_ups[1].body,
+        MESSAGE("5", "tools/call",
+                "\"inputResponses\":{\"a\":{\"roots\":[]},\"b\":{\"action\":\"cancel\"}},"
+                "\"requestState\":\"st\",\"_meta\":{" VERSION
+                ",\"io.modelcontextprotocol/clientCapabilities\":{\"roots\":{}},"
+                "\"io.modelcontextprotocol/clientInfo\":{\"name\":\"c\",\"version\":\"1\"}},\"name\":\"t\""));
+    fake_answer(&fake_ups[1], 200, JSON, NULL, CALLED("5"), true);
+    assert_true(down.ended);
+    assert_has("data: " CALLED("5"));
+    finish();
+}
+
+static void what_cannot_be_asked_is_an_error(void **unused)
+{
+    static const char *const results[] = {
+        "\"resultType\":\"input_required\"",
+        "\"resultType\":\"input_required\",\"inputRequests\":{\"a\":{\"method\":\"tools/call\"}}",
+        "\"resultType\":\"input_required\",\"inputRequests\":{\"a\":7}",
+        "\"resultType\":\"input_required\",\"inputRequests\":{\"1\":{\"method\":\"roots/"
+        "list\"},\"2\":{\"method\":\"roots/"
+        "list\"},\"3\":{\"method\":\"roots/list\"},\"4\":{\"method\":\"roots/"
+        "list\"},\"5\":{\"method\":\"roots/list\"},\"6\":{"
+        "\"method\":\"roots/list\"},\"7\":{\"method\":\"roots/list\"},\"8\":{\"method\":\"roots/"
+        "list\"},\"9\":{\"method\":"
+        "\"roots/list\"}}",
+    };
+    join_new();
+    for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+        char body[1024];
+        snprintf(body, sizeof body, RESULT_OF("5", "%s"), results[i]);
+        post(NEW_CALL);
+        fake_answer(&fake_ups[0], 200, JSON, NULL, body, true);
+        assert_true(down.ended);
+        assert_has("\"id\":5,\"error\":{\"code\":-32603");
+        finish();
+    }
+}
+
+static void a_client_may_refuse_or_leave(void **unused)
+{
+    join_new();
+    post(NEW_CALL);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, RESULT_OF("5", QUESTIONS), true);
+    respond(id_of(&down, 0), "\"error\":{\"code\":-1,\"message\":\"no\"}");
+    respond(id_of(&down, 1), "\"result\":{\"action\":\"decline\"}");
+    assert_int_equal(fake_up_count, 1);
+    assert_true(down.ended);
+    assert_has("\"id\":5,\"error\":{\"code\":-32603");
+    finish();
+    post(NEW_CALL);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, RESULT_OF("5", QUESTIONS), true);
+    char id[256];
+    snprintf(id, sizeof id, "%s", id_of(&down, 0));
+    finish();
+    respond(id, "\"result\":{\"roots\":[]}"); /* nobody is there any more */
+    assert_int_equal(fake_up_count, 1);
+}
+
+/* --- memory runs out --- */
+
+static void walk_round(void)
+{
+    post(NEW_CALL);
+    if (fake_up_count == 0)
+        return;
+    fake_answer(&fake_ups[0], 200, JSON, NULL, RESULT_OF("5", QUESTIONS), true);
+}
+
+static void walk_responses(void)
+{
+    long n = fake_fail_from;
+    fake_fail_from = 0;
+    walk_round();
+    respond(id_of(&down, 0), "\"result\":{\"roots\":[]}");
+    fake_fail_from = n;
+    respond(id_of(&down, 1), "\"result\":{\"action\":\"decline\"}");
+}
+
 static void walk_question(void)
 {
     ask("tools/call", "t", CALL);
@@ -174,11 +317,16 @@ static void walk_answer(void)
 
 static void memory_may_run_out(void **state)
 {
-    static void (*const walks[])(void) = {walk_question, walk_answer};
+    static void (*const walks[])(void) = {walk_question, walk_answer, walk_round, walk_responses};
+    static char joined[1024];
+    join_new();
+    memcpy(joined, session, sizeof joined);
     for (size_t w = 0; w < sizeof walks / sizeof walks[0]; w++) {
         for (long n = 1;; n++) {
             agw_mcp_free(mcp);
             mcp = agw_mcp_new(&fake_loop, NULL, NULL, eras_key);
+            conf.targets = w < 2 ? targets : targets + 1;
+            memcpy(session, joined, sizeof joined);
             fake_fail_from = n;
             walks[w]();
             bool reached = failmalloc_count() >= n;
@@ -207,6 +355,9 @@ int main(void)
         CASE(nobody_answers_for_another),
         CASE(a_result_that_did_not_wait_is_kept),
         CASE(a_broken_request_tells_who_waits),
+        CASE(a_result_becomes_questions_on_the_stream),
+        CASE(what_cannot_be_asked_is_an_error),
+        CASE(a_client_may_refuse_or_leave),
         CASE(memory_may_run_out),
         CASE(patience_ends), /* the wheel does not turn back */
     };

@@ -15,6 +15,7 @@
 #include "config/policy.h"
 #include "http/front.h"
 #include "http/msg.h"
+#include "http/origin.h"
 #include "net/addr.h"
 #include "regex/regex.h"
 #include "tls/tls.h"
@@ -70,6 +71,8 @@ struct agw_mcp_backend {
     bool stateless;
     bool fail_open;
     enum agw_mcp_prefix prefix;
+    const struct agw_origin_pattern *origins; /* pages that may ask, besides those of the gateway's hosts */
+    uint32_t origin_count;
 };
 
 /* Where an endpoint stands among those of its backend. */

@@ -271,8 +271,8 @@ void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code)
     x->report.close_code = code;
     x->report.method = x->message.method;
     count_metrics(x);
-    if (x->hooks && x->hooks->on_done)
-        x->hooks->on_done(x->hooks_ctx, &x->report);
+    if (x->client.hooks && x->client.hooks->on_done)
+        x->client.hooks->on_done(x->client.ctx, &x->report);
     reap_if_over(x);
 }
 
@@ -735,7 +735,10 @@ static const struct agw_stream_events down_events = {down_head, down_body, down_
 
 static void begin(struct agw_mcp_exchange *x)
 {
-    if (x->conf->count == 0)
+    const char *refused = agw_mcp_origin_refused(x->conf, &x->client.origin, &x->req->headers);
+    if (refused)
+        agw_mcp_reply_error(x, 403, AGW_JSONRPC_SERVER, agw_str_c(refused));
+    else if (x->conf->count == 0)
         agw_mcp_reply_error(x, 503, AGW_JSONRPC_INTERNAL, AGW_STR("the backend has no targets"));
     else if (x->req->method == AGW_METHOD_POST)
         begin_post(x);
@@ -750,7 +753,7 @@ void agw_mcp_body_max(struct agw_mcp *m, uint32_t max)
 
 int agw_mcp_handle(struct agw_mcp *m, const struct agw_backend *backend, struct agw_snapshot *snap,
                    struct agw_stream *s, struct agw_msg *req, struct agw_chain *early, bool end,
-                   const struct agw_mcp_hooks *hooks, void *ctx)
+                   const struct agw_mcp_client *client)
 {
     struct agw_mcp_exchange *x = agw_mcp_exchange_new(m, backend, snap);
     if (!x)
@@ -758,8 +761,7 @@ int agw_mcp_handle(struct agw_mcp *m, const struct agw_backend *backend, struct 
     x->down = s;
     x->req = req;
     x->old = agw_mcp_legacy_path(req);
-    x->hooks = hooks;
-    x->hooks_ctx = ctx;
+    x->client = *client;
     x->body_done = end;
     s->owner = x;
     s->events = &down_events;

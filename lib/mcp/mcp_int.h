@@ -98,8 +98,7 @@ struct agw_mcp_exchange {
     struct agw_snapshot *snap;
     const struct agw_backend *backend;
     const struct agw_mcp_backend *conf;
-    const struct agw_mcp_hooks *hooks;
-    void *hooks_ctx;
+    struct agw_mcp_client client;
     struct agw_task reap, abort;
     int abort_code; /* 0: the answer is whole, and the stream is left */
     bool closed;

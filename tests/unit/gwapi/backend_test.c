@@ -86,6 +86,7 @@ static void mcp_static(void **state)
                         "    failureMode: FailOpen\n"
                         "    sessionRouting: Stateless\n"
                         "    prefixMode: Always\n"
+                        "    allowedOrigins: ['https://a.com']\n"
                         "    targets:\n"
                         "    - {name: x, static: {host: x.com, port: 80, path: /p, protocol: SSE}}\n"
                         "    - {name: y, static: {backendRef: {name: b}, port: 81}}\n")
@@ -101,7 +102,8 @@ static void mcp_static(void **state)
             "default/m",
             "m") "mcp={targets={name=x backend={backend=default/m/x} path=/p protocol=SSE} "
                  "targets={name=y backend={backend=default/b}} stateful_mode=STATELESS prefix_mode=ALWAYS "
-                 "failure_mode=FAIL_OPEN}}\n" NAMED("default/m/x", "m") "static={host=x.com port=80}}\n");
+                 "failure_mode=FAIL_OPEN allowed_origins=https://a.com}}\n" NAMED(
+                     "default/m/x", "m") "static={host=x.com port=80}}\n");
     translated_free(&t);
 }
 

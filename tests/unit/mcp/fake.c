@@ -236,6 +236,8 @@ void fake_header(struct fake_down *d, const char *name, const char *value)
     assert_int_equal(agw_headers_add(&d->req.headers, agw_hdr_lookup(n), n, agw_str_c(value)), 0);
 }
 
+struct agw_mcp_origin fake_origin;
+
 void fake_request(struct agw_mcp *m, struct fake_down *d, const struct agw_backend *b, enum agw_method method,
                   const char *session, const char *body)
 {
@@ -250,8 +252,9 @@ void fake_request(struct agw_mcp *m, struct fake_down *d, const struct agw_backe
     agw_chain_init(&data);
     if (body)
         assert_int_equal(agw_chain_add_static(&data, body, strlen(body)), 0);
+    const struct agw_mcp_client client = {.hooks = &hooks, .ctx = d, .origin = fake_origin};
     failmalloc_at(fake_fail_from);
-    int rc = agw_mcp_handle(m, b, NULL, &d->stream, &d->req, &data, true, &hooks, d);
+    int rc = agw_mcp_handle(m, b, NULL, &d->stream, &d->req, &data, true, &client);
     assert_true(rc == 0 || (rc == AGW_ENOMEM && fake_fail_from));
     fake_taken = rc == 0;
     agw_chain_clear(&data);

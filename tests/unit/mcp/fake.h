@@ -38,7 +38,8 @@ extern struct fake_up fake_ups[FAKE_UPS];
 extern unsigned fake_up_count;
 extern struct agw_loop fake_loop;
 extern long fake_fail_from; /* the allocation of agw_mcp_handle, and after, that fails; 0: none */
-extern bool fake_taken;     /* the last request was taken over */
+extern struct agw_mcp_origin fake_origin; /* of the clients */
+extern bool fake_taken;                   /* the last request was taken over */
 
 void fake_reset(void);
 /* The client sends |method| with |body| (NULL: none) and, unless empty, |session| and a last event id. */

@@ -391,6 +391,37 @@ static void test_mcp(void **state)
     fx_free(&f);
 }
 
+static void test_mcp_pages_that_may_ask(void **state)
+{
+    struct fixture f;
+    begin(&f);
+    char good[] = "https://A.example", bad[] = "a.example", *origins[] = {good, bad};
+    Pb__MCPTarget *targets[] = {mcp_target(&f, "one", "ns/gone")};
+    Pb__Backend *b = mcp_backend(&f, targets, 1);
+    b->mcp->allowed_origins = origins;
+    b->mcp->n_allowed_origins = 1;
+    fx_add(&f, AGW_RESOURCE_BACKEND, b, NULL);
+    Pb__Route *r = route(&f);
+    fx_ref(&f, r, "ns/mcp", 1);
+    const struct agw_backend *out = fx_backend(&f, &compiled(&f, r)->backends[0]);
+    assert_int_equal(out->mcp->origin_count, 1);
+    assert_true(agw_origin_matches(&out->mcp->origins[0], AGW_STR("https://a.example")));
+    fx_free(&f);
+
+    begin(&f);
+    targets[0] = mcp_target(&f, "one", "ns/gone");
+    b = mcp_backend(&f, targets, 1);
+    b->mcp->allowed_origins = origins;
+    b->mcp->n_allowed_origins = 2;
+    fx_add(&f, AGW_RESOURCE_BACKEND, b, NULL);
+    r = route(&f);
+    fx_ref(&f, r, "ns/mcp", 1);
+    out = fx_backend(&f, &compiled(&f, r)->backends[0]);
+    assert_int_equal(out->kind, AGW_BACKEND_INVALID);
+    assert_int_equal(f.notes.errors, 1);
+    fx_free(&f);
+}
+
 static void test_mcp_of_mcp_is_refused(void **state)
 {
     struct fixture f;
@@ -633,6 +664,7 @@ int main(void)
         cmocka_unit_test(test_transport_policies),
         cmocka_unit_test(test_reference_replaces_backend_policy),
         cmocka_unit_test(test_mcp),
+        cmocka_unit_test(test_mcp_pages_that_may_ask),
         cmocka_unit_test(test_mcp_of_mcp_is_refused),
         cmocka_unit_test(test_too_many_mcp_targets_are_refused),
         cmocka_unit_test(test_processes_come_from_files_alone),

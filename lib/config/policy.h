@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "config/access.h"
 #include "http/msg.h"
 #include "net/addr.h"
 #include "tls/tls.h"
@@ -40,7 +41,15 @@ struct agw_resource;
     X(LOAD_BALANCER, "loadBalancer")                                                                         \
     X(BACKEND_REQUEST_HEADERS, "backendRequestHeaderModifier")                                               \
     X(BACKEND_RESPONSE_HEADERS, "backendResponseHeaderModifier")                                             \
-    X(A2A, "a2a")
+    X(A2A, "a2a")                                                                                            \
+    X(MCP_AUTHORIZATION_1, "mcpAuthorization") /* they add up: one does not replace another */               \
+    X(MCP_AUTHORIZATION_2, "mcpAuthorization")                                                               \
+    X(MCP_AUTHORIZATION_3, "mcpAuthorization")                                                               \
+    X(MCP_AUTHORIZATION_4, "mcpAuthorization")                                                               \
+    X(MCP_AUTHORIZATION_5, "mcpAuthorization")                                                               \
+    X(MCP_AUTHORIZATION_6, "mcpAuthorization")                                                               \
+    X(MCP_AUTHORIZATION_7, "mcpAuthorization")                                                               \
+    X(MCP_AUTHORIZATION_8, "mcpAuthorization")
 
 enum agw_policy_kind {
 #define X(name, text) AGW_POLICY_##name,
@@ -48,6 +57,9 @@ enum agw_policy_kind {
 #undef X
         AGW_POLICY_COUNT
 };
+
+/* Kinds of which several are in force at once have AGW_ACCESS_POLICIES_MAX places, this being the first. */
+#define AGW_POLICY_MCP_AUTHORIZATION AGW_POLICY_MCP_AUTHORIZATION_1
 
 enum agw_verdict {
     AGW_CONTINUE,
@@ -103,6 +115,9 @@ struct agw_policy_ctx {
     uint32_t resume;            /* the policy to go on with: not the first, after a wait */
     struct agw_str cors_origin; /* the client's, if it is allowed; else empty */
     bool cors_preflight;
+    const struct agw_json_doc *claims; /* of the client's token, verified; NULL: none */
+    const struct agw_access_rules *access[AGW_ACCESS_POLICIES_MAX]; /* that all have a say, for lib/mcp */
+    uint32_t access_count;
     bool host_set; /* the upstream's Host is decided: a backend's own name does not replace it */
 };
 

@@ -502,6 +502,10 @@ void agw_mcp_route_one(struct agw_mcp_exchange *x)
     uint32_t target;
     agw_json_edits_init(&edits, &x->arena);
     int rc = agw_mcp_edit_up(x->conf, x->method, &x->doc, &x->message, &edits, &target, &x->report.name);
+    if (rc == 0 && target != AGW_MCP_ANY &&
+        !agw_mcp_may_ask(&x->client.rights, x->method, &x->doc, x->message.params,
+                         x->conf->targets[target].name, x->report.name))
+        rc = AGW_ENOTFOUND;
     if (rc == 0 && target == AGW_MCP_ANY) {
         agw_mcp_find_and_relay(x, x->report.name);
         return;
@@ -529,7 +533,7 @@ static void dispatch_request(struct agw_mcp_exchange *x)
         agw_mcp_reply_empty(x);
         return;
     case AGW_MCP_WAY_LIST:
-        if (single && !agw_mcp_names_prefixed(x->conf) && !agw_mcp_uris_prefixed(x->conf))
+        if (agw_mcp_is_bare(x) && x->client.rights.count == 0)
             agw_mcp_list_whole(x);
         else
             agw_mcp_list(x);

@@ -11,6 +11,7 @@
 
 #include "client/client.h"
 #include "config/snapshot.h"
+#include "mcp/guard/access.h"
 #include "mcp/guard/origin.h"
 #include "telemetry/metrics.h"
 
@@ -76,6 +77,7 @@ struct agw_mcp_client {
     const struct agw_mcp_hooks *hooks; /* outlive the stream; NULL: none */
     void *ctx;                         /* of the hooks */
     struct agw_mcp_origin origin;
+    struct agw_mcp_rights rights;
 };
 
 /* Serves one request of |s|. |backend|->kind is AGW_BACKEND_MCP; |snap| holds it and is pinned as long as

@@ -243,8 +243,8 @@ static int start_turn(struct agw_mcp_exchange *x, const struct agw_msg *from, st
                       struct agw_str id)
 {
     struct agw_chain data;
-    /* Whoever posted was looked at before. */
-    const struct agw_mcp_client client = {.origin = {.allowed = true}};
+    /* Whoever posted was looked at before; what it may do is what may be told to the stream's own client. */
+    const struct agw_mcp_client client = {.origin = {.allowed = true}, .rights = x->client.rights};
     struct turn *t = calloc(1, sizeof *t);
     if (!t)
         return AGW_ENOMEM;

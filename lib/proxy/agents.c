@@ -485,6 +485,9 @@ int agw_exchange_mcp(struct agw_exchange *x)
                    .named = agw_headers_value(&x->req->headers, AGW_HDR_ORIGIN).n > 0 &&
                             agw_host_named(x->ctx.listener, x->ctx.original_authority),
                    .allowed = x->ctx.cors_origin.n > 0},
+        .rights = {.caller = {.req = x->req, .claims = x->ctx.claims},
+                   .sets = x->ctx.access,
+                   .count = x->ctx.access_count},
     };
     uint32_t ms = shorter(x->ctx.request_timeout_ms, x->ctx.backend_timeout_ms);
     agw_mcp_body_max(m, x->conn->limits->buffer_max);

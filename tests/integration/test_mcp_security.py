@@ -3,9 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 import manifests as m
 from client import Connection
+from gateway import run
 from mcp_upstream import McpClient, McpUpstream, messages_of
 from ports import free_port
 
@@ -63,3 +65,197 @@ def test_pages_of_strangers_are_refused(pages, case):
         error = messages_of(answer)[0]["error"]
         assert answer.status == 403 and error["code"] == -32000 and "Origin" in error["message"], answer
         assert len(pages.upstream.calls) == before
+
+
+# --- rules about tools, prompts and resources ---
+
+
+def authorization(action, *expressions):
+    return {"mcp": {"authorization": {"action": action, "policy": {"matchExpressions": list(expressions)}}}}
+
+
+def mcp_policy(name, target, backend):
+    made = m.policy(name, targets=[target])
+    made["spec"] = {"targetRefs": [target], "backend": backend}
+    return made
+
+
+TOOLS = {"group": "agentgateway.dev", "kind": "AgentgatewayBackend", "name": "tools"}
+
+
+def of_everything(name):
+    """A server that has a thing of each kind, one of them secret."""
+    return McpUpstream(
+        name,
+        ["open", "secret"],
+        server_discover=lambda params: {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}},
+        prompts_list=lambda params: {"prompts": [{"name": "open"}, {"name": "secret"}]},
+        prompts_get=lambda params: {"messages": []},
+        resources_list=lambda params: {"resources": [{"name": n, "uri": f"memo:{n}"} for n in ("open", "secret")]},
+        resources_read=lambda params: {"contents": []},
+        resources_templates_list=lambda params: {
+            "resourceTemplates": [{"name": n, "uriTemplate": "memo:%s/{x}" % n} for n in ("open", "secret")]
+        },
+        completion_complete=lambda params: {"completion": {"values": []}},
+        resources_subscribe=lambda params: {},
+    )
+
+
+class ModernClient(McpClient):
+    """Of 2026-07-28: no session, everything in each request."""
+
+    def initialize(self):
+        pass
+
+    def call(self, method, params=None, id=None):
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        params = {**(params or {}), "_meta": meta}
+        headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method}
+        name = params.get("name") or params.get("uri")
+        if name and method in ("tools/call", "prompts/get", "resources/read"):
+            headers["Mcp-Name"] = name
+        answer = self.post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, headers)
+        assert answer.status == 200, answer
+        return messages_of(answer)
+
+
+CLIENTS = {"legacy": McpClient, "modern": ModernClient}
+
+
+@pytest.fixture(scope="module")
+def guarded(start_module_gateway):
+    """Backends of one and of two targets that hide what is secret, and one whose header says who asks."""
+    ups = {name: of_everything(name) for name in ("one", "two")}
+    port = free_port()
+    ports = {name: up.port for name, up in ups.items()}
+    hide = ["mcp.%s.name.contains('secret')" % kind for kind in ("tool", "prompt", "resource")]
+    objects = [m.gateway(port)]
+    for name, targets, mode in (
+        ("alone", {"one": ports["one"]}, None),
+        ("tools", ports, None),
+        ("bare", ports, "Never"),
+        ("team", {"one": ports["one"]}, None),
+    ):
+        backend = m.mcp_backend(name, targets)
+        if mode:
+            backend["spec"]["mcp"]["prefixMode"] = mode
+        if name != "tools":
+            backend["spec"]["policies"] = authorization("Deny", *hide)
+        objects += [backend, m.route(name, m.rule(m.agentgateway_ref(name), matches=[m.prefix(f"/{name}")]))]
+    route = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "team"}
+    objects += [
+        mcp_policy("hide", TOOLS, authorization("Deny", *hide)),
+        mcp_policy("two-has-no-tools", TOOLS, authorization("Deny", "mcp.tool.target == 'two'")),
+        mcp_policy("red", route, authorization("Require", "request.headers['x-team'] == 'red'")),
+    ]
+    start_module_gateway(objects)
+    yield SimpleNamespace(port=port, **ups)
+    for up in ups.values():
+        up.close()
+
+
+@pytest.fixture(params=CLIENTS)
+def open_client(request, guarded):
+    connections = []
+
+    def make(path):
+        connections.append(Connection(guarded.port))
+        client = CLIENTS[request.param](connections[-1], path=path)
+        client.initialize()
+        return client
+
+    yield make
+    for connection in connections:
+        connection.close()
+
+
+def names_in(client, method, member, label):
+    return [item[label] for item in client.result(method)[member]]
+
+
+LISTS = [
+    ("tools/list", "tools", "name", ["open"], ["one_open"]),
+    ("prompts/list", "prompts", "name", ["open"], ["one_open", "two_open"]),
+    ("resources/list", "resources", "uri", ["memo:open"], ["one+memo:open", "two+memo:open"]),
+    (
+        *("resources/templates/list", "resourceTemplates", "uriTemplate"),
+        *(["memo:open/{x}"], ["one+memo:open/{x}", "two+memo:open/{x}"]),
+    ),
+]
+
+
+def test_lists_have_only_what_the_client_may_use(open_client):
+    alone, tools, bare = open_client("/alone"), open_client("/tools"), open_client("/bare")
+    for method, member, label, of_one, of_two in LISTS:
+        assert names_in(alone, method, member, label) == of_one
+        assert names_in(tools, method, member, label) == of_two
+    assert names_in(bare, "tools/list", "tools", "name") == []  # both have "open", and a call could not tell whose
+
+
+def calls_of(prefix, plus, name):
+    yield "tools/call", {"name": f"{prefix}{name}"}
+    yield "prompts/get", {"name": f"{prefix}{name}"}
+    yield "resources/read", {"uri": f"{plus}memo:{name}"}
+    yield "completion/complete", {"ref": {"type": "ref/prompt", "name": f"{prefix}{name}"}, "argument": {}}
+    yield "completion/complete", {"ref": {"type": "ref/resource", "uri": f"{plus}memo:{name}"}, "argument": {}}
+
+
+@pytest.mark.parametrize("path, prefix, plus", [("/alone", "", ""), ("/tools", "one_", "one+")])
+def test_calls_of_what_is_hidden_are_unknown(guarded, open_client, path, prefix, plus):
+    client = open_client(path)
+    for method, params in calls_of(prefix, plus, "open"):
+        assert "result" in client.call(method, params)[-1], method
+    before = guarded.one.count("tools/call"), len(guarded.one.calls)
+    for method, params in calls_of(prefix, plus, "secret"):
+        error = client.call(method, params)[-1]["error"]
+        assert error["code"] == -32602 and error["message"].startswith("Unknown "), error
+    assert (guarded.one.count("tools/call"), len(guarded.one.calls)) == before
+    if path == "/tools":
+        denied = client.call("tools/call", {"name": "one_secret"})[-1]["error"]
+        missing = client.call("tools/call", {"name": "none_secret"})[-1]["error"]
+        assert denied["message"].replace("one_", "none_") == missing["message"]
+
+
+def test_a_rule_about_a_target_and_one_about_names_add_up(open_client):
+    client = open_client("/tools")
+    assert "error" in client.call("tools/call", {"name": "two_open"})[-1]
+    assert "result" in client.call("prompts/get", {"name": "two_open"})[-1]
+
+
+def test_bare_names_of_what_is_hidden_are_unknown(open_client):
+    client = open_client("/bare")
+    error = client.call("tools/call", {"name": "secret"})[-1]["error"]
+    assert error["message"] == client.call("tools/call", {"name": "nothing"})[-1]["error"]["message"].replace("nothing", "secret")
+
+
+def test_a_rule_may_look_at_the_request(guarded):
+    for team, seen in (("red", ["open"]), ("blue", []), (None, [])):
+        with Connection(guarded.port) as connection:
+            client = McpClient(connection, path="/team")
+            if team:
+                post = client.post
+                client.post = lambda message, headers=None: post(message, {"X-Team": team} | (headers or {}))
+            client.initialize()
+            assert names_in(client, "tools/list", "tools", "name") == seen
+
+
+def test_subscriptions_are_for_what_one_may_read(guarded):
+    with Connection(guarded.port) as connection:
+        client = McpClient(connection, path="/alone")
+        client.initialize()
+        assert "result" in client.call("resources/subscribe", {"uri": "memo:open"})[-1]
+        assert client.call("resources/subscribe", {"uri": "memo:secret"})[-1]["error"]["code"] == -32602
+
+
+def test_a_rule_that_cannot_be_read_is_refused_with_policy_field_and_reason(tmp_path):
+    backend = m.mcp_backend("tools", {"one": 1})
+    rule = mcp_policy("rules", TOOLS, authorization("Allow", "true", "mcp.tool.arguments.x == 1"))
+    route = m.route("r", m.rule(m.agentgateway_ref("tools")))
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump_all(m.flat([m.gateway(free_port()), backend, route, rule])))
+    result = run("-f", str(tmp_path), "--validate")
+    assert result.returncode == 1
+    said = result.stderr + result.stdout
+    assert "rules" in said and "policy mcpAuthorization: allow[1]: at 9: only .name and .target" in said

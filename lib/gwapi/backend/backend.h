@@ -38,6 +38,11 @@ int agw_gwapi_backend_ref(struct agw_translate *t, const struct agw_object *rout
 bool agw_gwapi_wants_tls(const struct agw_translate *t, const struct agw_object *route,
                          const struct agw_node *ref);
 
+/* --- mcp_policy.c --- */
+/* Fill |spec| from the field `mcp`; no kind is set where it does not say it. */
+int agw_gwapi_mcp_authorization(struct agw_translate *t, const struct agw_node *mcp,
+                                Pb__BackendPolicySpec *spec);
+
 /* --- backend_policy.c --- */
 /* An AgentgatewayBackend's `policies` or an AgentgatewayPolicy's `backend`; |ret_why| is set when its TLS
  * cannot be made: the backend must not be reached without it, and the data plane refuses it as it is. */

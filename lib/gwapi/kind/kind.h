@@ -16,7 +16,7 @@ extern const struct agw_field agw_fields_namespace[], agw_fields_service[], agw_
 extern const struct agw_field agw_fields_metadata[], agw_fields_label_selector[], agw_fields_secret_ref[],
     agw_fields_cors[], agw_fields_retry[], agw_fields_header_modifier[], agw_fields_frontend_validation[],
     agw_fields_frontend[], agw_fields_backend_policies[], agw_fields_name_ref[],
-    agw_fields_session_persistence[];
+    agw_fields_session_persistence[], agw_fields_mcp_policies[];
 
 bool agw_rules_service(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_secret(struct agw_report *r, const struct agw_object *o);

@@ -331,8 +331,12 @@ static bool check_target(struct agw_report *r, const struct agw_object *o, const
         if (is_of(target, AGW_GROUP_GATEWAY, kinds[i]))
             return true;
     }
-    if (!of_traffic && is_of(target, "", "Service"))
-        return true;
+    if (!of_traffic && is_of(target, "", "Service")) {
+        if (!agw_field(agw_field(o->spec, "backend"), "mcp"))
+            return true;
+        agw_report_error(r, o, target, "kind", "backend.mcp must not be said of a Service");
+        return false;
+    }
     if (!of_traffic && is_of(target, AGW_GROUP_AGENTGATEWAY, "AgentgatewayBackend")) {
         if (!agw_field(target, "sectionName"))
             return true;

@@ -177,6 +177,32 @@ static void of_backends(void **state)
                                             "backend={load_balancer={type=ROUND_ROBIN}}}\n");
 }
 
+#define AUTHORIZE(action, expression)                                                                        \
+    "backend: {mcp: {authorization: {action: " action ", policy: {matchExpressions: ['" expression "']}}}}}" \
+    "\n"
+#define ON_BACKEND "targetRefs: [{group: agentgateway.dev, kind: AgentgatewayBackend, name: b}]"
+#define AUTHORIZED(target, name, message, rule)                                                              \
+    "policy/backend/" target ":mcp_authorization/default/" name " {key=backend/" target                      \
+    ":mcp_authorization/default/" name " " NAME(name) " target={" message                                    \
+                                                      "} backend={mcp_authorization={" rule "}}}\n"
+
+/* Each of several policies for one place is one more. */
+static void authorization_of_mcp(void **state)
+{
+    expect_resources(
+        GATEWAY ROUTE RULES POLICY_HEAD("p") "{" ON_BACKEND ", " AUTHORIZE("Deny", "a")
+            POLICY_HEAD("q") "{" ON_BACKEND ", " AUTHORIZE("Require", "b")
+                POLICY_HEAD("r") "{" ON_ROUTE ", " AUTHORIZE(
+                    "Allow", "c") "---\napiVersion: agentgateway.dev/v1alpha1\nkind: "
+                                  "AgentgatewayBackend\nmetadata: {name: b}\n"
+                                  "spec: {static: {host: b.com, port: 1}}\n",
+        "policy/",
+        AUTHORIZED("AgentgatewayBackend/default/b", "p", "backend={name=b namespace=default}", "deny=a")
+            AUTHORIZED("AgentgatewayBackend/default/b", "q", "backend={name=b namespace=default}",
+                       "require=b") AUTHORIZED("HTTPRoute/default/r", "r",
+                                               "route={name=r namespace=default kind=HTTPRoute}", "allow=c"));
+}
+
 static void refused(void **state)
 {
     static const char *const rows[][2] = {
@@ -184,7 +210,13 @@ static void refused(void **state)
         {"{" ON_ROUTE ", traffic: {jwtAuthentication: {}}}", "traffic.jwtAuthentication: is not served"},
         {"{" ON_ROUTE ", traffic: {retry: {condition: 'true'}}}", "retry.condition: is not served"},
         {"{" ON_ROUTE ", backend: {}}", "spec.backend: needs a member"},
-        {"{" ON_ROUTE ", backend: {mcp: {}}}", "spec.backend.mcp: is not served"},
+        {"{" ON_ROUTE ", backend: {mcp: {}}}", "spec.backend.mcp: needs a member"},
+        {"{" ON_ROUTE ", backend: {mcp: {guardrails: {}}}}", "spec.backend.mcp.guardrails: is not served"},
+        {"{" ON_ROUTE ", backend: {mcp: {authorization: {policy: {matchExpressions: []}}}}}",
+         "matchExpressions: must have 1 or more items"},
+        {"{targetRefs: [{group: '', kind: Service, name: s}], backend: {mcp: {authorization: {policy: "
+         "{matchExpressions: [a]}}}}}",
+         "backend.mcp must not be said of a Service"},
         {"{" ON_ROUTE ", backend: {loadBalancer: {type: ConsistentHash}}}", "consistentHash belongs to type"},
         {"{" ON_ROUTE ", backend: {loadBalancer: {type: RoundRobin, consistentHash: {type: SourceIP}}}}",
          "consistentHash belongs to type"},
@@ -234,9 +266,13 @@ static void refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_field), cmocka_unit_test(targets),
-                                       cmocka_unit_test(fronts),      cmocka_unit_test(of_backends),
-                                       cmocka_unit_test(selectors),   cmocka_unit_test(older_policy_wins),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_field),
+                                       cmocka_unit_test(targets),
+                                       cmocka_unit_test(fronts),
+                                       cmocka_unit_test(of_backends),
+                                       cmocka_unit_test(selectors),
+                                       cmocka_unit_test(older_policy_wins),
+                                       cmocka_unit_test(authorization_of_mcp),
                                        cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ struct agw_resource;
 #define AGW_POLICY_LIST(X)                                                                                   \
     X(TIMEOUT, "timeout")                                                                                    \
     X(CORS, "cors")                                                                                          \
+    X(JWT, "jwtAuthentication")                                                                              \
     X(RETRY, "retry")                                                                                        \
     X(SESSION_PERSISTENCE, "sessionPersistence")                                                             \
     X(MIRROR, "requestMirror")                                                                               \
@@ -42,6 +43,7 @@ struct agw_resource;
     X(BACKEND_REQUEST_HEADERS, "backendRequestHeaderModifier")                                               \
     X(BACKEND_RESPONSE_HEADERS, "backendResponseHeaderModifier")                                             \
     X(A2A, "a2a")                                                                                            \
+    X(MCP_AUTHENTICATION, "mcpAuthentication")                                                               \
     X(MCP_AUTHORIZATION_1, "mcpAuthorization") /* they add up: one does not replace another */               \
     X(MCP_AUTHORIZATION_2, "mcpAuthorization")                                                               \
     X(MCP_AUTHORIZATION_3, "mcpAuthorization")                                                               \
@@ -116,6 +118,8 @@ struct agw_policy_ctx {
     struct agw_str cors_origin; /* the client's, if it is allowed; else empty */
     bool cors_preflight;
     const struct agw_json_doc *claims; /* of the client's token, verified; NULL: none */
+    struct agw_str token;              /* that token, taken off the request; empty: none */
+    uint64_t wall_ns;                  /* when the request came */
     const struct agw_access_rules *access[AGW_ACCESS_POLICIES_MAX]; /* that all have a say, for lib/mcp */
     uint32_t access_count;
     bool host_set; /* the upstream's Host is decided: a backend's own name does not replace it */

@@ -9,6 +9,7 @@
 const struct agw_policy_ops *const agw_policy_table[] = {
     &agw_policy_timeout,
     &agw_policy_cors,
+    &agw_policy_jwt,
     &agw_policy_retry,
     &agw_policy_session_persistence,
     &agw_policy_mirror,
@@ -27,6 +28,7 @@ const struct agw_policy_ops *const agw_policy_table[] = {
     &agw_policy_backend_request_headers,
     &agw_policy_backend_response_headers,
     &agw_policy_a2a,
+    &agw_policy_mcp_authentication,
     &agw_policy_mcp_authorization[0],
     &agw_policy_mcp_authorization[1],
     &agw_policy_mcp_authorization[2],

@@ -1,5 +1,7 @@
 """Who may use an MCP backend, and for what."""
 
+import json
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +12,8 @@ from client import Connection
 from gateway import run
 from mcp_upstream import McpClient, McpUpstream, messages_of
 from ports import free_port
+from tokens import Issuer
+from upstream import Upstream
 
 # --- pages of strangers ---
 
@@ -259,3 +263,129 @@ def test_a_rule_that_cannot_be_read_is_refused_with_policy_field_and_reason(tmp_
     assert result.returncode == 1
     said = result.stderr + result.stdout
     assert "rules" in said and "policy mcpAuthorization: allow[1]: at 9: only .name and .target" in said
+
+
+# --- tokens ---
+
+
+def authentication(issuer, mode="Strict", **more):
+    made = {"issuer": issuer.name, "audiences": ["tools"], "jwks": {"inline": issuer.jwks()}, "mode": mode}
+    return {"mcp": {"authentication": made | more}}
+
+
+@pytest.fixture(scope="module")
+def secured(start_module_gateway, tmp_path_factory):
+    room = tmp_path_factory.mktemp("keys")
+    issuer, other = Issuer(room), Issuer(room, kid="two")
+    upstream = of_everything("one")
+    plain = Upstream("plain")
+    port = free_port()
+    objects = [m.gateway(port)]
+    for path, mode in (("strict", "Strict"), ("optional", "Optional"), ("permissive", "Permissive")):
+        backend = m.mcp_backend(path, {"one": upstream.port})
+        backend["spec"]["policies"] = authentication(issuer, mode, resourceMetadata={"scopes_supported": ["mcp"], "x": {"n": 1}})
+        backend["spec"]["policies"]["mcp"] |= authorization(
+            "Allow", "mcp.tool.name == 'open'", "jwt.sub == 'ada' && 'ops' in jwt.groups"
+        )["mcp"]
+        paths = [f"/{path}", f"/.well-known/oauth-protected-resource/{path}"]
+        objects += [backend, m.route(path, m.rule(m.agentgateway_ref(path), matches=[m.prefix(p) for p in paths]))]
+    jwt = {"providers": [{"issuer": issuer.name, "audiences": ["tools"], "jwks": {"inline": issuer.jwks()}}]}
+    objects += [
+        m.service("plain", plain.port),
+        m.route("plain", m.rule(m.ref("plain"), matches=[m.prefix("/plain")])),
+        m.policy("jwt", targets=[m.target("HTTPRoute", "plain")], traffic={"jwtAuthentication": jwt}),
+    ]
+    start_module_gateway(m.flat(objects))
+    yield SimpleNamespace(port=port, issuer=issuer, other=other, upstream=upstream, plain=plain)
+    upstream.close()
+    plain.close()
+
+
+def initialize(secured, path, token):
+    params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with Connection(secured.port) as connection:
+        message = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
+        return McpClient(connection, path=path).post(message, headers)
+
+
+def tokens_of(secured):
+    one = secured.issuer
+    good = one.token()
+    return {
+        "good": (good, None),
+        "none": (None, ""),
+        "expired": (one.token(life=-100), "the token has expired"),
+        "early": (one.token(nbf=int(time.time()) + 100), "the token is not valid yet"),
+        "of another audience": (one.token(aud="mail"), "the token is for another audience"),
+        "of another issuer": (one.token(iss="https://evil.example"), "the token is of another issuer"),
+        "of another key": (secured.other.token(), "the token is signed by an unknown key"),
+        "unsigned": (one.token(alg="none").rsplit(".", 1)[0] + ".", "the token is signed by an unknown key"),
+        "by a secret": (one.token(alg="HS256"), "the token is signed by an unknown key"),
+        "changed": (good[:-8] + "AAAAAAAA", "the token's signature is wrong"),
+        "nonsense": ("x", "the token is malformed"),
+    }
+
+
+def test_tokens_are_checked_as_the_mode_says(secured):
+    for name, (token, why) in tokens_of(secured).items():
+        strict, optional = initialize(secured, "/strict", token), initialize(secured, "/optional", token)
+        assert strict.status == (200 if why is None else 401), name
+        assert optional.status == (401 if why else 200), name
+        assert initialize(secured, "/permissive", token).status == 200, name
+        if why is not None:
+            said = strict.get("www-authenticate")
+            url = "http://test/.well-known/oauth-protected-resource/strict"
+            assert said.startswith("Bearer ") and f'resource_metadata="{url}"' in said
+            assert (f'error_description="{why}"' in said) == bool(why) and ("invalid_token" in said) == bool(why)
+            assert json.loads(strict.body)["error"] == "unauthorized"
+
+
+def test_what_a_client_needs_to_know_is_public(secured):
+    path = "/.well-known/oauth-protected-resource/strict"
+    with Connection(secured.port) as connection:
+        answer = connection.ask("GET", path, host="mcp.example")
+        assert answer.status == 200 and answer.get("access-control-allow-origin") == "*"
+        assert json.loads(answer.body) == {
+            "resource": "http://mcp.example/strict",
+            "authorization_servers": [secured.issuer.name],
+            "bearer_methods_supported": ["header"],
+            "scopes_supported": ["mcp"],
+            "x": {"n": 1},
+        }
+        assert connection.ask("OPTIONS", path).status == 204
+
+
+def test_rules_may_look_at_the_token_and_targets_never_see_it(secured):
+    cases = ((None, ["open"]), ({"sub": "ada", "groups": ["ops"]}, ["open", "secret"]), ({"sub": "eve"}, ["open"]))
+    for claims, seen in cases:
+        token = secured.issuer.token(**claims) if claims else None
+        with Connection(secured.port) as connection:
+            client = McpClient(connection, path="/optional")
+            post = client.post
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            client.post = lambda message, more=None: post(message, headers | (more or {}))
+            client.initialize()
+            assert names_in(client, "tools/list", "tools", "name") == seen
+    assert not any(r.get("authorization") for r in secured.upstream.requests if b"tools/list" in r.body)
+
+
+def test_a_route_checks_tokens_too(secured):
+    with Connection(secured.port) as connection:
+        refused = connection.ask("GET", "/plain")
+        assert refused.status == 401 and refused.get("www-authenticate") == "Bearer"
+        taken = connection.ask("GET", "/plain", {"authorization": f"bearer {secured.issuer.token()}"})
+        assert taken.status == 200
+    assert len(secured.plain.requests) == 1 and not secured.plain.requests[0].get("authorization")
+
+
+def test_keys_that_cannot_be_read_are_refused_with_the_reason(tmp_path):
+    backend = m.mcp_backend("tools", {"one": 1})
+    bad = {"issuer": "https://i.example", "jwks": {"inline": '{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}'}}
+    backend["spec"]["policies"] = {"mcp": {"authentication": bad}}
+    route = m.route("r", m.rule(m.agentgateway_ref("tools")))
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump_all([m.gateway(free_port()), backend, route]))
+    result = run("-f", str(tmp_path), "--validate")
+    assert result.returncode == 1
+    want = "policy mcpAuthentication: jwks: keys[0]: an RSA key of less than 2048 bits"
+    assert want in result.stderr + result.stdout, result.stderr + result.stdout

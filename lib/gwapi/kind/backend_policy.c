@@ -182,6 +182,7 @@ bool agw_rules_backend_policies(struct agw_report *r, const struct agw_object *o
     const struct agw_node *mcp = agw_field(policies, "mcp");
     bool ok = check_tls(r, o, policies);
 
+    ok = agw_rules_mcp(r, o, mcp) && ok;
     if (mcp && mcp->count == 0) {
         agw_report_error(r, o, mcp, NULL, "needs a member");
         ok = false;

@@ -107,6 +107,7 @@ static const struct {
     {"headerModifiers", "request-headers", fill_request_headers},
     {"headerModifiers", "response-headers", fill_response_headers},
     {"hostRewrite", "host-rewrite", fill_host_rewrite},
+    {"jwtAuthentication", "jwt", agw_gwapi_jwt},
 };
 
 /* --- one target --- */

@@ -203,11 +203,60 @@ static void authorization_of_mcp(void **state)
                                                "route={name=r namespace=default kind=HTTPRoute}", "allow=c"));
 }
 
+#define PROVIDER(issuer) "{issuer: " issuer ", audiences: [a], jwks: {inline: '{}'}}"
+
+static void tokens(void **state)
+{
+    expect_resources(
+        GATEWAY ROUTE RULES POLICY_HEAD(
+            "p") "{" ON_ROUTE
+                 ", traffic: {jwtAuthentication: {providers: [" PROVIDER(
+                     "i") "], location: "
+                          "{header: {name: X-T, prefix: 'T '}}, mcp: {resourceMetadata: {s: [x, 1.5, "
+                          "true, null], m: {k: v}}}}}}\n" POLICY_HEAD(
+                              "q") "{" ON_ROUTE
+                                   ", backend: {mcp: {authentication: {issuer: i, mode: Permissive, jwks: "
+                                   "{inline: '{}'}}}}}\n",
+        "policy/",
+        "policy/backend/HTTPRoute/default/r:mcp_authentication "
+        "{key=backend/HTTPRoute/default/r:mcp_authentication " NAME(
+            "q") " " ROUTE_TARGET " backend={mcp_authentication={issuer=i jwks_inline={} mode=PERMISSIVE}}}\n"
+                 "policy/traffic/HTTPRoute/default/r:jwt {key=traffic/HTTPRoute/default/r:jwt " NAME(
+                     "p") " " ROUTE_TARGET " traffic={jwt={mode=STRICT providers={issuer=i audiences=a "
+                          "inline={}} mcp={resource_metadata={"
+                          "extra={key=s value={list_value={values={string_value=x} values={number_value=1.5} "
+                          "values={bool_value=1} "
+                          "values={null_value=NULL_VALUE}}}} extra={key=m value={struct_value={fields={key=k "
+                          "value={string_value=v}}}}}}} "
+                          "authorization_location={header={name=X-T prefix=T }}}}}\n");
+}
+
 static void refused(void **state)
 {
     static const char *const rows[][2] = {
         {"{" ON_ROUTE ", traffic: {phase: PreRouting, cors: {}}}", "traffic.phase: PreRouting is not served"},
-        {"{" ON_ROUTE ", traffic: {jwtAuthentication: {}}}", "traffic.jwtAuthentication: is not served"},
+        {"{" ON_ROUTE ", traffic: {jwtAuthentication: {}}}",
+         "traffic.jwtAuthentication.providers: is required"},
+        {"{" ON_ROUTE
+         ", traffic: {jwtAuthentication: {providers: [" PROVIDER("i") "], mode: Optional, mcp: {}}}}",
+         "jwtAuthentication.mcp: needs mode Strict"},
+        {"{" ON_ROUTE
+         ", traffic: {jwtAuthentication: {providers: [" PROVIDER("i") ", " PROVIDER("j") "], mcp: {}}}}",
+         "jwtAuthentication.mcp: needs exactly one provider"},
+        {"{" ON_ROUTE ", traffic: {jwtAuthentication: {providers: [{issuer: i, jwks: {remote: {}}}]}}}",
+         "jwks.remote: is not served"},
+        {"{" ON_ROUTE
+         ", traffic: {jwtAuthentication: {providers: [" PROVIDER("i") "], location: {cookie: {}}}}}",
+         "location.cookie: is not served"},
+        {"{" ON_ROUTE
+         ", backend: {mcp: {authentication: {issuer: i, jwks: {inline: '{}'}, resourceMetadata: 1}}}}",
+         "resourceMetadata: must be a map"},
+        {"{" ON_ROUTE ", backend: {mcp: {authentication: {issuer: i, jwks: {jwksPath: /k}}}}}",
+         "jwks.jwksPath: is not served"},
+        {"{" ON_ROUTE ", traffic: {jwtAuthentication: {providers: [" PROVIDER(
+             "i") "]}}, backend: {mcp: "
+                  "{authentication: {issuer: i, jwks: {inline: '{}'}}}}}",
+         "must not be set together with traffic.jwtAuthentication"},
         {"{" ON_ROUTE ", traffic: {retry: {condition: 'true'}}}", "retry.condition: is not served"},
         {"{" ON_ROUTE ", backend: {}}", "spec.backend: needs a member"},
         {"{" ON_ROUTE ", backend: {mcp: {}}}", "spec.backend.mcp: needs a member"},
@@ -273,6 +322,7 @@ int main(void)
                                        cmocka_unit_test(selectors),
                                        cmocka_unit_test(older_policy_wins),
                                        cmocka_unit_test(authorization_of_mcp),
+                                       cmocka_unit_test(tokens),
                                        cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ struct agw_match;
 struct agw_listener;
 struct agw_backend;
 struct agw_resource;
+struct agw_backend_auth; /* config/backend_auth.h */
 
 /* Kinds in the order in which they run on requests (reference order of phases); responses run in list order
  * too. */
@@ -44,6 +45,7 @@ struct agw_resource;
     X(BACKEND_RESPONSE_HEADERS, "backendResponseHeaderModifier")                                             \
     X(A2A, "a2a")                                                                                            \
     X(MCP_AUTHENTICATION, "mcpAuthentication")                                                               \
+    X(BACKEND_AUTH, "auth")                                                                                  \
     X(MCP_AUTHORIZATION_1, "mcpAuthorization") /* they add up: one does not replace another */               \
     X(MCP_AUTHORIZATION_2, "mcpAuthorization")                                                               \
     X(MCP_AUTHORIZATION_3, "mcpAuthorization")                                                               \
@@ -117,9 +119,10 @@ struct agw_policy_ctx {
     uint32_t resume;            /* the policy to go on with: not the first, after a wait */
     struct agw_str cors_origin; /* the client's, if it is allowed; else empty */
     bool cors_preflight;
-    const struct agw_json_doc *claims; /* of the client's token, verified; NULL: none */
-    struct agw_str token;              /* that token, taken off the request; empty: none */
-    uint64_t wall_ns;                  /* when the request came */
+    const struct agw_json_doc *claims;           /* of the client's token, verified; NULL: none */
+    struct agw_str token;                        /* that token, taken off the request; empty: none */
+    uint64_t wall_ns;                            /* when the request came */
+    const struct agw_backend_auth *backend_auth; /* of an MCP backend's targets; NULL: none */
     const struct agw_access_rules *access[AGW_ACCESS_POLICIES_MAX]; /* that all have a say, for lib/mcp */
     uint32_t access_count;
     bool host_set; /* the upstream's Host is decided: a backend's own name does not replace it */

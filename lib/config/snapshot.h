@@ -61,6 +61,7 @@ struct agw_mcp_target {
     struct agw_str path;         /* "/mcp" or "/sse" if the config names none */
     enum agw_mcp_protocol protocol;
     const struct agw_mcp_stdio *stdio;
+    const struct agw_backend_auth *auth; /* of its own backend; NULL: as the MCP backend's */
 };
 
 enum agw_mcp_prefix { AGW_MCP_PREFIX_CONDITIONAL, AGW_MCP_PREFIX_ALWAYS, AGW_MCP_PREFIX_NEVER };

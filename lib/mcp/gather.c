@@ -710,14 +710,12 @@ void agw_mcp_abandon_session(struct agw_mcp_exchange *x)
     if (!holds_sessions(&x->session))
         return;
     struct agw_mcp_exchange *c = agw_mcp_exchange_new(x->m, x->backend, x->snap);
-    struct agw_msg *req = c ? agw_arena_alloc(&c->arena, sizeof *req) : NULL;
     if (!c)
         return; /* the targets' own expiry must do */
-    if (!req || agw_msg_copy(req, x->req, &c->arena) != 0 || copy_session(c, &x->session) != 0) {
+    if (agw_mcp_act_for(c, x) != 0 || copy_session(c, &x->session) != 0) {
         agw_mcp_exchange_close(c, AGW_ENOMEM);
         return;
     }
-    c->req = req;
     c->timeout_ms = AGW_MCP_CLEANUP_MS;
     agw_mcp_end_session(c);
 }

@@ -212,6 +212,14 @@ struct agw_mcp_exchange *agw_mcp_exchange_new(struct agw_mcp *m, const struct ag
     return x;
 }
 
+int agw_mcp_act_for(struct agw_mcp_exchange *c, const struct agw_mcp_exchange *x)
+{
+    c->req = agw_arena_alloc(&c->arena, sizeof *c->req);
+    c->client.auth = x->client.auth;
+    c->client.token = agw_arena_str(&c->arena, x->client.token);
+    return c->req && c->client.token.p ? agw_msg_copy(c->req, x->req, &c->arena) : AGW_ENOMEM;
+}
+
 static void reap_if_over(struct agw_mcp_exchange *x)
 {
     if (x->closed && x->running == 0)
@@ -331,7 +339,8 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
 {
     struct agw_mcp_exchange *x = leg->x;
     const struct agw_mcp_peer *peer = agw_mcp_leg_peer(leg);
-    struct agw_mcp_call_fields fields = {.method = method, .last_event_id = leg->last_id};
+    struct agw_mcp_call_fields fields = {
+        .method = method, .last_event_id = leg->last_id, .auth = x->client.auth, .token = x->client.token};
     if (peer) {
         fields.session = peer->sid;
         fields.version = agw_mcp_version_text(peer->version);

@@ -78,6 +78,10 @@ struct agw_mcp_client {
     void *ctx;                         /* of the hooks */
     struct agw_mcp_origin origin;
     struct agw_mcp_rights rights;
+    /* What targets are asked with that have nothing of their own; NULL: nothing. |token|: the client's own,
+     * if the gateway took it off the request. */
+    const struct agw_backend_auth *auth;
+    struct agw_str token;
 };
 
 /* Serves one request of |s|. |backend|->kind is AGW_BACKEND_MCP; |snap| holds it and is pinned as long as

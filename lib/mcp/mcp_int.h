@@ -157,6 +157,8 @@ struct agw_mcp_exchange {
 /* An exchange without a client, for clean-ups. NULL: no memory. */
 struct agw_mcp_exchange *agw_mcp_exchange_new(struct agw_mcp *m, const struct agw_backend *b,
                                               struct agw_snapshot *snap);
+/* Gives |c| a copy of the request of |x|, and the credentials of its client. AGW_ENOMEM. */
+int agw_mcp_act_for(struct agw_mcp_exchange *c, const struct agw_mcp_exchange *x);
 /* Cancels the legs, reports, and frees it at the end of the turn. */
 void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code);
 /* Breaks the client's stream off at the end of the turn: memory ran out, or it broke itself. */

@@ -29,6 +29,7 @@ const struct agw_policy_ops *const agw_policy_table[] = {
     &agw_policy_backend_response_headers,
     &agw_policy_a2a,
     &agw_policy_mcp_authentication,
+    &agw_policy_backend_auth,
     &agw_policy_mcp_authorization[0],
     &agw_policy_mcp_authorization[1],
     &agw_policy_mcp_authorization[2],

@@ -488,6 +488,8 @@ int agw_exchange_mcp(struct agw_exchange *x)
         .rights = {.caller = {.req = x->req, .claims = x->ctx.claims},
                    .sets = x->ctx.access,
                    .count = x->ctx.access_count},
+        .auth = x->ctx.backend_auth,
+        .token = x->ctx.token,
     };
     uint32_t ms = shorter(x->ctx.request_timeout_ms, x->ctx.backend_timeout_ms);
     agw_mcp_body_max(m, x->conn->limits->buffer_max);

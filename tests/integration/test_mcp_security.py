@@ -389,3 +389,49 @@ def test_keys_that_cannot_be_read_are_refused_with_the_reason(tmp_path):
     assert result.returncode == 1
     want = "policy mcpAuthentication: jwks: keys[0]: an RSA key of less than 2048 bits"
     assert want in result.stderr + result.stdout, result.stderr + result.stdout
+
+
+# --- credentials of the client and of targets ---
+
+
+def test_credentials_reach_whom_they_are_for(start_gateway, tmp_path):
+    issuer = Issuer(tmp_path)
+    ups = {name: McpUpstream(name, ["add"]) for name in ("keyed", "secret", "other")}
+    plain = Upstream("plain")
+    port = free_port()
+    targets = {name: m.streamable(up.port) for name, up in ups.items()}
+    targets["keyed"]["static"]["policies"] = {"auth": {"key": "k1", "location": {"header": {"name": "X-Api-Key"}}}}
+    targets["secret"]["static"]["policies"] = {"auth": {"secretRef": {"name": "token"}}}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": m.meta("token"), "stringData": {"Authorization": "Bearer k2"}}
+    objects = [m.gateway(port), secret, m.service("plain", plain.port), m.route("plain", m.rule(m.ref("plain")))]
+    for path, policies in (
+        ("none", {}),
+        ("through", {"auth": {"passthrough": {}}}),
+        ("checked", {"auth": {"passthrough": {}}} | authentication(issuer)),
+    ):
+        backend = m.mcp_backend(path, targets)
+        backend["spec"]["policies"] = policies
+        objects += [backend, m.route(path, m.rule(m.agentgateway_ref(path), matches=[m.prefix(f"/{path}")]))]
+    route = m.target("HTTPRoute", "plain")
+    objects.append(mcp_policy("key", route, {"auth": {"key": "k3"}}))
+    start_gateway(m.flat(objects))
+    mine = "Bearer " + issuer.token()
+    for path, others in (("/none", None), ("/through", mine), ("/checked", mine)):
+        with Connection(port) as connection:
+            client = McpClient(connection, path=path)
+            post = client.post
+            own = {"Authorization": mine, "Cookie": "a=b", "X-Api-Key": "mine"}
+            client.post = lambda message, headers=None: post(message, own | (headers or {}))
+            client.initialize()
+            for name in ups:
+                assert client.result("tools/call", {"name": f"{name}_add"})
+        seen = {name: up.requests[-1] for name, up in ups.items()}
+        assert [seen[n].get("authorization") for n in ("secret", "other")] == ["Bearer k2", others], path
+        assert seen["keyed"].get("x-api-key") == "k1" and seen["keyed"].get("authorization") is None
+        assert seen["other"].get("x-api-key") == "mine"
+        assert not any(r.get("cookie") for up in ups.values() for r in up.requests)
+    with Connection(port) as connection:
+        connection.ask("GET", "/", {"Authorization": mine})
+    assert plain.requests[0].get("authorization") == "Bearer k3"
+    for up in (*ups.values(), plain):
+        up.close()

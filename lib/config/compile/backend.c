@@ -144,6 +144,14 @@ static int fill_process(struct agw_compile *c, const Pb__MCPTarget *in, struct a
     return stdio->argv && stdio->env && out->name.p ? 0 : AGW_ENOMEM;
 }
 
+static const struct agw_backend_auth *auth_of(const struct agw_policy_set *policies)
+{
+    for (uint32_t i = 0; i < policies->count; i++)
+        if (policies->v[i].ops->kind == AGW_POLICY_BACKEND_AUTH)
+            return policies->v[i].conf;
+    return NULL;
+}
+
 /* |v| gets one more child. */
 static int fill_target(struct agw_compile *c, struct agw_variant *v, const struct agw_resource *owner,
                        const Pb__MCPTarget *in, struct agw_mcp_target *out)
@@ -166,6 +174,7 @@ static int fill_target(struct agw_compile *c, struct agw_variant *v, const struc
     if (code)
         return code;
     v->cold |= child->cold;
+    out->auth = auth_of(&out->backend->policies);
     bool sse = in->protocol == PB__MCPTARGET__PROTOCOL__SSE;
     out->protocol = sse ? AGW_MCP_SSE : AGW_MCP_STREAMABLE_HTTP;
     out->name = agw_arena_str(c->arena, agw_str_c(in->name));

@@ -72,6 +72,7 @@ static const struct kind_info own_backend_kinds[] = {
 static const struct kind_info backend_kinds[] = {
     BACKEND(A2A) = {KIND(A2A)},
     BACKEND(BACKEND_TLS) = {KIND(BACKEND_TLS)},
+    BACKEND(AUTH) = {KIND(BACKEND_AUTH), .guard = true},
     BACKEND(MCP_AUTHORIZATION) = {KIND(MCP_AUTHORIZATION), .guard = true},
     BACKEND(MCP_AUTHENTICATION) = {KIND(MCP_AUTHENTICATION), .guard = true},
     BACKEND(REQUEST_HEADER_MODIFIER) = {KIND(BACKEND_REQUEST_HEADERS)},

@@ -49,6 +49,11 @@ int agw_gwapi_jwt(struct agw_translate *t, const struct agw_node *n, Pb__Traffic
 /* From a field `location`; NULL: no memory. */
 Pb__AuthorizationLocation *agw_gwapi_location(struct agw_translate *t, const struct agw_node *n);
 
+/* --- auth_policy.c --- */
+/* From the field `auth` of |o|. */
+int agw_gwapi_backend_auth(struct agw_translate *t, const struct agw_object *o, const struct agw_node *n,
+                           Pb__BackendPolicySpec *spec);
+
 /* --- backend_policy.c --- */
 /* An AgentgatewayBackend's `policies` or an AgentgatewayPolicy's `backend`; |ret_why| is set when its TLS
  * cannot be made: the backend must not be reached without it, and the data plane refuses it as it is. */

@@ -92,6 +92,30 @@ const struct agw_field agw_fields_jwt[] = {
     AGW_END,
 };
 
+static const struct agw_field credential_ref[] = {
+    AGW_TEXT("group", AGW_A_GROUP),
+    AGW_TEXT("kind", AGW_A_KIND),
+    AGW_TEXT("name", AGW_A_SUBDOMAIN, .required = true),
+    AGW_TEXT("key", .min = 1, .max = 253),
+    AGW_END,
+};
+
+static const struct agw_field nothing[] = {AGW_END};
+
+const struct agw_field agw_fields_auth[] = {
+    AGW_TEXT("key", .min = 1, .max = 2048),
+    AGW_MAP("secretRef", credential_ref),
+    AGW_MAP("passthrough", nothing),
+    AGW_MAP("location", agw_fields_location),
+    AGW_UNSERVED("credentials"),
+    AGW_UNSERVED("aws"),
+    AGW_UNSERVED("azure"),
+    AGW_UNSERVED("gcp"),
+    AGW_UNSERVED("oauthTokenExchange"),
+    AGW_UNSERVED("crossAppAccess"),
+    AGW_END,
+};
+
 const struct agw_field agw_fields_mcp_policies[] = {
     AGW_MAP("authorization", authorization),
     AGW_MAP("authentication", authentication),
@@ -108,6 +132,15 @@ static bool check_metadata(struct agw_report *r, const struct agw_object *o, con
     if (!n || n->type == AGW_NODE_MAP)
         return true;
     agw_report_error(r, o, n, NULL, "must be a map");
+    return false;
+}
+
+bool agw_rules_auth(struct agw_report *r, const struct agw_object *o, const struct agw_node *auth)
+{
+    if (!auth ||
+        !!agw_field(auth, "key") + !!agw_field(auth, "secretRef") + !!agw_field(auth, "passthrough") == 1)
+        return true;
+    agw_report_error(r, o, auth, NULL, "needs exactly one of key, secretRef and passthrough");
     return false;
 }
 

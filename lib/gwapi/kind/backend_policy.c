@@ -127,7 +127,7 @@ const struct agw_field agw_fields_backend_policies[] = {
     AGW_MAP("http", policy_http),
     AGW_MAP("tls", policy_tls),
     AGW_UNSERVED("ai"),
-    AGW_UNSERVED("auth"),
+    AGW_MAP("auth", agw_fields_auth),
     AGW_UNSERVED("extAuth"),
     AGW_MAP("health", policy_health),
     AGW_MAP("loadBalancer", load_balancer),
@@ -182,6 +182,7 @@ bool agw_rules_backend_policies(struct agw_report *r, const struct agw_object *o
     const struct agw_node *mcp = agw_field(policies, "mcp");
     bool ok = check_tls(r, o, policies);
 
+    ok = agw_rules_auth(r, o, agw_field(policies, "auth")) && ok;
     ok = agw_rules_mcp(r, o, mcp) && ok;
     if (mcp && mcp->count == 0) {
         agw_report_error(r, o, mcp, NULL, "needs a member");

@@ -370,6 +370,19 @@ def test_rules_may_look_at_the_token_and_targets_never_see_it(secured):
     assert not any(r.get("authorization") for r in secured.upstream.requests if b"tools/list" in r.body)
 
 
+def test_a_list_that_is_kept_for_all_is_filtered_for_each(secured):
+    listed = secured.upstream.methods["tools/list"]
+    secured.upstream.methods["tools/list"] = lambda params: listed(params) | {"ttlMs": 60000, "cacheScope": "public"}
+    with Connection(secured.port) as connection:
+        for claims, seen in (({"sub": "ada", "groups": ["ops"]}, ["open", "secret"]), ({"sub": "eve"}, ["open"])) * 2:
+            client = ModernClient(connection, path="/optional")
+            post, token = client.post, secured.issuer.token(**claims)
+            client.post = lambda message, more: post(message, {"Authorization": f"Bearer {token}"} | more)
+            answer = client.result("tools/list")
+            assert [tool["name"] for tool in answer["tools"]] == seen and answer["cacheScope"] == "private"
+    secured.upstream.methods["tools/list"] = listed
+
+
 def test_a_route_checks_tokens_too(secured):
     with Connection(secured.port) as connection:
         refused = connection.ask("GET", "/plain")

@@ -99,10 +99,10 @@ static int deciding(const struct agw_json_doc *doc, uint32_t object, struct agw_
 static int ref_up(const struct agw_mcp_backend *b, const struct agw_json_doc *doc, uint32_t params,
                   struct agw_json_edits *edits, uint32_t *ret_target, struct agw_str *ret_name)
 {
-    uint32_t ref = 0, token;
-    if (params == 0 || agw_json_get_unique(doc, params, AGW_STR("ref"), &ref) != 0 || ref == 0)
+    uint32_t ref = 0, type = 0, token;
+    if (params == 0 || agw_json_get_unique(doc, params, AGW_STR("ref"), &ref) != 0 || ref == 0 ||
+        agw_json_get_unique(doc, ref, AGW_STR("type"), &type) != 0)
         return AGW_EINVAL;
-    uint32_t type = agw_json_get(doc, ref, AGW_STR("type"));
     if (type != 0 && agw_json_is(doc, type, AGW_STR("ref/resource")))
         return deciding(doc, ref, AGW_STR("uri"), &token) == 0
                    ? uri_up(b, doc, token, edits, ret_target, ret_name)

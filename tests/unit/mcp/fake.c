@@ -241,6 +241,7 @@ void fake_header(struct fake_down *d, const char *name, const char *value)
 
 struct agw_mcp_origin fake_origin;
 const struct agw_backend_auth *fake_auth;
+struct agw_mcp_rights fake_rights;
 
 void fake_request(struct agw_mcp *m, struct fake_down *d, const struct agw_backend *b, enum agw_method method,
                   const char *session, const char *body)
@@ -259,7 +260,7 @@ void fake_request(struct agw_mcp *m, struct fake_down *d, const struct agw_backe
     if (body)
         assert_int_equal(agw_chain_add_static(&data, body, strlen(body)), 0);
     const struct agw_mcp_client client = {
-        .hooks = &hooks, .ctx = d, .origin = fake_origin, .auth = fake_auth};
+        .hooks = &hooks, .ctx = d, .origin = fake_origin, .auth = fake_auth, .rights = fake_rights};
     failmalloc_at(fake_fail_from);
     int rc = agw_mcp_handle(m, b, NULL, &d->stream, &d->req, &data, true, &client);
     assert_true(rc == 0 || (rc == AGW_ENOMEM && fake_fail_from));

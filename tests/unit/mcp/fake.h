@@ -41,6 +41,7 @@ extern unsigned fake_up_count;
 extern struct agw_loop fake_loop;
 extern long fake_fail_from; /* the allocation of agw_mcp_handle, and after, that fails; 0: none */
 extern struct agw_mcp_origin fake_origin;        /* of the clients */
+extern struct agw_mcp_rights fake_rights;        /* of the clients */
 extern const struct agw_backend_auth *fake_auth; /* what targets are asked with */
 extern bool fake_taken;                          /* the last request was taken over */
 

@@ -153,39 +153,6 @@ static void a_failed_target_ends_the_sessions_of_the_others(void **state)
     fake_answer(&fake_ups[2], 200, NULL, NULL, NULL, true);
 }
 
-/* The client's go to no target, unless they are passed through; the target's own count before what all get.
- */
-static void credentials_reach_whom_they_are_for(void **state)
-{
-    static const struct agw_credential mine = {{"authorization", 13}, {"Bearer one", 10}};
-    static const struct agw_backend_auth own = {.v = &mine, .count = 1}, missing = {.missing = true},
-                                         through = {.passthrough = true,
-                                                    .passed = {"authorization", 13},
-                                                    .prefix = {"Bearer ", 7}};
-    targets[0].auth = &own;
-    join();
-    assert_string_equal(fake_ups[0].authorization, "Bearer one");
-    assert_string_equal(fake_ups[1].authorization, "");
-    assert_false(fake_ups[0].cookie || fake_ups[1].cookie);
-    finish();
-    fake_auth = &through;
-    session[0] = 0;
-    join();
-    assert_string_equal(fake_ups[0].authorization, "Bearer one");
-    assert_string_equal(fake_ups[1].authorization, "Bearer me");
-    assert_false(fake_ups[0].cookie || fake_ups[1].cookie);
-    finish();
-    targets[0].auth = NULL;
-    fake_auth = &missing;
-    session[0] = 0;
-    ask(AGW_METHOD_POST, INIT);
-    fake_turn();
-    assert_int_equal(fake_up_count, 0); /* nobody is asked without */
-    assert_true(down.ended && down.status >= 500);
-    finish();
-    fake_auth = NULL;
-}
-
 static void open_backends_do_without_it(void **state)
 {
     conf.fail_open = true;
@@ -808,7 +775,6 @@ int main(void)
         CASE(a_stream_cut_short_is_an_error_or_to_be_resumed),
         CASE(http_errors_pass_as_they_are),
         CASE(an_expired_session_is_told_even_when_open),
-        CASE(credentials_reach_whom_they_are_for),
         CASE(lists_are_joined_page_by_page),
         CASE(bare_names_find_their_owner),
         CASE(notifications_reach_all),

@@ -95,6 +95,14 @@ static void items_are_hidden(void **state)
     agw_json_writer_free(&w);
     assert_int_equal(agw_mcp_find_owner(list, &part, 1, AGW_STR("c"), &owner), 0);
     assert_int_equal(agw_mcp_find_owner(list, &part, 1, AGW_STR("d"), &owner), AGW_ENOTFOUND);
+    /* the same list, for somebody who may use another part of it */
+    static const struct agw_access_rule others[] = {RULE(DENY, "c")};
+    static const struct agw_access_rules other_set = {others, 1};
+    const struct agw_access_rules *const other_sets[] = {&other_set};
+    const struct agw_mcp_rights other = {.sets = other_sets, .count = 1};
+    assert_int_equal(agw_mcp_hide_items(&other, list, &doc, 0, target.name, &arena), 0);
+    assert_int_equal(agw_mcp_find_owner(list, &part, 1, AGW_STR("c"), &owner), AGW_ENOTFOUND);
+    assert_int_equal(agw_mcp_find_owner(list, &part, 1, AGW_STR("d"), &owner), 0);
     agw_arena_free(&arena);
     agw_arena_init(&arena, 0, 0);
     failmalloc_at(1);

@@ -448,3 +448,24 @@ def test_credentials_reach_whom_they_are_for(start_gateway, tmp_path):
     assert plain.requests[0].get("authorization") == "Bearer k3"
     for up in (*ups.values(), plain):
         up.close()
+
+
+def test_a_list_for_one_user_is_not_kept_for_another(start_gateway, tmp_path):
+    """The token is taken off the request and given to the target: who asks is not in the fields alone."""
+    issuer, up, port = Issuer(tmp_path), McpUpstream("own"), free_port()
+    up.methods["tools/list"] = lambda params: {
+        "tools": [{"name": up.requests[-1].get("authorization")[-8:], "inputSchema": {"type": "object"}}],
+        "ttlMs": 60000,
+        "cacheScope": "private",
+    }
+    backend = m.mcp_backend("own", {"own": up.port})
+    backend["spec"]["policies"] = {"auth": {"passthrough": {}}} | authentication(issuer)
+    start_gateway([m.gateway(port), backend, m.route("own", m.rule(m.agentgateway_ref("own")))])
+    with Connection(port) as connection:
+        for token in [issuer.token(sub="ada"), issuer.token(sub="eve")] * 2:
+            client = ModernClient(connection)
+            post = client.post
+            client.post = lambda message, more, post=post, token=token: post(message, {"Authorization": f"Bearer {token}"} | more)
+            assert [tool["name"] for tool in client.result("tools/list")["tools"]] == [token[-8:]]
+    assert up.count("tools/list") == 2
+    up.close()

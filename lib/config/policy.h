@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "config/access.h"
 #include "http/msg.h"
 #include "net/addr.h"
 #include "tls/tls.h"
@@ -17,12 +18,14 @@ struct agw_match;
 struct agw_listener;
 struct agw_backend;
 struct agw_resource;
+struct agw_backend_auth; /* config/backend_auth.h */
 
 /* Kinds in the order in which they run on requests (reference order of phases); responses run in list order
  * too. */
 #define AGW_POLICY_LIST(X)                                                                                   \
     X(TIMEOUT, "timeout")                                                                                    \
     X(CORS, "cors")                                                                                          \
+    X(JWT, "jwtAuthentication")                                                                              \
     X(RETRY, "retry")                                                                                        \
     X(SESSION_PERSISTENCE, "sessionPersistence")                                                             \
     X(MIRROR, "requestMirror")                                                                               \
@@ -40,7 +43,17 @@ struct agw_resource;
     X(LOAD_BALANCER, "loadBalancer")                                                                         \
     X(BACKEND_REQUEST_HEADERS, "backendRequestHeaderModifier")                                               \
     X(BACKEND_RESPONSE_HEADERS, "backendResponseHeaderModifier")                                             \
-    X(A2A, "a2a")
+    X(A2A, "a2a")                                                                                            \
+    X(MCP_AUTHENTICATION, "mcpAuthentication")                                                               \
+    X(BACKEND_AUTH, "auth")                                                                                  \
+    X(MCP_AUTHORIZATION_1, "mcpAuthorization") /* they add up: one does not replace another */               \
+    X(MCP_AUTHORIZATION_2, "mcpAuthorization")                                                               \
+    X(MCP_AUTHORIZATION_3, "mcpAuthorization")                                                               \
+    X(MCP_AUTHORIZATION_4, "mcpAuthorization")                                                               \
+    X(MCP_AUTHORIZATION_5, "mcpAuthorization")                                                               \
+    X(MCP_AUTHORIZATION_6, "mcpAuthorization")                                                               \
+    X(MCP_AUTHORIZATION_7, "mcpAuthorization")                                                               \
+    X(MCP_AUTHORIZATION_8, "mcpAuthorization")
 
 enum agw_policy_kind {
 #define X(name, text) AGW_POLICY_##name,
@@ -48,6 +61,9 @@ enum agw_policy_kind {
 #undef X
         AGW_POLICY_COUNT
 };
+
+/* Kinds of which several are in force at once have AGW_ACCESS_POLICIES_MAX places, this being the first. */
+#define AGW_POLICY_MCP_AUTHORIZATION AGW_POLICY_MCP_AUTHORIZATION_1
 
 enum agw_verdict {
     AGW_CONTINUE,
@@ -103,6 +119,12 @@ struct agw_policy_ctx {
     uint32_t resume;            /* the policy to go on with: not the first, after a wait */
     struct agw_str cors_origin; /* the client's, if it is allowed; else empty */
     bool cors_preflight;
+    const struct agw_json_doc *claims;           /* of the client's token, verified; NULL: none */
+    struct agw_str token;                        /* that token, taken off the request; empty: none */
+    uint64_t wall_ns;                            /* when the request came */
+    const struct agw_backend_auth *backend_auth; /* of an MCP backend's targets; NULL: none */
+    const struct agw_access_rules *access[AGW_ACCESS_POLICIES_MAX]; /* that all have a say, for lib/mcp */
+    uint32_t access_count;
     bool host_set; /* the upstream's Host is decided: a backend's own name does not replace it */
 };
 

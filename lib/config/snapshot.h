@@ -15,6 +15,7 @@
 #include "config/policy.h"
 #include "http/front.h"
 #include "http/msg.h"
+#include "http/origin.h"
 #include "net/addr.h"
 #include "regex/regex.h"
 #include "tls/tls.h"
@@ -60,6 +61,7 @@ struct agw_mcp_target {
     struct agw_str path;         /* "/mcp" or "/sse" if the config names none */
     enum agw_mcp_protocol protocol;
     const struct agw_mcp_stdio *stdio;
+    const struct agw_backend_auth *auth; /* of its own backend; NULL: as the MCP backend's */
 };
 
 enum agw_mcp_prefix { AGW_MCP_PREFIX_CONDITIONAL, AGW_MCP_PREFIX_ALWAYS, AGW_MCP_PREFIX_NEVER };
@@ -70,6 +72,8 @@ struct agw_mcp_backend {
     bool stateless;
     bool fail_open;
     enum agw_mcp_prefix prefix;
+    const struct agw_origin_pattern *origins; /* pages that may ask, besides those of the gateway's hosts */
+    uint32_t origin_count;
 };
 
 /* Where an endpoint stands among those of its backend. */

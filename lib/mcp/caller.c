@@ -30,9 +30,11 @@ struct agw_mcp_caller {
     struct agw_snapshot *snap; /* pinned; holds |backend| */
     const struct agw_backend *backend;
     uint32_t target;
-    struct agw_msg *req;   /* the first client's, for requests of our own */
-    struct agw_str client; /* as agw_mcp_client_read */
-    bool renewed;          /* in place of a client's session that a server forgot */
+    struct agw_msg *req;                 /* the first client's, for requests of our own */
+    const struct agw_backend_auth *auth; /* what they are authorized by; lives as long as |snap| */
+    struct agw_str token;                /* the client's own, for |auth| */
+    struct agw_str client;               /* as agw_mcp_client_read */
+    bool renewed;                        /* in place of a client's session that a server forgot */
     enum agw_mcp_version version;
     enum step step;
     struct agw_mcp_exchange *x; /* that asks; NULL once READY */
@@ -69,7 +71,7 @@ static bool is_passing(const struct agw_header *h)
 static int digest_of(struct agw_mcp_exchange *x, uint32_t target, char out[AGW_SHA256_SIZE])
 {
     const struct agw_headers *h = &x->req->headers;
-    struct agw_str *parts = agw_arena_alloc(&x->arena, (5 + 4 * (size_t)h->n) * sizeof *parts);
+    struct agw_str *parts = agw_arena_alloc(&x->arena, (7 + 4 * (size_t)h->n) * sizeof *parts);
     size_t n = 0;
     if (!parts)
         return AGW_ENOMEM;
@@ -78,6 +80,8 @@ static int digest_of(struct agw_mcp_exchange *x, uint32_t target, char out[AGW_S
     parts[n++] = x->session.client;
     parts[n++] = AGW_STR("\n");
     parts[n++] = x->modern ? AGW_STR("") : agw_headers_value(h, AGW_HDR_MCP_SESSION_ID);
+    parts[n++] = AGW_STR("\n");
+    parts[n++] = x->client.token; /* that is in no field any more */
     if (!parts[0].p)
         return AGW_ENOMEM;
     for (uint32_t i = 0; i < h->n; i++) {
@@ -141,7 +145,9 @@ static struct agw_mcp_exchange *own_exchange(struct agw_mcp_caller *c)
     x->req = agw_arena_alloc(&x->arena, sizeof *x->req);
     x->session.count = x->conf->count;
     x->session.peers = agw_arena_zalloc(&x->arena, x->conf->count * sizeof *x->session.peers);
-    if (!x->req || !x->session.peers || agw_msg_copy(x->req, c->req, &x->arena) != 0 ||
+    x->client.auth = c->auth;
+    x->client.token = agw_arena_str(&x->arena, c->token);
+    if (!x->req || !x->session.peers || !x->client.token.p || agw_msg_copy(x->req, c->req, &x->arena) != 0 ||
         agw_mcp_make_legs(x) != 0) {
         agw_mcp_exchange_close(x, AGW_ENOMEM);
         return NULL;
@@ -444,8 +450,10 @@ static struct agw_mcp_caller *new_caller(struct agw_mcp_exchange *x, uint32_t ta
         agw_snapshot_pin(c->snap, c->m->loop->index);
     agw_list_push(&c->m->caller_list, &c->node);
     c->req = agw_mcp_plain_request(x, &c->arena);
+    c->auth = x->client.auth;
+    c->token = agw_arena_str(&c->arena, x->client.token);
     c->client = agw_arena_str(&c->arena, x->session.client);
-    if (!c->req || !c->client.p || !(c->x = own_exchange(c)) ||
+    if (!c->req || !c->client.p || !c->token.p || !(c->x = own_exchange(c)) ||
         agw_map_put(&c->m->callers, key_of(c), c, NULL) != 0) {
         free_caller(c);
         return NULL;
@@ -475,6 +483,7 @@ static void use(struct agw_mcp_caller *c, struct agw_mcp_exchange *x, uint32_t t
     c->snap = x->snap;
     c->backend = x->backend;
     c->target = target;
+    c->auth = x->client.auth;
 }
 
 int agw_mcp_caller_join(struct agw_mcp_exchange *x, uint32_t target, bool begin, struct agw_mcp_guest *g)

@@ -247,6 +247,17 @@ static struct agw_mcp_part *parts_of(struct agw_mcp_exchange *x, uint32_t *ret_c
     return parts;
 }
 
+/* The same of a list, without what the client may not use. */
+static struct agw_mcp_part *visible_parts(struct agw_mcp_exchange *x, uint32_t *ret_count)
+{
+    for (uint32_t i = 0; i < x->conf->count; i++)
+        for (struct agw_mcp_page *p = x->legs[i].pages; p && !x->legs[i].failure.set; p = p->next)
+            if (agw_mcp_hide_items(&x->client.rights, x->listing, &p->doc, p->result,
+                                   x->conf->targets[i].name, &x->arena) != 0)
+                return NULL;
+    return parts_of(x, ret_count);
+}
+
 /* --- initialize --- */
 
 static int edit_version(struct agw_mcp_exchange *x, struct agw_json_edits *edits)
@@ -349,6 +360,7 @@ static struct agw_mcp_hints hints_of(struct agw_mcp_exchange *x, const struct ag
     for (uint32_t i = 0; i < x->conf->count; i++)
         if (x->legs[i].failure.set && !agw_mcp_lacks_method(&x->legs[i]))
             agw_mcp_hints_incomplete(&hints);
+    hints.is_private |= x->client.rights.count > 0; /* others may see less, or more */
     return hints;
 }
 
@@ -356,7 +368,7 @@ static int write_list(struct agw_mcp_exchange *x, struct agw_chain *ret_body)
 {
     uint32_t count;
     struct agw_json_writer w;
-    struct agw_mcp_part *parts = parts_of(x, &count);
+    struct agw_mcp_part *parts = visible_parts(x, &count);
     if (!parts || next_cursors(x, parts, count) != 0)
         return AGW_ENOMEM;
     struct agw_str next;
@@ -526,7 +538,7 @@ static void finish_find(struct agw_mcp_exchange *x)
     struct agw_chain body;
     if (refused(x))
         return;
-    struct agw_mcp_part *parts = parts_of(x, &count);
+    struct agw_mcp_part *parts = visible_parts(x, &count);
     if (!parts) {
         no_memory(x);
         return;
@@ -708,14 +720,12 @@ void agw_mcp_abandon_session(struct agw_mcp_exchange *x)
     if (!holds_sessions(&x->session))
         return;
     struct agw_mcp_exchange *c = agw_mcp_exchange_new(x->m, x->backend, x->snap);
-    struct agw_msg *req = c ? agw_arena_alloc(&c->arena, sizeof *req) : NULL;
     if (!c)
         return; /* the targets' own expiry must do */
-    if (!req || agw_msg_copy(req, x->req, &c->arena) != 0 || copy_session(c, &x->session) != 0) {
+    if (agw_mcp_act_for(c, x) != 0 || copy_session(c, &x->session) != 0) {
         agw_mcp_exchange_close(c, AGW_ENOMEM);
         return;
     }
-    c->req = req;
     c->timeout_ms = AGW_MCP_CLEANUP_MS;
     agw_mcp_end_session(c);
 }

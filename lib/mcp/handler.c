@@ -220,6 +220,14 @@ struct agw_mcp_exchange *agw_mcp_exchange_new(struct agw_mcp *m, const struct ag
     return x;
 }
 
+int agw_mcp_act_for(struct agw_mcp_exchange *c, const struct agw_mcp_exchange *x)
+{
+    c->req = agw_arena_alloc(&c->arena, sizeof *c->req);
+    c->client.auth = x->client.auth;
+    c->client.token = agw_arena_str(&c->arena, x->client.token);
+    return c->req && c->client.token.p ? agw_msg_copy(c->req, x->req, &c->arena) : AGW_ENOMEM;
+}
+
 static void reap_if_over(struct agw_mcp_exchange *x)
 {
     if (x->closed && x->running == 0)
@@ -283,8 +291,8 @@ void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code)
     x->report.close_code = code;
     x->report.method = x->message.method;
     count_metrics(x);
-    if (x->hooks && x->hooks->on_done)
-        x->hooks->on_done(x->hooks_ctx, &x->report);
+    if (x->client.hooks && x->client.hooks->on_done)
+        x->client.hooks->on_done(x->client.ctx, &x->report);
     reap_if_over(x);
 }
 
@@ -318,32 +326,13 @@ struct agw_mcp_leg *agw_mcp_make_leg(struct agw_mcp_exchange *x, uint32_t target
     return &x->legs[target - x->legs[0].target];
 }
 
-/* Methods that only read, or that do the same when they are done twice. */
-static bool may_repeat(enum agw_method http, struct agw_str method)
-{
-    static const struct agw_str known[] = {
-        AGW_STR("initialize"),       AGW_STR("ping"),
-        AGW_STR("prompts/get"),      AGW_STR("completion/complete"),
-        AGW_STR("resources/read"),   AGW_STR("resources/subscribe"),
-        AGW_STR("server/discover"),  AGW_STR("resources/unsubscribe"),
-        AGW_STR("logging/setLevel"), AGW_STR("subscriptions/listen"),
-    };
-    if (http != AGW_METHOD_POST || agw_str_ends(method, AGW_STR("/list")) ||
-        agw_str_starts(method, AGW_STR("notifications/")))
-        return true;
-    for (size_t i = 0; i < AGW_ARRAY_LEN(known); i++) {
-        if (agw_str_eq(method, known[i]))
-            return true;
-    }
-    return false;
-}
-
 void agw_mcp_begin_call(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
                         struct agw_chain *body, uint32_t deadline_ms, int rc)
 {
     struct agw_mcp_exchange *x = leg->x;
     const struct agw_mcp_peer *peer = agw_mcp_leg_peer(leg);
-    struct agw_mcp_call_fields fields = {.method = method, .last_event_id = leg->last_id};
+    struct agw_mcp_call_fields fields = {
+        .method = method, .last_event_id = leg->last_id, .auth = x->client.auth, .token = x->client.token};
     if (peer) {
         fields.session = peer->sid;
         fields.version = agw_mcp_version_text(peer->version);
@@ -356,7 +345,7 @@ void agw_mcp_begin_call(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *
                       peer ? peer->pin : 0);
     leg->call.raw_json = leg->raw_json;
     leg->call.snap = x->snap;
-    leg->call.once = !leg->plain && !may_repeat(method, x->message.method);
+    leg->call.once = !leg->plain && method == AGW_METHOD_POST && !agw_mcp_may_repeat(x->message.method);
     leg->call.deadline_ms = deadline_ms;
     leg->call.deadline_to_head = leg->to_head;
     leg->call.raw_from = agw_mcp_cross_edits(leg) ? 0 : leg->raw_from;
@@ -523,6 +512,10 @@ void agw_mcp_route_one(struct agw_mcp_exchange *x)
     uint32_t target;
     agw_json_edits_init(&edits, &x->arena);
     int rc = agw_mcp_edit_up(x->conf, x->method, &x->doc, &x->message, &edits, &target, &x->report.name);
+    if (rc == 0 && target != AGW_MCP_ANY &&
+        !agw_mcp_may_ask(&x->client.rights, x->method, &x->doc, x->message.params,
+                         x->conf->targets[target].name, x->report.name))
+        rc = AGW_ENOTFOUND;
     if (rc == 0 && target == AGW_MCP_ANY) {
         agw_mcp_find_and_relay(x, x->report.name);
         return;
@@ -550,7 +543,7 @@ static void dispatch_request(struct agw_mcp_exchange *x)
         agw_mcp_reply_empty(x);
         return;
     case AGW_MCP_WAY_LIST:
-        if (single && !agw_mcp_names_prefixed(x->conf) && !agw_mcp_uris_prefixed(x->conf))
+        if (agw_mcp_is_bare(x) && x->client.rights.count == 0)
             agw_mcp_list_whole(x);
         else
             agw_mcp_list(x);
@@ -762,7 +755,10 @@ static const struct agw_stream_events down_events = {down_head, down_body, down_
 
 static void begin(struct agw_mcp_exchange *x)
 {
-    if (x->conf->count == 0)
+    const char *refused = agw_mcp_origin_refused(x->conf, &x->client.origin, &x->req->headers);
+    if (refused)
+        agw_mcp_reply_error(x, 403, AGW_JSONRPC_SERVER, agw_str_c(refused));
+    else if (x->conf->count == 0)
         agw_mcp_reply_error(x, 503, AGW_JSONRPC_INTERNAL, AGW_STR("the backend has no targets"));
     else if (x->req->method == AGW_METHOD_POST)
         begin_post(x);
@@ -777,7 +773,7 @@ void agw_mcp_body_max(struct agw_mcp *m, uint32_t max)
 
 int agw_mcp_handle(struct agw_mcp *m, const struct agw_backend *backend, struct agw_snapshot *snap,
                    struct agw_stream *s, struct agw_msg *req, struct agw_chain *early, bool end,
-                   const struct agw_mcp_hooks *hooks, void *ctx)
+                   const struct agw_mcp_client *client)
 {
     struct agw_mcp_exchange *x = agw_mcp_exchange_new(m, backend, snap);
     if (!x)
@@ -785,8 +781,7 @@ int agw_mcp_handle(struct agw_mcp *m, const struct agw_backend *backend, struct 
     x->down = s;
     x->req = req;
     x->old = agw_mcp_legacy_path(req);
-    x->hooks = hooks;
-    x->hooks_ctx = ctx;
+    x->client = *client;
     x->body_done = end;
     s->owner = x;
     s->events = &down_events;

@@ -11,6 +11,8 @@
 
 #include "client/client.h"
 #include "config/snapshot.h"
+#include "mcp/guard/access.h"
+#include "mcp/guard/origin.h"
 #include "telemetry/metrics.h"
 
 /* Bytes of a client's message. Arguments of tools may carry documents; a message is held until it is whole,
@@ -69,13 +71,26 @@ struct agw_mcp_hooks {
     void (*on_done)(void *ctx, const struct agw_mcp_report *report);
 };
 
+/* Who asks, as far as it is known before the message is read. Copied; what it points to lives as long as the
+ * stream. */
+struct agw_mcp_client {
+    const struct agw_mcp_hooks *hooks; /* outlive the stream; NULL: none */
+    void *ctx;                         /* of the hooks */
+    struct agw_mcp_origin origin;
+    struct agw_mcp_rights rights;
+    /* What targets are asked with that have nothing of their own; NULL: nothing. |token|: the client's own,
+     * if the gateway took it off the request. */
+    const struct agw_backend_auth *auth;
+    struct agw_str token;
+};
+
 /* Serves one request of |s|. |backend|->kind is AGW_BACKEND_MCP; |snap| holds it and is pinned as long as
  * needed (NULL in tests). |early|: body bytes that came before (taken; the caller gives them back by consume;
- * NULL: none). |end|: the body is complete. |hooks| outlives the stream (NULL: none). 0: the stream is taken
- * over. AGW_ENOMEM: nothing was taken, the caller answers. */
+ * NULL: none). |end|: the body is complete. 0: the stream is taken over. AGW_ENOMEM: nothing was taken, the
+ * caller answers. */
 int agw_mcp_handle(struct agw_mcp *m, const struct agw_backend *backend, struct agw_snapshot *snap,
                    struct agw_stream *s, struct agw_msg *req, struct agw_chain *early, bool end,
-                   const struct agw_mcp_hooks *hooks, void *ctx);
+                   const struct agw_mcp_client *client);
 
 /* Bytes of a client's message, for exchanges that are handed over from now on; 0: AGW_MCP_BODY_MAX. */
 void agw_mcp_body_max(struct agw_mcp *m, uint32_t max);

@@ -243,6 +243,10 @@ static int start_turn(struct agw_mcp_exchange *x, const struct agw_msg *from, st
                       struct agw_str id)
 {
     struct agw_chain data;
+    /* Whoever posted was looked at before; what it may do is what may be told to the stream's own client. */
+    struct agw_mcp_client client = x->client;
+    client.hooks = NULL;
+    client.origin.allowed = true;
     struct turn *t = calloc(1, sizeof *t);
     if (!t)
         return AGW_ENOMEM;
@@ -263,7 +267,7 @@ static int start_turn(struct agw_mcp_exchange *x, const struct agw_msg *from, st
     if (rc == 0)
         rc = make_request(t, from, body ? AGW_METHOD_POST : AGW_METHOD_GET, data.bytes);
     if (rc == 0)
-        rc = agw_mcp_handle(x->m, x->backend, x->snap, &t->stream, &t->req, &data, true, NULL, NULL);
+        rc = agw_mcp_handle(x->m, x->backend, x->snap, &t->stream, &t->req, &data, true, &client);
     agw_chain_clear(&data);
     if (rc != 0)
         free_turn(t);
@@ -332,8 +336,7 @@ static void end_session(struct agw_mcp_exchange *x)
     struct agw_mcp_exchange *c = agw_mcp_exchange_new(x->m, x->backend, x->snap);
     if (!c)
         return; /* the targets' own expiry must do */
-    c->req = agw_arena_alloc(&c->arena, sizeof *c->req);
-    if (!c->req || agw_msg_copy(c->req, x->req, &c->arena) != 0 ||
+    if (agw_mcp_act_for(c, x) != 0 ||
         agw_mcp_session_open(c->m->seal, c->backend, x->legacy->session, &c->arena, &c->session) != 0) {
         agw_mcp_exchange_close(c, AGW_ENOMEM);
         return;

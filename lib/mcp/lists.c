@@ -8,6 +8,7 @@
  * told by a count that all see at once (hub.h). */
 #include <stdlib.h>
 #include <string.h>
+#include "config/backend_auth.h"
 #include "mcp/cache/view.h"
 #include "mcp/mcp_int.h"
 
@@ -41,6 +42,16 @@ static uint32_t epoch_of(const struct agw_mcp_leg *leg)
     return leg->x->modern ? epoch : epoch + told(leg, stream_of(leg));
 }
 
+/* A token that the gateway took off the request goes to a target all the same: who asks is not in the fields
+ * alone. */
+static bool passes_token(const struct agw_mcp_exchange *x)
+{
+    bool found = x->client.auth && x->client.auth->passthrough;
+    for (uint32_t i = 0; !found && i < x->conf->count; i++)
+        found = x->conf->targets[i].auth && x->conf->targets[i].auth->passthrough;
+    return found && x->client.token.n > 0;
+}
+
 /* Once an exchange. NULL: nothing of it can be kept. */
 static const struct agw_mcp_view *view_of(struct agw_mcp_exchange *x)
 {
@@ -55,6 +66,8 @@ static const struct agw_mcp_view *view_of(struct agw_mcp_exchange *x)
     struct agw_mcp_view *view = agw_arena_alloc(&x->arena, sizeof *view);
     struct agw_str revision = x->modern ? x->version_text : agw_mcp_version_text(x->session.version);
     int rc = view ? agw_mcp_view_asker(&x->req->headers, agw_mcp_goes_on, &x->arena, view) : AGW_ENOMEM;
+    if (rc == 0 && passes_token(x))
+        rc = agw_mcp_view_mix(view->user, x->client.token, &x->arena);
     if (rc == 0)
         rc = agw_mcp_view_asked(&x->doc, meta, x->listing->name, revision, &x->arena, view);
     x->unseen = rc != 0;

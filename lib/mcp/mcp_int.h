@@ -119,8 +119,7 @@ struct agw_mcp_exchange {
     struct agw_snapshot *snap;
     const struct agw_backend *backend;
     const struct agw_mcp_backend *conf;
-    const struct agw_mcp_hooks *hooks;
-    void *hooks_ctx;
+    struct agw_mcp_client client;
     struct agw_task reap, abort;
     int abort_code; /* 0: the answer is whole, and the stream is left */
     bool closed;
@@ -180,6 +179,8 @@ struct agw_mcp_exchange {
 /* An exchange without a client, for clean-ups. NULL: no memory. */
 struct agw_mcp_exchange *agw_mcp_exchange_new(struct agw_mcp *m, const struct agw_backend *b,
                                               struct agw_snapshot *snap);
+/* Gives |c| a copy of the request of |x|, and the credentials of its client. AGW_ENOMEM. */
+int agw_mcp_act_for(struct agw_mcp_exchange *c, const struct agw_mcp_exchange *x);
 /* Cancels the legs, reports, and frees it at the end of the turn. */
 void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code);
 /* Breaks the client's stream off at the end of the turn: memory ran out, or it broke itself. */
@@ -220,6 +221,7 @@ void agw_mcp_relay_whole(struct agw_mcp_exchange *x, uint32_t target);
 void agw_mcp_route_one(struct agw_mcp_exchange *x);
 
 /* --- modern.c: clients of 2026-07-28 --- */
+bool agw_mcp_is_bare(const struct agw_mcp_exchange *x);   /* one target, which keeps its own names */
 bool agw_mcp_is_modern(const struct agw_mcp_exchange *x); /* the message in hand */
 void agw_mcp_modern(struct agw_mcp_exchange *x);
 /* 400, "unsupported version": those from |newest| to |oldest| are. Without 2026-07-28 among them the client

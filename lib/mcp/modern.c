@@ -108,14 +108,25 @@ static void dispatch(struct agw_mcp_exchange *x)
     }
 }
 
+static bool is_about_objects(const struct agw_mcp_method *method)
+{
+    return method->way == AGW_MCP_WAY_LIST || method->way == AGW_MCP_WAY_NAME ||
+           method->way == AGW_MCP_WAY_URI || method->way == AGW_MCP_WAY_REF;
+}
+
+bool agw_mcp_is_bare(const struct agw_mcp_exchange *x)
+{
+    return x->conf->count == 1 && !agw_mcp_names_prefixed(x->conf) && !agw_mcp_uris_prefixed(x->conf);
+}
+
 static void dispatch_request(struct agw_mcp_exchange *x)
 {
-    bool bare = x->conf->count == 1 && !agw_mcp_names_prefixed(x->conf) && !agw_mcp_uris_prefixed(x->conf);
+    bool bare = agw_mcp_is_bare(x);
     if (x->method->way == AGW_MCP_WAY_LISTEN)
         agw_mcp_subscribe(x);
-    else if (bare && x->method->way == AGW_MCP_WAY_LIST)
+    else if (bare && x->client.rights.count == 0 && x->method->way == AGW_MCP_WAY_LIST)
         agw_mcp_list_whole(x);
-    else if (bare)
+    else if (bare && !(x->client.rights.count && is_about_objects(x->method)))
         agw_mcp_relay_whole(x, 0); /* one target that keeps its own names speaks for itself */
     else
         dispatch(x);

@@ -10,8 +10,8 @@ static int send_head(struct agw_mcp_exchange *x, struct agw_msg *head, bool end)
     if (x->new_session.n && head->status < 300 &&
         agw_headers_add_id(&head->headers, AGW_HDR_MCP_SESSION_ID, x->new_session) != 0)
         return AGW_ENOMEM;
-    if (x->hooks && x->hooks->on_response)
-        x->hooks->on_response(x->hooks_ctx, head);
+    if (x->client.hooks && x->client.hooks->on_response)
+        x->client.hooks->on_response(x->client.ctx, head);
     x->report.status = head->status;
     return agw_stream_write_head(x->down, head, end);
 }

@@ -77,6 +77,9 @@ static int add_resource(struct agw_mcp_exchange *x, uint32_t token)
     r.own = r.uri;
     if (rc == 0 && agw_mcp_uris_prefixed(x->conf))
         rc = agw_mcp_uri_split(x->conf, r.uri, &x->arena, &r.target, &r.own);
+    if (rc == 0 && !agw_mcp_may_ask(&x->client.rights, agw_mcp_method_find(AGW_STR("resources/read")),
+                                    &x->doc, 0, x->conf->targets[r.target].name, r.own))
+        rc = AGW_ENOTFOUND;
     if (rc == 0)
         sub->resources[sub->count++] = r;
     return rc == AGW_ENOTFOUND ? 0 : rc;

@@ -1,6 +1,7 @@
 #include "policy/table.h"
 
 #include "base/check.h"
+#include "policy/auth/auth.h"
 #include "policy/backend/backend.h"
 #include "policy/policy_int.h"
 #include "policy/traffic/traffic.h"
@@ -8,6 +9,7 @@
 const struct agw_policy_ops *const agw_policy_table[] = {
     &agw_policy_timeout,
     &agw_policy_cors,
+    &agw_policy_jwt,
     &agw_policy_retry,
     &agw_policy_session_persistence,
     &agw_policy_mirror,
@@ -26,6 +28,16 @@ const struct agw_policy_ops *const agw_policy_table[] = {
     &agw_policy_backend_request_headers,
     &agw_policy_backend_response_headers,
     &agw_policy_a2a,
+    &agw_policy_mcp_authentication,
+    &agw_policy_backend_auth,
+    &agw_policy_mcp_authorization[0],
+    &agw_policy_mcp_authorization[1],
+    &agw_policy_mcp_authorization[2],
+    &agw_policy_mcp_authorization[3],
+    &agw_policy_mcp_authorization[4],
+    &agw_policy_mcp_authorization[5],
+    &agw_policy_mcp_authorization[6],
+    &agw_policy_mcp_authorization[7],
 };
 
 const size_t agw_policy_table_size = AGW_ARRAY_LEN(agw_policy_table);

@@ -9,6 +9,7 @@
 #include "http/uri.h"
 #include "proxy/exchange_int.h"
 #include "proxy/gateway.h"
+#include "route/match.h"
 
 /* --- A2A --- */
 /* Cards are a few kilobytes; one with hundreds of skills stays below this. */
@@ -477,9 +478,22 @@ static uint32_t shorter(uint32_t a, uint32_t b)
 int agw_exchange_mcp(struct agw_exchange *x)
 {
     struct agw_mcp *m = x->worker->mcp;
+    const struct agw_mcp_client client = {
+        .hooks = &hooks,
+        .ctx = x,
+        .origin = {.authority = x->ctx.original_authority,
+                   .named = agw_headers_value(&x->req->headers, AGW_HDR_ORIGIN).n > 0 &&
+                            agw_host_named(x->ctx.listener, x->ctx.original_authority),
+                   .allowed = x->ctx.cors_origin.n > 0},
+        .rights = {.caller = {.req = x->req, .claims = x->ctx.claims},
+                   .sets = x->ctx.access,
+                   .count = x->ctx.access_count},
+        .auth = x->ctx.backend_auth,
+        .token = x->ctx.token,
+    };
     uint32_t ms = shorter(x->ctx.request_timeout_ms, x->ctx.backend_timeout_ms);
     agw_mcp_body_max(m, x->conn->limits->buffer_max);
-    int rc = agw_mcp_handle(m, x->ctx.backend, x->snap, x->down, x->req, &x->held, x->req_end, &hooks, x);
+    int rc = agw_mcp_handle(m, x->ctx.backend, x->snap, x->down, x->req, &x->held, x->req_end, &client);
     if (rc)
         return rc;
     /* The stream is no longer ours to answer on. */

@@ -165,6 +165,7 @@ void agw_exchange_start(struct agw_worker *w, struct agw_server_conn *c, struct 
     agw_timer_init(&x->idle_timer, on_idle);
     x->ctx.arena = s->arena;
     x->ctx.req = msg;
+    x->ctx.wall_ns = w->loop.wall_ns;
     x->ctx.original_authority = msg->authority;
     x->ctx.original_path = msg->path;
     x->ctx.tls = c->secure;

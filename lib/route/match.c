@@ -241,6 +241,16 @@ const struct agw_match *agw_route_match(const struct agw_listener *l, const stru
     return l->any ? match_bucket(l->any, &s) : NULL;
 }
 
+bool agw_host_named(const struct agw_listener *l, struct agw_str authority)
+{
+    char buf[AGW_HOST_MAX];
+    struct agw_str host = l->names || l->hostname.n ? host_of(authority, buf) : AGW_STR("");
+    bool found = host.n && ((l->hostname.n && fit(l->hostname, host)) || (l->names && bucket_of(l, host)));
+    for (size_t i = 1; !found && l->wildcards && i < host.n; i++)
+        found = host.p[i] == '.' && bucket_of(l, agw_str_from(host, i));
+    return found;
+}
+
 /* --- connections --- */
 static const struct agw_route *first_route(const struct agw_host_bucket *b)
 {

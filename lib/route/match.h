@@ -25,6 +25,9 @@ bool agw_listener_misdirected(const struct agw_bind *bind, const struct agw_list
 const struct agw_match *agw_route_match(const struct agw_listener *l, const struct agw_msg *req,
                                         struct agw_arena *arena);
 
+/* True if |l|'s hostname or one of its routes' fits |authority|: a host that the configuration knows. */
+bool agw_host_named(const struct agw_listener *l, struct agw_str authority);
+
 /* The route of a connection that asks for |sni| (lower case; empty: for nobody) on a listener that is |l4|:
  * by hostname, the most specific first, and of a hostname's routes the oldest. NULL: none. */
 const struct agw_route *agw_route_for_connection(const struct agw_listener *l, struct agw_str sni);

@@ -79,9 +79,10 @@ class McpUpstream(Upstream):
 class McpClient:
     """A client that says what it is told to, over one kept connection."""
 
-    def __init__(self, connection, version="2025-06-18", path="/mcp"):
+    def __init__(self, connection, version="2025-06-18", path="/mcp", host="test"):
         self.connection = connection
         self.path = path
+        self.host = host
         self.version = version
         self.session = None
         self._id = 0
@@ -94,7 +95,7 @@ class McpClient:
         if self.session:
             own |= {"Mcp-Session-Id": self.session, "MCP-Protocol-Version": self.version}
         body = message if isinstance(message, bytes) else json.dumps(message).encode()
-        return self.connection.ask("POST", self.path, own | (headers or {}), body)
+        return self.connection.ask("POST", self.path, own | (headers or {}), body, self.host)
 
     def initialize(self):
         params = {"protocolVersion": self.version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}

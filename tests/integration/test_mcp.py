@@ -14,6 +14,7 @@ from gateway import eventually
 from mcp_upstream import McpClient, McpUpstream, events, messages_of
 from ports import free_port
 from servers import Server, run_script
+from tokens import Issuer
 
 
 def mcp_objects(port, targets):
@@ -110,6 +111,24 @@ def test_sdk_ends_the_session(both):
 def test_one_target_looks_like_the_server_itself(alone, direct):
     same = ["tools", "schema", "echo", "sum", "image", "bad_arguments", "resources", "templates", "read", "prompts", "prompt"]
     assert {key: alone[key] for key in same} == {key: direct[key] for key in same}
+
+
+def test_sdk_finds_its_way_to_a_protected_server_and_sees_what_it_may(real, start_gateway, tmp_path):
+    port, issuer = free_port(), Issuer(tmp_path)
+    url = f"http://127.0.0.1:{port}/mcp"
+    backend = m.mcp_backend("tools", {"everything": real["everything"]})
+    jwks = {"inline": issuer.jwks()}
+    rules = {"policy": {"matchExpressions": ["mcp.tool.name == 'echo' && jwt.sub == 'ada'"]}}
+    authentication = {"issuer": issuer.name, "audiences": [url], "jwks": jwks}
+    backend["spec"]["policies"] = {"mcp": {"authentication": authentication, "authorization": rules}}
+    matches = [m.prefix("/mcp"), m.prefix("/.well-known/oauth-protected-resource/mcp")]
+    start_gateway([m.gateway(port), backend, m.route("mcp", m.rule(m.agentgateway_ref("tools"), matches=matches))])
+    seen = run_script("secure.mjs", url, issuer.token(aud=url, sub="ada"))
+    assert seen["status"] == 401 and seen["metadata"] == seen["found"] and seen["resource"] == url
+    assert seen["metadata"]["authorization_servers"] == [issuer.name]
+    assert "401" in seen["stranger"]["message"] or "token is required" in seen["stranger"]["message"], seen["stranger"]
+    assert seen["tools"] == ["echo"] and "hello" in seen["echo"]["ok"]["content"][0]["text"]
+    assert seen["hidden"]["code"] == -32602 and "Unknown tool: get-sum" in seen["hidden"]["message"]
 
 
 # --- scripted servers ---

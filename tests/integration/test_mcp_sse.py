@@ -500,6 +500,7 @@ def test_errors_of_a_target_become_messages(old):
 def test_a_session_that_the_target_forgot_ends_the_stream(old):
     old.client.initialize()
     eventually(lambda: any(request.method == "GET" for request in old.up.requests))
+    eventually(lambda: old.up.count("notifications/initialized"))  # its own 404 would end the stream first
     # The stream that is opened again now and then is left unanswered: it must not end before the call does.
     old.up.on("/mcp", lambda request, stream: stream.respond(404) if request.method == "POST" else time.sleep(3))
     assert old.client.post(CALL).status == 202

@@ -144,6 +144,14 @@ static int fill_process(struct agw_compile *c, const Pb__MCPTarget *in, struct a
     return stdio->argv && stdio->env && out->name.p ? 0 : AGW_ENOMEM;
 }
 
+static const struct agw_backend_auth *auth_of(const struct agw_policy_set *policies)
+{
+    for (uint32_t i = 0; i < policies->count; i++)
+        if (policies->v[i].ops->kind == AGW_POLICY_BACKEND_AUTH)
+            return policies->v[i].conf;
+    return NULL;
+}
+
 /* |v| gets one more child. */
 static int fill_target(struct agw_compile *c, struct agw_variant *v, const struct agw_resource *owner,
                        const Pb__MCPTarget *in, struct agw_mcp_target *out)
@@ -166,6 +174,7 @@ static int fill_target(struct agw_compile *c, struct agw_variant *v, const struc
     if (code)
         return code;
     v->cold |= child->cold;
+    out->auth = auth_of(&out->backend->policies);
     bool sse = in->protocol == PB__MCPTARGET__PROTOCOL__SSE;
     out->protocol = sse ? AGW_MCP_SSE : AGW_MCP_STREAMABLE_HTTP;
     out->name = agw_arena_str(c->arena, agw_str_c(in->name));
@@ -213,6 +222,28 @@ static int fill_targets(struct agw_compile *c, struct agw_variant *v, const stru
     return 0;
 }
 
+static int fill_origins(struct agw_compile *c, const struct agw_resource *r, struct agw_mcp_backend *mcp,
+                        const char **ret_reason)
+{
+    const Pb__MCPBackend *in = r->backend->mcp;
+    struct agw_origin_pattern *v = agw_arena_zalloc(c->arena, in->n_allowed_origins * sizeof(*v));
+    if (!v)
+        return AGW_ENOMEM;
+    for (size_t i = 0; i < in->n_allowed_origins; i++) {
+        int code = agw_origin_pattern_parse(agw_str_c(in->allowed_origins[i]), c->arena, &v[i]);
+        if (code == AGW_EINVAL) {
+            *ret_reason = "allowed_origins has what is no origin";
+            return agw_compile_error(c, r, "allowed_origins: \"%.100s\" is no origin",
+                                     in->allowed_origins[i]);
+        }
+        if (code)
+            return code;
+    }
+    mcp->origins = v;
+    mcp->origin_count = (uint32_t)in->n_allowed_origins;
+    return 0;
+}
+
 static int fill_mcp(struct agw_compile *c, struct agw_variant *v, struct agw_backend *b,
                     const struct agw_resource *r, const char **ret_reason)
 {
@@ -227,6 +258,8 @@ static int fill_mcp(struct agw_compile *c, struct agw_variant *v, struct agw_bac
     if (!mcp || !(mcp->targets = agw_arena_zalloc(c->arena, in->n_targets * sizeof(*mcp->targets))))
         return AGW_ENOMEM;
     int code = fill_targets(c, v, r, mcp, ret_reason);
+    if (!code)
+        code = fill_origins(c, r, mcp, ret_reason);
     if (code)
         return code;
     mcp->stateless = in->stateful_mode == PB__MCPBACKEND__STATEFUL_MODE__STATELESS;

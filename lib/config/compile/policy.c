@@ -43,7 +43,7 @@ static const struct kind_info traffic_kinds[] = {
     TRAFFIC(TIMEOUT) = {KIND(TIMEOUT)},
     TRAFFIC(EXT_AUTHZ) = {.guard = true},
     TRAFFIC(AUTHORIZATION) = {.guard = true},
-    TRAFFIC(JWT) = {.guard = true},
+    TRAFFIC(JWT) = {KIND(JWT), .guard = true},
     TRAFFIC(EXT_PROC) = {.guard = true},
     TRAFFIC(CSRF) = {.guard = true},
     TRAFFIC(REQUEST_HEADER_MODIFIER) = {KIND(REQUEST_HEADERS)},
@@ -72,8 +72,9 @@ static const struct kind_info own_backend_kinds[] = {
 static const struct kind_info backend_kinds[] = {
     BACKEND(A2A) = {KIND(A2A)},
     BACKEND(BACKEND_TLS) = {KIND(BACKEND_TLS)},
-    BACKEND(MCP_AUTHORIZATION) = {.guard = true},
-    BACKEND(MCP_AUTHENTICATION) = {.guard = true},
+    BACKEND(AUTH) = {KIND(BACKEND_AUTH), .guard = true},
+    BACKEND(MCP_AUTHORIZATION) = {KIND(MCP_AUTHORIZATION), .guard = true},
+    BACKEND(MCP_AUTHENTICATION) = {KIND(MCP_AUTHENTICATION), .guard = true},
     BACKEND(REQUEST_HEADER_MODIFIER) = {KIND(BACKEND_REQUEST_HEADERS)},
     BACKEND(RESPONSE_HEADER_MODIFIER) = {KIND(BACKEND_RESPONSE_HEADERS)},
     BACKEND(REQUEST_REDIRECT) = {KIND(REDIRECT)},
@@ -429,6 +430,25 @@ static void traffic_set(struct agw_compile *c, struct agw_specs *s, struct agw_r
         *spec = (struct agw_spec){v->message, owner, lock};
 }
 
+static bool adds_up(unsigned kind)
+{
+    return kind >= AGW_POLICY_MCP_AUTHORIZATION &&
+           kind < AGW_POLICY_MCP_AUTHORIZATION + AGW_ACCESS_POLICIES_MAX;
+}
+
+/* Where policies add up each takes the next free place; the one for which there is none must not be left out.
+ */
+static void add_spec(struct agw_specs *s, const struct agw_spec *spec)
+{
+    unsigned kind = AGW_POLICY_MCP_AUTHORIZATION;
+    while (adds_up(kind) && s->v[kind].message && s->v[kind].message != spec->message)
+        kind++;
+    if (adds_up(kind))
+        s->v[kind] = *spec;
+    else
+        s->refuse = "more mcpAuthorization policies reach this backend than are served";
+}
+
 static void backend_set(struct agw_compile *c, struct agw_specs *s, struct agw_resource *owner,
                         const struct view *v)
 {
@@ -438,9 +458,11 @@ static void backend_set(struct agw_compile *c, struct agw_specs *s, struct agw_r
     }
     if (!supported(c, v))
         return;
-    struct agw_spec *spec = &s->v[v->info->kind];
-    if (!spec->message)
-        *spec = (struct agw_spec){v->message, owner, false};
+    struct agw_spec made = {v->message, owner, false}, *spec = &s->v[v->info->kind];
+    if (adds_up(v->info->kind))
+        add_spec(s, &made);
+    else if (!spec->message)
+        *spec = made;
 }
 
 void agw_compile_traffic_at(struct agw_compile *c, struct agw_specs *s, const char *format, ...)
@@ -535,7 +557,9 @@ void agw_compile_inline_backend(struct agw_compile *c, struct agw_specs *s, stru
 void agw_compile_inherit(struct agw_specs *s, const struct agw_specs *from)
 {
     for (unsigned kind = 0; kind < AGW_POLICY_COUNT; kind++)
-        if (!s->v[kind].message)
+        if (adds_up(kind) && from->v[kind].message)
+            add_spec(s, &from->v[kind]);
+        else if (!s->v[kind].message)
             s->v[kind] = from->v[kind];
     if (!s->refuse)
         s->refuse = from->refuse;

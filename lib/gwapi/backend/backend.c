@@ -262,6 +262,7 @@ static int mcp_kind(struct agw_translate *t, const struct agw_object *o, const s
     if (!mcp->targets)
         return AGW_ENOMEM;
     set_modes(t, o, n, mcp);
+    mcp->allowed_origins = agw_gwapi_texts(t, agw_field(n, "allowedOrigins"), &mcp->n_allowed_origins);
     agw_node_each (target, agw_field(n, "targets")) {
         bool single = !agw_field(target, "selector");
         if (single && mcp->n_targets == AGW_MCP_TARGETS_MAX) {

@@ -38,6 +38,22 @@ int agw_gwapi_backend_ref(struct agw_translate *t, const struct agw_object *rout
 bool agw_gwapi_wants_tls(const struct agw_translate *t, const struct agw_object *route,
                          const struct agw_node *ref);
 
+/* --- mcp_policy.c --- */
+/* Fill |spec| from the field `mcp`; no kind is set where it does not say it. */
+int agw_gwapi_mcp_authorization(struct agw_translate *t, const struct agw_node *mcp,
+                                Pb__BackendPolicySpec *spec);
+int agw_gwapi_mcp_authentication(struct agw_translate *t, const struct agw_node *mcp,
+                                 Pb__BackendPolicySpec *spec);
+/* From the field `jwtAuthentication`. */
+int agw_gwapi_jwt(struct agw_translate *t, const struct agw_node *n, Pb__TrafficPolicySpec *spec);
+/* From a field `location`; NULL: no memory. */
+Pb__AuthorizationLocation *agw_gwapi_location(struct agw_translate *t, const struct agw_node *n);
+
+/* --- auth_policy.c --- */
+/* From the field `auth` of |o|. */
+int agw_gwapi_backend_auth(struct agw_translate *t, const struct agw_object *o, const struct agw_node *n,
+                           Pb__BackendPolicySpec *spec);
+
 /* --- backend_policy.c --- */
 /* An AgentgatewayBackend's `policies` or an AgentgatewayPolicy's `backend`; |ret_why| is set when its TLS
  * cannot be made: the backend must not be reached without it, and the data plane refuses it as it is. */

@@ -1,4 +1,5 @@
-/* What is said of backends, by themselves or by AgentgatewayPolicies: http, tls, tcp, health, loadBalancer.
+/* What is said of backends, by themselves or by AgentgatewayPolicies: http, tls, tcp, health, loadBalancer,
+ * mcp, auth.
  */
 #include "base/check.h"
 #include "gwapi/backend/backend.h"
@@ -249,7 +250,7 @@ int agw_gwapi_backend_policies(struct agw_translate *t, const struct agw_object 
                                const struct agw_node *policies, Pb__BackendPolicySpec ***ret_specs,
                                size_t *ret_count, const char **ret_why)
 {
-    static const char *const names[] = {"http", "tls", "tcp", "health", "loadBalancer"};
+    static const char *const names[] = {"http", "tls", "tcp", "health", "loadBalancer", "mcp", "mcp", "auth"};
     /* one to spare: the caller's own */
     Pb__BackendPolicySpec **specs = agw_gwapi_pointers(t, AGW_ARRAY_LEN(names) + 1);
     size_t count = 0;
@@ -268,9 +269,13 @@ int agw_gwapi_backend_policies(struct agw_translate *t, const struct agw_object 
                       : i == 1 ? backend_tls(t, owner, n, spec, ret_why)
                       : i == 2 ? backend_tcp(t, n, spec)
                       : i == 3 ? backend_health(t, n, spec)
-                               : load_balancer(t, n, spec)))
+                      : i == 4 ? load_balancer(t, n, spec)
+                      : i == 5 ? agw_gwapi_mcp_authorization(t, n, spec)
+                      : i == 6 ? agw_gwapi_mcp_authentication(t, n, spec)
+                               : agw_gwapi_backend_auth(t, owner, n, spec)))
             return AGW_ENOMEM;
-        specs[count++] = spec;
+        if (spec->kind_case != PB__BACKEND_POLICY_SPEC__KIND__NOT_SET)
+            specs[count++] = spec;
     }
     *ret_specs = specs;
     *ret_count = count;

@@ -60,11 +60,26 @@ static const struct agw_field mcp_target[] = {
     AGW_END,
 };
 
+/* All pages at once are what the check is there to stop. */
+static bool is_page(struct agw_str s)
+{
+    ptrdiff_t star = agw_str_find(s, '*');
+
+    return agw_is_origin(s) && (star < 0 || agw_str_starts(agw_str_from(s, (size_t)star), AGW_STR("*.")));
+}
+
 static const struct agw_field mcp_backend[] = {
     AGW_LIST("targets", mcp_target, .required = true, .min_items = 1, .max_items = 32, .unique = "name"),
     AGW_TEXT("failureMode", .one_of = failure_modes),
     AGW_TEXT("prefixMode", .one_of = prefix_modes),
     AGW_TEXT("sessionRouting", .one_of = session_modes),
+    {.name = "allowedOrigins",
+     .type = AGW_FIELD_TEXT,
+     .list = true,
+     .max_items = 64,
+     .min = 1,
+     .max = 253,
+     AGW_FORM(is_page, "an origin such as https://a.example.com or https://*.example.com")},
     AGW_END,
 };
 

@@ -127,11 +127,11 @@ const struct agw_field agw_fields_backend_policies[] = {
     AGW_MAP("http", policy_http),
     AGW_MAP("tls", policy_tls),
     AGW_UNSERVED("ai"),
-    AGW_UNSERVED("auth"),
+    AGW_MAP("auth", agw_fields_auth),
     AGW_UNSERVED("extAuth"),
     AGW_MAP("health", policy_health),
     AGW_MAP("loadBalancer", load_balancer),
-    AGW_UNSERVED("mcp"),
+    AGW_MAP("mcp", agw_fields_mcp_policies),
     AGW_MAP("tcp", policy_tcp),
     AGW_UNSERVED("transformation"),
     AGW_UNSERVED("tunnel"),
@@ -179,7 +179,14 @@ static bool check_balancer(struct agw_report *r, const struct agw_object *o, con
 bool agw_rules_backend_policies(struct agw_report *r, const struct agw_object *o,
                                 const struct agw_node *policies)
 {
+    const struct agw_node *mcp = agw_field(policies, "mcp");
     bool ok = check_tls(r, o, policies);
 
+    ok = agw_rules_auth(r, o, agw_field(policies, "auth")) && ok;
+    ok = agw_rules_mcp(r, o, mcp) && ok;
+    if (mcp && mcp->count == 0) {
+        agw_report_error(r, o, mcp, NULL, "needs a member");
+        ok = false;
+    }
     return check_balancer(r, o, policies) && ok;
 }

@@ -16,7 +16,8 @@ extern const struct agw_field agw_fields_namespace[], agw_fields_service[], agw_
 extern const struct agw_field agw_fields_metadata[], agw_fields_label_selector[], agw_fields_secret_ref[],
     agw_fields_cors[], agw_fields_retry[], agw_fields_header_modifier[], agw_fields_frontend_validation[],
     agw_fields_frontend[], agw_fields_backend_policies[], agw_fields_name_ref[],
-    agw_fields_session_persistence[];
+    agw_fields_session_persistence[], agw_fields_mcp_policies[], agw_fields_jwt[], agw_fields_location[],
+    agw_fields_auth[];
 
 bool agw_rules_service(struct agw_report *r, const struct agw_object *o);
 bool agw_rules_secret(struct agw_report *r, const struct agw_object *o);
@@ -35,6 +36,9 @@ bool agw_rules_backend_policies(struct agw_report *r, const struct agw_object *o
                                 const struct agw_node *policies);
 bool agw_rules_session_persistence(struct agw_report *r, const struct agw_object *o,
                                    const struct agw_node *persistence);
+bool agw_rules_auth(struct agw_report *r, const struct agw_object *o, const struct agw_node *auth);
+bool agw_rules_mcp(struct agw_report *r, const struct agw_object *o, const struct agw_node *mcp);
+bool agw_rules_jwt(struct agw_report *r, const struct agw_object *o, const struct agw_node *jwt);
 bool agw_rules_backend_tls_policy(struct agw_report *r, const struct agw_object *o);
 
 /* Parts of HTTPRoute that other routes have, too. */

@@ -220,7 +220,7 @@ static const struct agw_field traffic[] = {
     AGW_UNSERVED("csrf"),
     AGW_UNSERVED("extAuth"),
     AGW_UNSERVED("extProc"),
-    AGW_UNSERVED("jwtAuthentication"),
+    AGW_MAP("jwtAuthentication", agw_fields_jwt),
     AGW_UNSERVED("rateLimit"),
     AGW_UNSERVED("transformation"),
     AGW_END,
@@ -331,8 +331,12 @@ static bool check_target(struct agw_report *r, const struct agw_object *o, const
         if (is_of(target, AGW_GROUP_GATEWAY, kinds[i]))
             return true;
     }
-    if (!of_traffic && is_of(target, "", "Service"))
-        return true;
+    if (!of_traffic && is_of(target, "", "Service")) {
+        if (!agw_field(agw_field(o->spec, "backend"), "mcp"))
+            return true;
+        agw_report_error(r, o, target, "kind", "backend.mcp must not be said of a Service");
+        return false;
+    }
     if (!of_traffic && is_of(target, AGW_GROUP_AGENTGATEWAY, "AgentgatewayBackend")) {
         if (!agw_field(target, "sectionName"))
             return true;
@@ -345,13 +349,28 @@ static bool check_target(struct agw_report *r, const struct agw_object *o, const
     return false;
 }
 
+static bool check_tokens(struct agw_report *r, const struct agw_object *o,
+                         const struct agw_node *traffic_node)
+{
+    const struct agw_node *jwt = agw_field(traffic_node, "jwtAuthentication"),
+                          *other =
+                              agw_field(agw_field(agw_field(o->spec, "backend"), "mcp"), "authentication");
+
+    if (jwt && other) {
+        agw_report_error(r, o, other, NULL, "must not be set together with traffic.jwtAuthentication");
+        return false;
+    }
+    return agw_rules_jwt(r, o, jwt);
+}
+
 bool agw_rules_policy(struct agw_report *r, const struct agw_object *o)
 {
     const struct agw_node *refs = agw_field(o->spec, "targetRefs"),
                           *selectors = agw_field(o->spec, "targetSelectors"), *n,
                           *traffic_node = agw_field(o->spec, "traffic");
     bool ok = agw_rules_cors(r, o, agw_field(traffic_node, "cors")) && agw_rules_frontend(r, o) &&
-              agw_rules_backend_policies(r, o, agw_field(o->spec, "backend"));
+              agw_rules_backend_policies(r, o, agw_field(o->spec, "backend")) &&
+              check_tokens(r, o, traffic_node);
 
     if (!refs == !selectors) {
         agw_report_error(r, o, o->spec, NULL, "needs exactly one of targetRefs and targetSelectors");

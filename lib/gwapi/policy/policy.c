@@ -107,6 +107,7 @@ static const struct {
     {"headerModifiers", "request-headers", fill_request_headers},
     {"headerModifiers", "response-headers", fill_response_headers},
     {"hostRewrite", "host-rewrite", fill_host_rewrite},
+    {"jwtAuthentication", "jwt", agw_gwapi_jwt},
 };
 
 /* --- one target --- */
@@ -168,7 +169,12 @@ static int put_backend(struct agw_translate *t, const struct policy *p, const st
         return AGW_ENOMEM;
     policy->kind_case = PB__POLICY__KIND_BACKEND;
     policy->backend = spec;
-    return put(t, p, to, policy, "backend", kind->name, agw_field(p->object->spec, "backend"));
+    /* authorization adds up: each policy counts */
+    const char *key = spec->kind_case != PB__BACKEND_POLICY_SPEC__KIND_MCP_AUTHORIZATION
+                          ? kind->name
+                          : agw_gwapi_printf(t, "%s/%.*s/%.*s", kind->name, AGW_STRF(p->object->ns),
+                                             AGW_STRF(p->object->name));
+    return put(t, p, to, policy, "backend", key, agw_field(p->object->spec, "backend"));
 }
 
 /* A Service by its host, and by port if |section| is the number or name of one. */

@@ -141,6 +141,11 @@ int agw_mcp_set_cursor(const struct agw_json_doc *doc, const struct agw_jsonrpc 
 
 /* --- lists --- */
 
+static bool is_hidden(const struct agw_mcp_part *part, uint32_t item)
+{
+    return part->doc->tokens[item].flags & AGW_MCP_HIDDEN;
+}
+
 struct names {
     struct agw_map owners; /* name -> target + 1, or SHARED */
     struct agw_arena *arena;
@@ -170,7 +175,9 @@ static int count_names(struct names *names, const struct agw_mcp_method *method,
             continue;
         agw_json_each_item(parts[p].doc, list, item)
         {
-            int rc = count_name(names, &parts[p], agw_json_get(parts[p].doc, item, method->label));
+            int rc = is_hidden(&parts[p], item)
+                         ? 0
+                         : count_name(names, &parts[p], agw_json_get(parts[p].doc, item, method->label));
             if (rc != 0)
                 return rc;
         }
@@ -207,6 +214,8 @@ static int write_items(const struct agw_mcp_backend *b, const struct agw_mcp_met
         return 0;
     agw_json_each_item(part->doc, list, item)
     {
+        if (is_hidden(part, item))
+            continue;
         int rc = is_shared(names, part, agw_json_get(part->doc, item, method->label));
         if (rc == 0)
             rc = write_item(b, method, part, item, names->arena, w);
@@ -266,7 +275,7 @@ static bool holds(const struct agw_mcp_method *list, const struct agw_mcp_part *
     agw_json_each_item(part->doc, items, item)
     {
         uint32_t label = agw_json_get(part->doc, item, list->label);
-        if (label != 0 && agw_json_is(part->doc, label, name))
+        if (label != 0 && agw_json_is(part->doc, label, name) && !is_hidden(part, item))
             return true;
     }
     return false;

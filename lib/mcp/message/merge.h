@@ -13,6 +13,9 @@
 #define AGW_MCP_CURSOR_MAX                                                                                   \
     (1u << 20) /* bytes of a client's cursor: 128 targets with 6 KiB each; a client's message has 4 MiB */
 
+/* In the flags of an item of a list: as if it were not there. A bit that lib/json leaves alone. */
+#define AGW_MCP_HIDDEN 0x80
+
 struct agw_mcp_part {
     uint32_t target;
     const struct agw_json_doc *doc;

@@ -99,10 +99,10 @@ static int deciding(const struct agw_json_doc *doc, uint32_t object, struct agw_
 static int ref_up(const struct agw_mcp_backend *b, const struct agw_json_doc *doc, uint32_t params,
                   struct agw_json_edits *edits, uint32_t *ret_target, struct agw_str *ret_name)
 {
-    uint32_t ref = 0, token;
-    if (params == 0 || agw_json_get_unique(doc, params, AGW_STR("ref"), &ref) != 0 || ref == 0)
+    uint32_t ref = 0, type = 0, token;
+    if (params == 0 || agw_json_get_unique(doc, params, AGW_STR("ref"), &ref) != 0 || ref == 0 ||
+        agw_json_get_unique(doc, ref, AGW_STR("type"), &type) != 0)
         return AGW_EINVAL;
-    uint32_t type = agw_json_get(doc, ref, AGW_STR("type"));
     if (type != 0 && agw_json_is(doc, type, AGW_STR("ref/resource")))
         return deciding(doc, ref, AGW_STR("uri"), &token) == 0
                    ? uri_up(b, doc, token, edits, ret_target, ret_name)
@@ -295,4 +295,22 @@ int agw_mcp_edit_item(const struct agw_mcp_backend *b, uint32_t target, const st
     if (rc == 0 && agw_mcp_uris_prefixed(b))
         rc = edit_uri(b, target, doc, agw_json_path(doc, item, flat, 2), edits);
     return rc;
+}
+
+bool agw_mcp_may_repeat(struct agw_str method)
+{
+    static const struct agw_str known[] = {
+        AGW_STR("initialize"),       AGW_STR("ping"),
+        AGW_STR("prompts/get"),      AGW_STR("completion/complete"),
+        AGW_STR("resources/read"),   AGW_STR("resources/subscribe"),
+        AGW_STR("server/discover"),  AGW_STR("resources/unsubscribe"),
+        AGW_STR("logging/setLevel"), AGW_STR("subscriptions/listen"),
+    };
+    if (agw_str_ends(method, AGW_STR("/list")) || agw_str_starts(method, AGW_STR("notifications/")))
+        return true;
+    for (size_t i = 0; i < AGW_ARRAY_LEN(known); i++) {
+        if (agw_str_eq(method, known[i]))
+            return true;
+    }
+    return false;
 }

@@ -60,4 +60,7 @@ int agw_mcp_edit_back(const struct agw_mcp_backend *b, const struct agw_json_doc
 int agw_mcp_edit_item(const struct agw_mcp_backend *b, uint32_t target, const struct agw_mcp_method *method,
                       const struct agw_json_doc *doc, uint32_t item, struct agw_json_edits *edits);
 
+/* Methods that only read, or that do the same when they are done twice. */
+bool agw_mcp_may_repeat(struct agw_str method);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "config/backend_auth.h"
 #include "mcp/transport/link.h"
 
 struct agw_mcp_transports *agw_mcp_transports_new(struct agw_loop *loop, struct agw_client *client)
@@ -326,6 +327,7 @@ int agw_mcp_call_head(struct agw_mcp_call *c, const struct agw_msg *from,
                       const struct agw_mcp_call_fields *fields)
 {
     struct agw_msg *m = &c->head;
+    const struct agw_backend_auth *auth = c->target->auth ? c->target->auth : fields->auth;
     c->fields = *fields;
     if (!c->endpoint)
         return 0; /* agw_mcp_call_start reports it */
@@ -339,9 +341,12 @@ int agw_mcp_call_head(struct agw_mcp_call *c, const struct agw_msg *from,
     int rc = m->authority.p ? 0 : AGW_ENOMEM;
     for (uint32_t i = 0; rc == 0 && i < from->headers.n; i++) {
         const struct agw_header *h = &from->headers.v[i];
-        if (!is_own(h->id) && !(fields->rpc_method.n && is_standard(h)))
+        if (!is_own(h->id) && !(fields->rpc_method.n && is_standard(h)) &&
+            !agw_backend_auth_holds_back(auth, h))
             rc = agw_headers_add(&m->headers, h->id, h->name, h->value);
     }
+    if (rc == 0)
+        rc = agw_backend_auth_apply(auth, fields->token, &m->headers, c->arena);
     /* a link's name means nothing to its server */
     struct agw_str session = c->target->protocol == AGW_MCP_STREAMABLE_HTTP ? fields->session : AGW_STR("");
     return rc == 0 ? add_fields(&m->headers, fields, session) : rc;

@@ -82,6 +82,10 @@ struct agw_mcp_call_fields {
     struct agw_str last_event_id;
     /* 2026-07-28: Mcp-Method and Mcp-Name, in place of the client's; method empty: the client's go on. */
     struct agw_str rpc_method, rpc_name;
+    /* What the target is asked with where it has nothing of its own (NULL: nothing), and the client's token
+     * if the gateway took it. */
+    const struct agw_backend_auth *auth;
+    struct agw_str token;
 };
 
 struct agw_mcp_call {
@@ -140,10 +144,11 @@ bool agw_mcp_target_stateless(const struct agw_mcp_target *target);
 uint64_t agw_mcp_pin(struct agw_str endpoint_key);
 /* agw_mcp_pin of the endpoint that the call went to; 0 where there is no choice. */
 uint64_t agw_mcp_call_pin(const struct agw_mcp_call *c);
-/* Whether a client's field goes on to targets as it is. */
+/* Whether a client's field goes on to targets as it is; credentials do where they are passed through. */
 bool agw_mcp_goes_on(const struct agw_header *h);
-/* Builds c->head: the client's fields but those that belong to its own connection, session or body. Call
- * after c->body is filled. AGW_ENOMEM. */
+/* Builds c->head: the client's fields but those that belong to its own connection, session or body, and its
+ * credentials unless they are passed through. Call after c->body is filled. AGW_ENOMEM; AGW_EUNSUPPORTED: a
+ * credential for the target is missing. */
 int agw_mcp_call_head(struct agw_mcp_call *c, const struct agw_msg *from,
                       const struct agw_mcp_call_fields *fields);
 /* Sends it. |code|: 0, or why it could not be prepared: then on_done reports that. Events come later, never

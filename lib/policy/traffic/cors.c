@@ -1,18 +1,14 @@
 #include "policy/traffic/traffic_int.h"
 
 #include <stdio.h>
+#include "http/origin.h"
 #include "proto/message.h"
 
 /* Cross-origin requests of browsers (Fetch standard, section 3.2). The gateway answers preflights itself and
  * is the one voice about origins: what a backend says of them does not pass. */
 
-struct origin {
-    struct agw_str head, tail; /* around the '*', lower case; without one |tail| is empty */
-    bool wild;
-};
-
 struct conf {
-    struct origin *origins;
+    struct agw_origin_pattern *origins;
     uint32_t origin_count;
     bool any_origin, any_method, any_header, credentials;
     struct agw_str methods, headers, expose, max_age; /* as sent; empty: not sent */
@@ -20,31 +16,18 @@ struct conf {
 
 /* --- compiling --- */
 
-static bool origin_char(char ch)
-{
-    return ch > ' ' && ch < 127 && ch != ',' && ch != '*';
-}
-
 static int compile_origin(const char *text, struct agw_arena *arena, struct conf *c, struct agw_error *err)
 {
-    struct origin *o = &c->origins[c->origin_count];
-    struct agw_str lower = agw_arena_lower(arena, agw_str_c(text));
-    if (!lower.p)
-        return agw_error_set(err, AGW_ENOMEM, "out of memory");
-    if (agw_str_eq(lower, AGW_STR("*"))) {
+    struct agw_str origin = agw_str_c(text);
+    if (agw_str_eq(origin, AGW_STR("*"))) {
         c->any_origin = true;
         return 0;
     }
-    ptrdiff_t star = agw_str_find(lower, '*'), scheme = agw_str_find(lower, ':');
-    o->wild = star >= 0;
-    o->head = o->wild ? agw_str(lower.p, (size_t)star) : lower;
-    o->tail = o->wild ? agw_str_from(lower, (size_t)star + 1) : AGW_STR("");
-    bool good = scheme > 0 && agw_str_starts(agw_str_from(lower, (size_t)scheme), AGW_STR("://")) &&
-                lower.n > (size_t)scheme + 3 && (!o->wild || star >= scheme + 3);
-    for (size_t i = 0; good && i < lower.n; i++)
-        good = origin_char(lower.p[i]) || (ptrdiff_t)i == star;
-    if (!good)
-        return agw_error_set(err, AGW_EINVAL, "allow_origins: \"%.100s\" is no origin", text);
+    int code = agw_origin_pattern_parse(origin, arena, &c->origins[c->origin_count]);
+    if (code == AGW_EINVAL)
+        return agw_error_set(err, code, "allow_origins: \"%.100s\" is no origin", text);
+    if (code)
+        return agw_error_set(err, code, "out of memory");
     c->origin_count++;
     return 0;
 }
@@ -103,35 +86,11 @@ static int compile(const void *spec, struct agw_arena *arena, const void **ret_c
 
 /* --- requests --- */
 
-/* What stands for '*' is labels of a name: no port, and nothing that only looks like an origin. */
-static bool is_labels(struct agw_str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        char ch = s.p[i];
-        if (!(ch >= 'a' && ch <= 'z') && !(ch >= 'A' && ch <= 'Z') && !(ch >= '0' && ch <= '9') &&
-            ch != '-' && ch != '.')
-            return false;
-    }
-    return s.n > 0;
-}
-
-static bool matches(const struct origin *o, struct agw_str text)
-{
-    if (!o->wild)
-        return agw_str_ieq(o->head, text);
-    if (text.n <= o->head.n + o->tail.n)
-        return false;
-    size_t labels = text.n - o->head.n - o->tail.n;
-    return agw_str_ieq(agw_str(text.p, o->head.n), o->head) &&
-           agw_str_ieq(agw_str_from(text, o->head.n + labels), o->tail) &&
-           is_labels(agw_str(text.p + o->head.n, labels));
-}
-
 static bool allowed(const struct conf *c, struct agw_str text)
 {
     bool found = c->any_origin;
     for (uint32_t i = 0; !found && i < c->origin_count; i++)
-        found = matches(&c->origins[i], text);
+        found = agw_origin_matches(&c->origins[i], text);
     return found && text.n > 0;
 }
 

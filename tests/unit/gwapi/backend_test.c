@@ -79,6 +79,31 @@ static void ca(void **state)
                                 "inline_policies={backend_tls={root=-----BEGIN CERTIFICATE-----}}}\n");
 }
 
+static void credentials(void **state)
+{
+    struct translated t = translate(
+        GATEWAY BE("a", "  static: {host: a.com, port: 80}\n"
+                        "  policies: {auth: {secretRef: {name: s}, location: {header: {name: X-Key}}}}\n")
+            BE("c", "  static: {host: c.com, port: 80}\n  policies: {auth: {passthrough: {}}}\n")
+                BE("d", "  static: {host: d.com, port: 80}\n  policies: {auth: {secretRef: {name: "
+                        "gone}}}\n") "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: "
+                                     "{Authorization: 'Bearer k '}\n");
+
+    assert_string_equal(t.findings,
+                        "warning: m.yaml:27: AgentgatewayBackend default/d: spec.policies.auth.secretRef: "
+                        "there is no Secret default/gone with text in Authorization: requests are refused\n");
+    expect_lines(t.resources, "backend/",
+                 NAMED("default/a", "a") "static={host=a.com port=80} inline_policies={auth={key={secret=k "
+                                         "authorization_location={header={name=X-Key}}}}}}\n" NAMED(
+                                             "default/c", "c") "static={host=c.com port=80} "
+                                                               "inline_policies={auth={passthrough={}}}}"
+                                                               "\n" NAMED("default/d",
+                                                                          "d") "static={host=d.com port=80} "
+                                                                               "inline_policies={auth={key={}"
+                                                                               "}}}\n");
+    translated_free(&t);
+}
+
 static void mcp_static(void **state)
 {
     struct translated t = translate(
@@ -86,6 +111,7 @@ static void mcp_static(void **state)
                         "    failureMode: FailOpen\n"
                         "    sessionRouting: Stateless\n"
                         "    prefixMode: Always\n"
+                        "    allowedOrigins: ['https://a.com']\n"
                         "    targets:\n"
                         "    - {name: x, static: {host: x.com, port: 80, path: /p, protocol: SSE}}\n"
                         "    - {name: y, static: {backendRef: {name: b}, port: 81}}\n")
@@ -101,7 +127,8 @@ static void mcp_static(void **state)
             "default/m",
             "m") "mcp={targets={name=x backend={backend=default/m/x} path=/p protocol=SSE} "
                  "targets={name=y backend={backend=default/b}} stateful_mode=STATELESS prefix_mode=ALWAYS "
-                 "failure_mode=FAIL_OPEN}}\n" NAMED("default/m/x", "m") "static={host=x.com port=80}}\n");
+                 "failure_mode=FAIL_OPEN allowed_origins=https://a.com}}\n" NAMED(
+                     "default/m/x", "m") "static={host=x.com port=80}}\n");
     translated_free(&t);
 }
 
@@ -231,15 +258,11 @@ static void mcp_service(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(single),
-        cmocka_unit_test(health_and_tcp),
-        cmocka_unit_test(policies),
-        cmocka_unit_test(ca),
-        cmocka_unit_test(mcp_static),
-        cmocka_unit_test(mcp_selector),
-        cmocka_unit_test(mcp_targets_have_a_limit),
-        cmocka_unit_test(mcp_service),
-        cmocka_unit_test(mcp_stdio),
+        cmocka_unit_test(single),       cmocka_unit_test(health_and_tcp),
+        cmocka_unit_test(policies),     cmocka_unit_test(ca),
+        cmocka_unit_test(credentials),  cmocka_unit_test(mcp_static),
+        cmocka_unit_test(mcp_selector), cmocka_unit_test(mcp_targets_have_a_limit),
+        cmocka_unit_test(mcp_service),  cmocka_unit_test(mcp_stdio),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,66 +177,151 @@ static void of_backends(void **state)
                                             "backend={load_balancer={type=ROUND_ROBIN}}}\n");
 }
 
+#define AUTHORIZE(action, expression)                                                                        \
+    "backend: {mcp: {authorization: {action: " action ", policy: {matchExpressions: ['" expression "']}}}}}" \
+    "\n"
+#define ON_BACKEND "targetRefs: [{group: agentgateway.dev, kind: AgentgatewayBackend, name: b}]"
+#define AUTHORIZED(target, name, message, rule)                                                              \
+    "policy/backend/" target ":mcp_authorization/default/" name " {key=backend/" target                      \
+    ":mcp_authorization/default/" name " " NAME(name) " target={" message                                    \
+                                                      "} backend={mcp_authorization={" rule "}}}\n"
+
+/* Each of several policies for one place is one more. */
+static void authorization_of_mcp(void **state)
+{
+    expect_resources(
+        GATEWAY ROUTE RULES POLICY_HEAD("p") "{" ON_BACKEND ", " AUTHORIZE("Deny", "a")
+            POLICY_HEAD("q") "{" ON_BACKEND ", " AUTHORIZE("Require", "b")
+                POLICY_HEAD("r") "{" ON_ROUTE ", " AUTHORIZE(
+                    "Allow", "c") "---\napiVersion: agentgateway.dev/v1alpha1\nkind: "
+                                  "AgentgatewayBackend\nmetadata: {name: b}\n"
+                                  "spec: {static: {host: b.com, port: 1}}\n",
+        "policy/",
+        AUTHORIZED("AgentgatewayBackend/default/b", "p", "backend={name=b namespace=default}", "deny=a")
+            AUTHORIZED("AgentgatewayBackend/default/b", "q", "backend={name=b namespace=default}",
+                       "require=b") AUTHORIZED("HTTPRoute/default/r", "r",
+                                               "route={name=r namespace=default kind=HTTPRoute}", "allow=c"));
+}
+
+#define PROVIDER(issuer) "{issuer: " issuer ", audiences: [a], jwks: {inline: '{}'}}"
+
+static void tokens(void **state)
+{
+    expect_resources(
+        GATEWAY ROUTE RULES POLICY_HEAD(
+            "p") "{" ON_ROUTE
+                 ", traffic: {jwtAuthentication: {providers: [" PROVIDER(
+                     "i") "], location: "
+                          "{header: {name: X-T, prefix: 'T '}}, mcp: {resourceMetadata: {s: [x, 1.5, "
+                          "true, null], m: {k: v}}}}}}\n" POLICY_HEAD(
+                              "q") "{" ON_ROUTE
+                                   ", backend: {mcp: {authentication: {issuer: i, mode: Permissive, jwks: "
+                                   "{inline: '{}'}}}}}\n",
+        "policy/",
+        "policy/backend/HTTPRoute/default/r:mcp_authentication "
+        "{key=backend/HTTPRoute/default/r:mcp_authentication " NAME(
+            "q") " " ROUTE_TARGET " backend={mcp_authentication={issuer=i jwks_inline={} mode=PERMISSIVE}}}\n"
+                 "policy/traffic/HTTPRoute/default/r:jwt {key=traffic/HTTPRoute/default/r:jwt " NAME(
+                     "p") " " ROUTE_TARGET " traffic={jwt={mode=STRICT providers={issuer=i audiences=a "
+                          "inline={}} mcp={resource_metadata={"
+                          "extra={key=s value={list_value={values={string_value=x} values={number_value=1.5} "
+                          "values={bool_value=1} "
+                          "values={null_value=NULL_VALUE}}}} extra={key=m value={struct_value={fields={key=k "
+                          "value={string_value=v}}}}}}} "
+                          "authorization_location={header={name=X-T prefix=T }}}}}\n");
+}
+
+static const char *const refusals[][2] = {
+    {"{" ON_ROUTE ", traffic: {phase: PreRouting, cors: {}}}", "traffic.phase: PreRouting is not served"},
+    {"{" ON_ROUTE ", traffic: {jwtAuthentication: {}}}", "traffic.jwtAuthentication.providers: is required"},
+    {"{" ON_ROUTE
+     ", traffic: {jwtAuthentication: {providers: [" PROVIDER("i") "], mode: Optional, mcp: {}}}}",
+     "jwtAuthentication.mcp: needs mode Strict"},
+    {"{" ON_ROUTE
+     ", traffic: {jwtAuthentication: {providers: [" PROVIDER("i") ", " PROVIDER("j") "], mcp: {}}}}",
+     "jwtAuthentication.mcp: needs exactly one provider"},
+    {"{" ON_ROUTE ", traffic: {jwtAuthentication: {providers: [{issuer: i, jwks: {remote: {}}}]}}}",
+     "jwks.remote: is not served"},
+    {"{" ON_ROUTE ", traffic: {jwtAuthentication: {providers: [" PROVIDER("i") "], location: {cookie: {}}}}}",
+     "location.cookie: is not served"},
+    {"{" ON_ROUTE
+     ", backend: {mcp: {authentication: {issuer: i, jwks: {inline: '{}'}, resourceMetadata: 1}}}}",
+     "resourceMetadata: must be a map"},
+    {"{" ON_ROUTE ", backend: {mcp: {authentication: {issuer: i, jwks: {jwksPath: /k}}}}}",
+     "jwks.jwksPath: is not served"},
+    {"{" ON_ROUTE ", traffic: {jwtAuthentication: {providers: [" PROVIDER(
+         "i") "]}}, backend: {mcp: "
+              "{authentication: {issuer: i, jwks: {inline: '{}'}}}}}",
+     "must not be set together with traffic.jwtAuthentication"},
+    {"{" ON_ROUTE ", traffic: {retry: {condition: 'true'}}}", "retry.condition: is not served"},
+    {"{" ON_ROUTE ", backend: {}}", "spec.backend: needs a member"},
+    {"{" ON_ROUTE ", backend: {auth: {key: a, passthrough: {}}}}",
+     "spec.backend.auth: needs exactly one of key, secretRef and passthrough"},
+    {"{" ON_ROUTE ", backend: {auth: {gcp: {}}}}", "spec.backend.auth.gcp: is not served"},
+    {"{" ON_ROUTE ", backend: {mcp: {}}}", "spec.backend.mcp: needs a member"},
+    {"{" ON_ROUTE ", backend: {mcp: {guardrails: {}}}}", "spec.backend.mcp.guardrails: is not served"},
+    {"{" ON_ROUTE ", backend: {mcp: {authorization: {policy: {matchExpressions: []}}}}}",
+     "matchExpressions: must have 1 or more items"},
+    {"{targetRefs: [{group: '', kind: Service, name: s}], backend: {mcp: {authorization: {policy: "
+     "{matchExpressions: [a]}}}}}",
+     "backend.mcp must not be said of a Service"},
+    {"{" ON_ROUTE ", backend: {loadBalancer: {type: ConsistentHash}}}", "consistentHash belongs to type"},
+    {"{" ON_ROUTE ", backend: {loadBalancer: {type: RoundRobin, consistentHash: {type: SourceIP}}}}",
+     "consistentHash belongs to type"},
+    {"{" ON_ROUTE ", backend: {loadBalancer: {type: ConsistentHash, consistentHash: {type: Header}}}}",
+     "needs the name of the header, cookie or parameter"},
+    {"{" ON_ROUTE ", backend: {loadBalancer: {type: ConsistentHash, consistentHash: {type: SourceIP, name: "
+     "x}}}}",
+     "SourceIP has no name"},
+    {"{" ON_ROUTE ", backend: {loadBalancer: {type: RoundRobin, slowStart: {window: 1ms}}}}",
+     "a duration from 100ms to 24h"},
+    {"{" ON_ROUTE ", backend: {health: {active: {http: {expectedStatuses: [99]}}}}}", "must be 100 to 599"},
+    {"{" ON_BACKEND ", traffic: {cors: {}}}", "traffic policies of agentgateway.dev AgentgatewayBackend"},
+    {"{targetRefs: [{group: agentgateway.dev, kind: AgentgatewayBackend, name: b, sectionName: x}], "
+     "backend: "
+     "{tcp: {}}}",
+     "policies of a part of a backend are not served"},
+    {"{" ON_ROUTE ", frontend: {proxyProtocol: {}}}", "frontend can target a Gateway alone"},
+    {"{" ON_ROUTE ", frontend: {metrics: {}}}", "spec.frontend.metrics: is not served"},
+    {"{" ON_GATEWAY ", frontend: {}}", "spec.frontend: needs a member"},
+    {"{" ON_GATEWAY ", frontend: {http: {}}}", "spec.frontend.http: needs a member"},
+    {"{" ON_GATEWAY ", frontend: {http: {http1MaxHeaders: 4097}}}", "must be 1 to 4096, is 4097"},
+    {"{" ON_GATEWAY ", frontend: {http: {http1IdleTimeout: 999ms}}}", "a duration of a second or more"},
+    {"{" ON_GATEWAY ", frontend: {http: {http2WindowSize: 4Gi}}}", "below 4Gi"},
+    {"{" ON_GATEWAY ", frontend: {http: {http2WindowSize: 0}}}", "http2WindowSize: must be"},
+    {"{" ON_GATEWAY ", frontend: {http: {http2FrameSize: 16383}}}", "must be from 16384 to 1677215"},
+    {"{" ON_GATEWAY ", frontend: {http: {http2FrameSize: 2Mi}}}", "must be from 16384 to 1677215"},
+    {"{" ON_GATEWAY ", frontend: {tls: {alpnProtocols: [h3]}}}", "alpnProtocols[0]"},
+    {"{" ON_GATEWAY ", frontend: {tcp: {}}}", "tcp.keepalive: is required"},
+    {"{" ON_ROUTE ", traffic: {cors: {allowHeaders: ['*', a]}}}", "allowHeaders[0]: * must stand alone"},
+    {"{" ON_ROUTE ", traffic: {directResponse: {status: 199}}}", "status: must be 200 to 599, is 199"},
+    {"{traffic: {}}", "needs exactly one of targetRefs and targetSelectors"},
+    {"{targetRefs: [{group: '', kind: Service, name: s}], traffic: {}}", "are not served"},
+};
+
 static void refused(void **state)
 {
-    static const char *const rows[][2] = {
-        {"{" ON_ROUTE ", traffic: {phase: PreRouting, cors: {}}}", "traffic.phase: PreRouting is not served"},
-        {"{" ON_ROUTE ", traffic: {jwtAuthentication: {}}}", "traffic.jwtAuthentication: is not served"},
-        {"{" ON_ROUTE ", traffic: {retry: {condition: 'true'}}}", "retry.condition: is not served"},
-        {"{" ON_ROUTE ", backend: {}}", "spec.backend: needs a member"},
-        {"{" ON_ROUTE ", backend: {mcp: {}}}", "spec.backend.mcp: is not served"},
-        {"{" ON_ROUTE ", backend: {loadBalancer: {type: ConsistentHash}}}", "consistentHash belongs to type"},
-        {"{" ON_ROUTE ", backend: {loadBalancer: {type: RoundRobin, consistentHash: {type: SourceIP}}}}",
-         "consistentHash belongs to type"},
-        {"{" ON_ROUTE ", backend: {loadBalancer: {type: ConsistentHash, consistentHash: {type: Header}}}}",
-         "needs the name of the header, cookie or parameter"},
-        {"{" ON_ROUTE
-         ", backend: {loadBalancer: {type: ConsistentHash, consistentHash: {type: SourceIP, name: "
-         "x}}}}",
-         "SourceIP has no name"},
-        {"{" ON_ROUTE ", backend: {loadBalancer: {type: RoundRobin, slowStart: {window: 1ms}}}}",
-         "a duration from 100ms to 24h"},
-        {"{" ON_ROUTE ", backend: {health: {active: {http: {expectedStatuses: [99]}}}}}",
-         "must be 100 to 599"},
-        {"{" ON_BACKEND ", traffic: {cors: {}}}", "traffic policies of agentgateway.dev AgentgatewayBackend"},
-        {"{targetRefs: [{group: agentgateway.dev, kind: AgentgatewayBackend, name: b, sectionName: x}], "
-         "backend: "
-         "{tcp: {}}}",
-         "policies of a part of a backend are not served"},
-        {"{" ON_ROUTE ", frontend: {proxyProtocol: {}}}", "frontend can target a Gateway alone"},
-        {"{" ON_ROUTE ", frontend: {metrics: {}}}", "spec.frontend.metrics: is not served"},
-        {"{" ON_GATEWAY ", frontend: {}}", "spec.frontend: needs a member"},
-        {"{" ON_GATEWAY ", frontend: {http: {}}}", "spec.frontend.http: needs a member"},
-        {"{" ON_GATEWAY ", frontend: {http: {http1MaxHeaders: 4097}}}", "must be 1 to 4096, is 4097"},
-        {"{" ON_GATEWAY ", frontend: {http: {http1IdleTimeout: 999ms}}}", "a duration of a second or more"},
-        {"{" ON_GATEWAY ", frontend: {http: {http2WindowSize: 4Gi}}}", "below 4Gi"},
-        {"{" ON_GATEWAY ", frontend: {http: {http2WindowSize: 0}}}", "http2WindowSize: must be"},
-        {"{" ON_GATEWAY ", frontend: {http: {http2FrameSize: 16383}}}", "must be from 16384 to 1677215"},
-        {"{" ON_GATEWAY ", frontend: {http: {http2FrameSize: 2Mi}}}", "must be from 16384 to 1677215"},
-        {"{" ON_GATEWAY ", frontend: {tls: {alpnProtocols: [h3]}}}", "alpnProtocols[0]"},
-        {"{" ON_GATEWAY ", frontend: {tcp: {}}}", "tcp.keepalive: is required"},
-        {"{" ON_ROUTE ", traffic: {cors: {allowHeaders: ['*', a]}}}", "allowHeaders[0]: * must stand alone"},
-        {"{" ON_ROUTE ", traffic: {directResponse: {status: 199}}}", "status: must be 200 to 599, is 199"},
-        {"{traffic: {}}", "needs exactly one of targetRefs and targetSelectors"},
-        {"{targetRefs: [{group: '', kind: Service, name: s}], traffic: {}}", "are not served"},
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++) {
         char yaml[2048];
 
-        snprintf(yaml, sizeof(yaml), "%s%s\n", GATEWAY ROUTE RULES POLICY_HEAD("p"), rows[i][0]);
+        snprintf(yaml, sizeof(yaml), "%s%s\n", GATEWAY ROUTE RULES POLICY_HEAD("p"), refusals[i][0]);
         struct translated t = translate(yaml);
-        if (!strstr(t.findings, rows[i][1]))
-            fail_msg("%s: %s", rows[i][0], t.findings);
+        if (!strstr(t.findings, refusals[i][1]))
+            fail_msg("%s: %s", refusals[i][0], t.findings);
         translated_free(&t);
     }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_field), cmocka_unit_test(targets),
-                                       cmocka_unit_test(fronts),      cmocka_unit_test(of_backends),
-                                       cmocka_unit_test(selectors),   cmocka_unit_test(older_policy_wins),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_field),
+                                       cmocka_unit_test(targets),
+                                       cmocka_unit_test(fronts),
+                                       cmocka_unit_test(of_backends),
+                                       cmocka_unit_test(selectors),
+                                       cmocka_unit_test(older_policy_wins),
+                                       cmocka_unit_test(authorization_of_mcp),
+                                       cmocka_unit_test(tokens),
                                        cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,10 @@ static int up_head(struct agw_stream *s, const struct agw_msg *m, bool end)
     put(u->version, sizeof u->version, agw_headers_value(&m->headers, AGW_HDR_MCP_PROTOCOL_VERSION));
     put(u->accept, sizeof u->accept, agw_headers_value(&m->headers, AGW_HDR_ACCEPT));
     put(u->last_id, sizeof u->last_id, agw_headers_value(&m->headers, AGW_HDR_LAST_EVENT_ID));
-    put(u->extra, sizeof u->extra, agw_headers_value(&m->headers, AGW_HDR_AUTHORIZATION));
+    const struct agw_header *extra = agw_headers_find(&m->headers, AGW_STR("x-extra"));
+    put(u->extra, sizeof u->extra, extra ? extra->value : AGW_STR(""));
+    put(u->authorization, sizeof u->authorization, agw_headers_value(&m->headers, AGW_HDR_AUTHORIZATION));
+    u->cookie = agw_headers_find(&m->headers, AGW_STR("cookie")) != NULL;
     put_field(u->rpc_method, sizeof u->rpc_method, &m->headers, "mcp-method");
     put_field(u->rpc_name, sizeof u->rpc_name, &m->headers, "mcp-name");
     put(u->host, sizeof u->host, m->authority);
@@ -237,6 +240,10 @@ void fake_header(struct fake_down *d, const char *name, const char *value)
     assert_int_equal(agw_headers_add(&d->req.headers, agw_hdr_lookup(n), n, agw_str_c(value)), 0);
 }
 
+struct agw_mcp_origin fake_origin;
+const struct agw_backend_auth *fake_auth;
+struct agw_mcp_rights fake_rights;
+
 void fake_request(struct agw_mcp *m, struct fake_down *d, const struct agw_backend *b, enum agw_method method,
                   const char *session, const char *body)
 {
@@ -246,13 +253,17 @@ void fake_request(struct agw_mcp *m, struct fake_down *d, const struct agw_backe
     fake_header(d, "content-type", "application/json");
     fake_header(d, "accept", "application/json, text/event-stream");
     fake_header(d, "authorization", "Bearer me");
+    fake_header(d, "cookie", "a=b");
+    fake_header(d, "x-extra", "mine");
     if (session && *session)
         fake_header(d, "mcp-session-id", session);
     agw_chain_init(&data);
     if (body)
         assert_int_equal(agw_chain_add_static(&data, body, strlen(body)), 0);
+    const struct agw_mcp_client client = {
+        .hooks = &hooks, .ctx = d, .origin = fake_origin, .auth = fake_auth, .rights = fake_rights};
     failmalloc_at(fake_fail_from);
-    int rc = agw_mcp_handle(m, b, NULL, &d->stream, &d->req, &data, true, &hooks, d);
+    int rc = agw_mcp_handle(m, b, NULL, &d->stream, &d->req, &data, true, &client);
     assert_true(rc == 0 || (rc == AGW_ENOMEM && fake_fail_from));
     fake_taken = rc == 0;
     agw_chain_clear(&data);

@@ -4,6 +4,7 @@
 #define FAKE_H
 
 #include "client/client.h"
+#include "config/backend_auth.h"
 #include "mcp/handler.h"
 
 #define FAKE_UPS 64
@@ -14,10 +15,11 @@ struct fake_up {
     const struct agw_endpoint *to;
     struct agw_arena *arena;
     enum agw_method method;
-    char session[64], version[16], host[64], accept[64], extra[64], last_id[64], rpc_method[64], rpc_name[64];
+    char session[64], version[16], host[64], accept[64], extra[64], authorization[64], last_id[64],
+        rpc_method[64], rpc_name[64];
     char body[4096];
     size_t n;
-    bool open, sent, answered, reset, unsent;
+    bool open, sent, answered, reset, unsent, cookie;
     size_t consumed;
 };
 
@@ -38,7 +40,10 @@ extern struct fake_up fake_ups[FAKE_UPS];
 extern unsigned fake_up_count;
 extern struct agw_loop fake_loop;
 extern long fake_fail_from; /* the allocation of agw_mcp_handle, and after, that fails; 0: none */
-extern bool fake_taken;     /* the last request was taken over */
+extern struct agw_mcp_origin fake_origin;        /* of the clients */
+extern struct agw_mcp_rights fake_rights;        /* of the clients */
+extern const struct agw_backend_auth *fake_auth; /* what targets are asked with */
+extern bool fake_taken;                          /* the last request was taken over */
 
 void fake_reset(void);
 /* The client sends |method| with |body| (NULL: none) and, unless empty, |session| and a last event id. */

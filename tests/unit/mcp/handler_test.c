@@ -114,7 +114,8 @@ static void initialize_asks_all(void **state)
     assert_string_equal(fake_ups[1].host, "h2:82");
     for (int i = 0; i < 2; i++) {
         assert_string_equal(fake_ups[i].body, INIT);
-        assert_string_equal(fake_ups[i].extra, "Bearer me");
+        assert_string_equal(fake_ups[i].extra, "mine");
+        assert_string_equal(fake_ups[i].authorization, "");
         assert_string_equal(fake_ups[i].accept, "application/json, text/event-stream");
         assert_string_equal(fake_ups[i].session, "");
         assert_false(fake_ups[i].reset);

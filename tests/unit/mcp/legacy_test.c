@@ -127,7 +127,8 @@ static void join(void)
     say(INIT);
     sent(202);
     assert_string_equal(fake_ups[0].body, INIT);
-    assert_string_equal(fake_ups[0].extra, "Bearer me");
+    assert_string_equal(fake_ups[0].extra, "mine");
+    assert_string_equal(fake_ups[0].authorization, "");
     fake_answer(&fake_ups[0], 200, JSON, "s-one", INITED, true);
     hear(EVENT(INITED));
 }

@@ -224,6 +224,37 @@ static void event_ids_stay_here(void **state)
 
 /* --- lists --- */
 
+/* The client's go to no target, unless they are passed through; the target's own count before what all get.
+ */
+static void credentials_reach_whom_they_are_for(void **state)
+{
+    static const struct agw_credential mine = {{"authorization", 13}, {"Bearer one", 10}};
+    static const struct agw_backend_auth own = {.v = &mine, .count = 1}, missing = {.missing = true},
+                                         through = {.passthrough = true,
+                                                    .passed = {"authorization", 13},
+                                                    .prefix = {"Bearer ", 7}};
+    targets[0].auth = &own;
+    ask("tools/list", NULL, ASK("tools/list", ""));
+    assert_string_equal(fake_ups[0].authorization, "Bearer one");
+    assert_string_equal(fake_ups[1].authorization, "");
+    assert_false(fake_ups[0].cookie || fake_ups[1].cookie);
+    finish();
+    fake_auth = &through;
+    ask("tools/list", NULL, ASK("tools/list", ""));
+    assert_string_equal(fake_ups[0].authorization, "Bearer one");
+    assert_string_equal(fake_ups[1].authorization, "Bearer me");
+    assert_false(fake_ups[0].cookie || fake_ups[1].cookie);
+    finish();
+    targets[0].auth = NULL;
+    fake_auth = &missing;
+    ask("tools/list", NULL, ASK("tools/list", ""));
+    fake_turn();
+    assert_int_equal(fake_up_count, 0); /* nobody is asked without */
+    assert_true(down.ended && down.status >= 500);
+    finish();
+    fake_auth = NULL;
+}
+
 static void lists_say_how_long_they_hold(void **state)
 {
     ask("tools/list", NULL, ASK("tools/list", ""));
@@ -395,6 +426,27 @@ static void only_those_concerned_are_asked(void **state)
     ask("subscriptions/listen", NULL, LISTEN(""));
     assert_int_equal(fake_up_count, 0);
     assert_string_equal(down.body, "event: message\n" ACK(""));
+    finish();
+}
+
+static enum agw_rule_answer is_one(const void *rule, const struct agw_caller *caller,
+                                   const struct agw_mcp_access *access)
+{
+    return access->object == AGW_MCP_RESOURCE && agw_str_eq(access->name, AGW_STR("m:1")) ? AGW_RULE_YES
+                                                                                          : AGW_RULE_NO;
+}
+
+/* A resource that may not be read is nobody's. */
+static void what_may_not_be_read_is_not_listened_to(void **state)
+{
+    static const struct agw_access_rule deny = {AGW_RULE_DENY, is_one, NULL};
+    static const struct agw_access_rules set = {&deny, 1};
+    static const struct agw_access_rules *const sets[] = {&set};
+    fake_rights = (struct agw_mcp_rights){.sets = sets, .count = 1};
+    ask("subscriptions/listen", NULL, LISTEN("\"resourceSubscriptions\":[\"two+m:1\",\"two+m:2\"]"));
+    assert_int_equal(fake_up_count, 1);
+    assert_string_equal(fake_ups[0].body, LISTEN("\"resourceSubscriptions\":[\"m:2\"]"));
+    fake_rights = (struct agw_mcp_rights){0};
     finish();
 }
 
@@ -574,6 +626,7 @@ int main(void)
         CASE(a_targets_status_is_passed_on),
         CASE(servers_may_not_ask_on_the_stream),
         CASE(event_ids_stay_here),
+        CASE(credentials_reach_whom_they_are_for),
         CASE(lists_say_how_long_they_hold),
         CASE(a_target_without_the_method_has_none),
         CASE(a_list_without_a_target_is_not_kept),
@@ -582,6 +635,7 @@ int main(void)
         CASE(an_older_target_asks_for_initialize),
         CASE(one_acknowledgement_for_all),
         CASE(only_those_concerned_are_asked),
+        CASE(what_may_not_be_read_is_not_listened_to),
         CASE(one_that_knows_no_subscriptions_is_left_out),
         CASE(a_dead_target_fails_it_or_not),
         CASE(a_stream_that_ended_is_opened_again),

@@ -109,7 +109,8 @@ static void a_session_is_one_stream(void **state)
     join();
     assert_int_equal(fake_ups[0].method, AGW_METHOD_GET);
     assert_string_equal(fake_ups[0].accept, SSE);
-    assert_string_equal(fake_ups[0].extra, "Bearer me");
+    assert_string_equal(fake_ups[0].extra, "mine");
+    assert_string_equal(fake_ups[0].authorization, "");
     assert_int_equal(fake_ups[1].method, AGW_METHOD_POST);
     assert_string_equal(fake_ups[1].body, INIT);
     ask(AGW_METHOD_POST, CALL);

@@ -327,6 +327,27 @@ static void test_listeners_and_421(void **state)
     assert_true(agw_listener_misdirected(b, wild, AGW_STR("foo.example.com")));
     assert_false(agw_listener_misdirected(b, wild, AGW_STR("other.example.com")));
     assert_false(agw_listener_misdirected(b, exact, AGW_STR("unknown.org"))); /* 404, not 421 */
+    assert_true(agw_host_named(wild, AGW_STR("Bar.example.com:80")));
+    assert_false(agw_host_named(wild, AGW_STR("example.com")));
+    fx_free(&f);
+}
+
+static void test_hosts_that_routes_name(void **state)
+{
+    struct fixture f;
+    fx_init(&f, NULL, 0);
+    fx_bind(&f, "b", 80);
+    fx_add(&f, AGW_RESOURCE_LISTENER, fx_listener(&f, "b", "l", ""), NULL);
+    add(&f, fx_route(&f, "l", "any", NULL, 'p', "/"));
+    add(&f, fx_route(&f, "l", "exact", "a.example.com", 'p', "/"));
+    add(&f, fx_route(&f, "l", "wild", "*.example.org", 'p', "/"));
+    fx_compile(&f);
+    const struct agw_listener *l = fx_out_listener(&f, "b", "l");
+    assert_true(agw_host_named(l, AGW_STR("A.example.com:8080")));
+    assert_true(agw_host_named(l, AGW_STR("x.y.example.org")));
+    assert_false(agw_host_named(l, AGW_STR("example.org")));
+    assert_false(agw_host_named(l, AGW_STR("b.example.com")));
+    assert_false(agw_host_named(l, AGW_STR("")));
     fx_free(&f);
 }
 
@@ -416,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_age_then_name_decides_ties),
         cmocka_unit_test(test_hosts_from_exact_to_none),
         cmocka_unit_test(test_listeners_and_421),
+        cmocka_unit_test(test_hosts_that_routes_name),
         cmocka_unit_test(test_host_beside_the_tls_listener),
         cmocka_unit_test(test_connections_by_server_name),
         cmocka_unit_test(test_regex_must_match_all),

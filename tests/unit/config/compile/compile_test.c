@@ -45,8 +45,26 @@ static const struct agw_policy_ops a2a = {.kind = AGW_POLICY_A2A, .transport = s
 static const struct agw_policy_ops http = {.kind = AGW_POLICY_BACKEND_HTTP, .transport = set_http};
 static const struct agw_policy_ops rewrite = {.kind = AGW_POLICY_URL_REWRITE, .compile = fail_compile};
 static const struct agw_policy_ops timeouts = {.kind = AGW_POLICY_TIMEOUT};
-static const struct agw_policy_ops *const table[] = {&headers, &backend_headers, &a2a,
-                                                     &http,    &rewrite,         &timeouts};
+
+/* What adds up: each that runs appends the first letter of its rule. */
+static char rules_seen[32];
+static enum agw_verdict add_rule(const void *conf, struct agw_policy_ctx *ctx)
+{
+    const Pb__BackendPolicySpec__McpAuthorization *in = conf;
+    size_t n = strlen(rules_seen);
+    rules_seen[n] = in->deny[0][0];
+    rules_seen[n + 1] = 0;
+    return AGW_CONTINUE;
+}
+#define RULES(n)                                                                                             \
+    {                                                                                                        \
+        .kind = AGW_POLICY_MCP_AUTHORIZATION_##n, .request = add_rule                                        \
+    }
+static const struct agw_policy_ops rules[] = {RULES(1), RULES(2), RULES(3), RULES(4),
+                                              RULES(5), RULES(6), RULES(7), RULES(8)};
+static const struct agw_policy_ops *const table[] = {
+    &headers,  &backend_headers, &a2a,      &http,     &rewrite,  &timeouts, &rules[0],
+    &rules[1], &rules[2],        &rules[3], &rules[4], &rules[5], &rules[6], &rules[7]};
 
 static void begin(struct fixture *f)
 {
@@ -391,6 +409,97 @@ static void test_mcp(void **state)
     fx_free(&f);
 }
 
+static Pb__BackendPolicySpec *rule(struct fixture *f, const char *text)
+{
+    Pb__BackendPolicySpec__McpAuthorization *m =
+        fx_new(f, &pb__backend_policy_spec__mcp_authorization__descriptor);
+    m->deny = fx_new(f, &pb__backend_policy_spec__mcp_authorization__descriptor); /* room enough */
+    m->deny[0] = fx_text(f, text);
+    m->n_deny = 1;
+    return fx_backend_policy(f, PB__BACKEND_POLICY_SPEC__KIND_MCP_AUTHORIZATION, m);
+}
+
+/* |count| policies of the backend, two of the reference and one aimed at the backend. */
+static const struct agw_backend *with_rules(struct fixture *f, size_t count)
+{
+    static Pb__BackendPolicySpec *inline_specs[AGW_ACCESS_POLICIES_MAX + 1], *own[2];
+    begin(f);
+    Pb__Backend *b = fx_static(f, "ns", "b", "127.0.0.1", 1);
+    for (size_t i = 0; i < count; i++)
+        inline_specs[i] = rule(f, "i");
+    b->inline_policies = inline_specs;
+    b->n_inline_policies = count;
+    fx_add(f, AGW_RESOURCE_BACKEND, b, NULL);
+    Pb__Policy *p = policy(f, "p");
+    p->target->kind_case = PB__POLICY_TARGET__KIND_BACKEND;
+    p->target->backend = fx_new(f, &pb__policy_target__backend_target__descriptor);
+    p->target->backend->namespace_ = fx_text(f, "ns");
+    p->target->backend->name = fx_text(f, "b");
+    p->kind_case = PB__POLICY__KIND_BACKEND;
+    p->backend = rule(f, "t");
+    fx_add(f, AGW_RESOURCE_POLICY, p, NULL);
+    Pb__Route *r = route(f);
+    Pb__RouteBackend *ref = fx_ref(f, r, "ns/b", 1);
+    own[0] = rule(f, "o");
+    own[1] = rule(f, "O");
+    ref->backend_policies = own;
+    ref->n_backend_policies = 2;
+    const struct agw_route *out = compiled(f, r);
+    struct agw_policy_ctx ctx = {0};
+    rules_seen[0] = 0;
+    agw_policy_request(&out->backends[0].policies, &ctx);
+    const struct agw_backend *made = fx_backend(f, &out->backends[0]);
+    agw_policy_request(&made->policies, &ctx);
+    return made;
+}
+
+static void test_rules_add_up(void **state)
+{
+    struct fixture f;
+    assert_int_equal(with_rules(&f, 2)->kind, AGW_BACKEND_STATIC);
+    assert_string_equal(rules_seen, "oOiit");
+    fx_free(&f);
+    with_rules(&f, AGW_ACCESS_POLICIES_MAX - 3);
+    assert_string_equal(rules_seen, "oOiiiiit");
+    fx_free(&f);
+    /* one that has no place must not be left out */
+    const struct agw_backend *b = with_rules(&f, AGW_ACCESS_POLICIES_MAX - 2);
+    assert_int_equal(b->kind, AGW_BACKEND_INVALID);
+    assert_non_null(strstr(b->reason, "mcpAuthorization"));
+    fx_free(&f);
+}
+
+static void test_mcp_pages_that_may_ask(void **state)
+{
+    struct fixture f;
+    begin(&f);
+    char good[] = "https://A.example", bad[] = "a.example", *origins[] = {good, bad};
+    Pb__MCPTarget *targets[] = {mcp_target(&f, "one", "ns/gone")};
+    Pb__Backend *b = mcp_backend(&f, targets, 1);
+    b->mcp->allowed_origins = origins;
+    b->mcp->n_allowed_origins = 1;
+    fx_add(&f, AGW_RESOURCE_BACKEND, b, NULL);
+    Pb__Route *r = route(&f);
+    fx_ref(&f, r, "ns/mcp", 1);
+    const struct agw_backend *out = fx_backend(&f, &compiled(&f, r)->backends[0]);
+    assert_int_equal(out->mcp->origin_count, 1);
+    assert_true(agw_origin_matches(&out->mcp->origins[0], AGW_STR("https://a.example")));
+    fx_free(&f);
+
+    begin(&f);
+    targets[0] = mcp_target(&f, "one", "ns/gone");
+    b = mcp_backend(&f, targets, 1);
+    b->mcp->allowed_origins = origins;
+    b->mcp->n_allowed_origins = 2;
+    fx_add(&f, AGW_RESOURCE_BACKEND, b, NULL);
+    r = route(&f);
+    fx_ref(&f, r, "ns/mcp", 1);
+    out = fx_backend(&f, &compiled(&f, r)->backends[0]);
+    assert_int_equal(out->kind, AGW_BACKEND_INVALID);
+    assert_int_equal(f.notes.errors, 1);
+    fx_free(&f);
+}
+
 static void test_mcp_of_mcp_is_refused(void **state)
 {
     struct fixture f;
@@ -633,6 +742,8 @@ int main(void)
         cmocka_unit_test(test_transport_policies),
         cmocka_unit_test(test_reference_replaces_backend_policy),
         cmocka_unit_test(test_mcp),
+        cmocka_unit_test(test_mcp_pages_that_may_ask),
+        cmocka_unit_test(test_rules_add_up),
         cmocka_unit_test(test_mcp_of_mcp_is_refused),
         cmocka_unit_test(test_too_many_mcp_targets_are_refused),
         cmocka_unit_test(test_processes_come_from_files_alone),

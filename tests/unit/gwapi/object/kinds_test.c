@@ -162,6 +162,9 @@ static void backends(void **state)
            B("5", ".static: needs either host and port, or unixPath"));
     expect(BE("  static: {host: 'http://a', port: 1}\n"),
            B("5", ".static.host: \"http://a\" is not an IP address or a DNS name"));
+    expect(BE("  mcp: {allowedOrigins: ['https://*:1'], targets: [{name: a, stdio: {cmd: a}}]}\n"),
+           B("5", ".mcp.allowedOrigins[0]: \"https://*:1\" is not an origin such as https://a.example.com or "
+                  "https://*.example.com"));
     expect(BE("  mcp: {targets: []}\n"), B("5", ".mcp.targets: must have 1 or more items, has 0"));
     expect(BE("  mcp: {targets: [{name: a}]}\n"),
            B("5", ".mcp.targets[0]: needs exactly one of static, selector and stdio"));

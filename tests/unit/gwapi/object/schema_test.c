@@ -77,8 +77,8 @@ static void values(void **state)
 static void unserved(void **state)
 {
     expect("apiVersion: agentgateway.dev/v1alpha1\nkind: AgentgatewayBackend\nmetadata: {name: b}\n"
-           "spec:\n  static: {host: a, port: 1}\n  policies:\n    auth: {key: x}\n",
-           "m.yaml:7: AgentgatewayBackend default/b: spec.policies.auth: is not served by this version\n");
+           "spec:\n  static: {host: a, port: 1}\n  policies:\n    tunnel: {key: x}\n",
+           "m.yaml:7: AgentgatewayBackend default/b: spec.policies.tunnel: is not served by this version\n");
 }
 
 /* At most 20 of each level are kept. */

@@ -124,6 +124,11 @@ static void calls_that_name_nobody(void **state)
     assert_int_equal(up(&two, HEAD "\"method\":\"resources/read\",\"params\":{\"uri\":\"memo:x\"}}"),
                      AGW_ENOTFOUND);
     assert_int_equal(up(&two, HEAD "\"method\":\"completion/complete\",\"params\":{\"ref\":7}}"), AGW_EINVAL);
+    /* of two types a server might read the other */
+    assert_int_equal(up(&two, HEAD
+                        "\"method\":\"completion/complete\",\"params\":{\"ref\":{\"type\":\"ref/prompt\","
+                        "\"name\":\"one_a\",\"type\":\"ref/resource\",\"uri\":\"m:b\"}}}"),
+                     AGW_EINVAL);
 }
 
 static void uris_and_references(void **state)

@@ -101,14 +101,23 @@ static int read_error(struct agw_mcp_crossing *cr, struct agw_chain *ret_message
     return agw_json_writer_finish(&w, 0, ret_message);
 }
 
-/* The error that was held back. One about the message is a message, whatever its status: in the other era
- * statuses mean something else. |cr->response| NULL: it came as a message. */
+/* Where a status is the message: of `initialize`, which the client sent as it is, of a session that is gone,
+ * and of who may not ask at all. */
+static bool keeps_status(const struct agw_mcp_crossing *cr)
+{
+    int status = cr->response ? cr->response->status : 0;
+    return status &&
+           (cr->kind == AGW_MCP_RENEW || cr->kind == AGW_MCP_BEGIN || status == 401 || status == 403);
+}
+
+/* The error that was held back. One about the message is a message, whatever its status: 400 and 404 mean
+ * other things in the other era. |cr->response| NULL: it came as a message. */
 static void finish_error(struct agw_mcp_crossing *cr)
 {
     struct agw_mcp_call *c = &cr->leg->call;
     struct agw_chain message;
     agw_chain_init(&message);
-    int rc = cr->kind == AGW_MCP_RENEW ? AGW_EPROTO : read_error(cr, &message);
+    int rc = keeps_status(cr) ? AGW_EPROTO : read_error(cr, &message);
     if (rc == 0) {
         c->form = AGW_MCP_FORM_JSON;
         agw_mcp_cross_give(cr, &message);

@@ -266,6 +266,17 @@ static void a_refusal_of_both_is_the_first(void **state)
     fake_answer(&fake_ups[1], 400, JSON, NULL, "what?", true);
     assert_string_equal(down.body, ERROR_OF("1", "-32601"));
     finish();
+    static const int statuses[] = {403, 400};
+    for (int i = 0; i < 2; i++) {
+        post(INIT);
+        fake_answer(&fake_ups[0], statuses[i], JSON, NULL, ERROR_OF("null", "-32000"), true);
+        if (i == 1)
+            fake_answer(&fake_ups[1], 400, JSON, NULL, ERROR_OF("null", "-32000"), true);
+        assert_int_equal(fake_up_count, i + 1);
+        assert_int_equal(down.status, statuses[i]);
+        assert_string_equal(down.body, ERROR_OF("null", "-32000"));
+        finish();
+    }
 }
 
 static void calls_say_who_asks(void **state)
@@ -296,6 +307,7 @@ static void statuses_of_new_are_messages_of_old(void **state)
         {404, ERROR_OF("5", "-32601"), ERROR_OF("5", "-32601"), 200},
         {400, ERROR_OF("null", "-32020"), ERROR_OF("5", "-32020"), 200},
         {401, "who?", "who?", 401},
+        {403, ERROR_OF("null", "-32000"), ERROR_OF("null", "-32000"), 403},
         {404, "no page", "target new", 502}, /* not as if a session were gone */
     };
     join_new(405, "");

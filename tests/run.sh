@@ -10,18 +10,39 @@ run_unit() { # KIND: unit tests and fuzz seeds of one build
   echo "unit-$1.json $status" >>"$results/status.txt"
 }
 
-run_fuzz() {
-  local source name
+run_fuzz_target() { # NAME
+  if run_fuzzer "$1" "$fuzz_seconds" >"$results/fuzz-$1.log" 2>&1; then
+    echo "$1 passed" >>"$results/fuzz.txt"
+  else
+    echo "$1 failed" >>"$results/fuzz.txt"
+    tail -n 40 "$results/fuzz-$1.log"
+  fi
+}
+
+run_fuzz() { # two at a time: each has one thread
+  local source
   echo "== fuzz targets, $fuzz_seconds s each"
   for source in tests/fuzz/*_*.c; do
-    name=$(basename "$source" .c)
-    if fuzz "$name" "$fuzz_seconds" >"$results/fuzz-$name.log" 2>&1; then
-      echo "$name passed" >>"$results/fuzz.txt"
-    else
-      echo "$name failed" >>"$results/fuzz.txt"
-      tail -n 40 "$results/fuzz-$name.log"
-    fi
+    while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
+    run_fuzz_target "$(basename "$source" .c)" &
   done
+  wait
+}
+
+# The next sanitizer's build, while tests that mostly wait run; await_compile before it is used.
+compile_behind() { # KIND
+  (
+    renice -n 19 "$BASHPID" >/dev/null
+    compile "$1"
+  ) >"$results/compile-$1.log" 2>&1 &
+  behind=$!
+}
+
+await_compile() { # KIND
+  if ! wait "$behind"; then
+    tail -n 40 "$results/compile-$1.log"
+    fail "the $1 build failed"
+  fi
 }
 
 run_pytest() { # KIND PATH...
@@ -40,13 +61,15 @@ run_tests() {
   compile release
   run_pytest release tests/tidy
   run_unit release
+  [ "${1:-}" = --fast ] || compile_behind asan
   run_pytest release tests/integration
   if [ "${1:-}" != --fast ]; then
-    compile asan
+    await_compile asan
     run_unit asan
     run_fuzz
+    compile_behind tsan
     run_pytest asan tests/integration
-    compile tsan
+    await_compile tsan
     run_unit tsan
     run_pytest tsan tests/integration
   fi

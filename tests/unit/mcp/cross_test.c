@@ -144,6 +144,31 @@ static void callers_are_kept_apart(void **state)
     finish();
 }
 
+/* A token that was taken off the request and goes on all the same: with the gateway's own requests, too, and
+ * to nobody else's session. */
+static void tokens_that_were_taken_keep_callers_apart(void **state)
+{
+    static const struct agw_backend_auth through = {
+        .passthrough = true, .passed = {"authorization", 13}, .prefix = {"Bearer ", 7}};
+    fake_era(mcp, &backend, false);
+    fake_auth = &through;
+    for (unsigned i = 0; i < 3; i++) {
+        fake_token = i == 1 ? AGW_STR("two") : AGW_STR("one");
+        ask("tools/call", "t", CALL);
+        if (i < 2)
+            open_session(0, i ? "s2" : "s1", "\"tools\":{}");
+        unsigned last = fake_up_count - 1;
+        assert_int_equal(last, i < 2 ? 2 : 0);
+        for (unsigned u = 0; u <= last; u++)
+            assert_string_equal(fake_ups[u].authorization, i == 1 ? "Bearer two" : "Bearer one");
+        assert_string_equal(fake_ups[last].session, i == 1 ? "s2" : "s1");
+        fake_answer(&fake_ups[last], 200, JSON, NULL, CALLED("1"), true);
+        finish();
+    }
+    fake_auth = NULL;
+    fake_token = AGW_STR("");
+}
+
 static void an_unused_session_is_ended(void **state)
 {
     begin_call();
@@ -550,6 +575,7 @@ int main(void)
         CASE(discovery_is_answered_from_initialize),
         CASE(a_forgotten_session_is_begun_anew),
         CASE(callers_are_kept_apart),
+        CASE(tokens_that_were_taken_keep_callers_apart),
         CASE(progress_and_questions_on_the_way),
         CASE(a_client_that_leaves_cancels),
         CASE(removed_methods_are_not_asked_for),

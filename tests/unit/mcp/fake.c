@@ -242,6 +242,7 @@ void fake_header(struct fake_down *d, const char *name, const char *value)
 
 struct agw_mcp_origin fake_origin;
 const struct agw_backend_auth *fake_auth;
+struct agw_str fake_token;
 struct agw_mcp_rights fake_rights;
 
 void fake_request(struct agw_mcp *m, struct fake_down *d, const struct agw_backend *b, enum agw_method method,
@@ -260,8 +261,12 @@ void fake_request(struct agw_mcp *m, struct fake_down *d, const struct agw_backe
     agw_chain_init(&data);
     if (body)
         assert_int_equal(agw_chain_add_static(&data, body, strlen(body)), 0);
-    const struct agw_mcp_client client = {
-        .hooks = &hooks, .ctx = d, .origin = fake_origin, .auth = fake_auth, .rights = fake_rights};
+    const struct agw_mcp_client client = {.hooks = &hooks,
+                                          .ctx = d,
+                                          .origin = fake_origin,
+                                          .auth = fake_auth,
+                                          .token = fake_token,
+                                          .rights = fake_rights};
     failmalloc_at(fake_fail_from);
     int rc = agw_mcp_handle(m, b, NULL, &d->stream, &d->req, &data, true, &client);
     assert_true(rc == 0 || (rc == AGW_ENOMEM && fake_fail_from));

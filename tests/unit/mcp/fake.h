@@ -43,6 +43,7 @@ extern long fake_fail_from; /* the allocation of agw_mcp_handle, and after, that
 extern struct agw_mcp_origin fake_origin;        /* of the clients */
 extern struct agw_mcp_rights fake_rights;        /* of the clients */
 extern const struct agw_backend_auth *fake_auth; /* what targets are asked with */
+extern struct agw_str fake_token;                /* the client's, taken off its request */
 extern bool fake_taken;                          /* the last request was taken over */
 
 void fake_reset(void);

@@ -246,7 +246,7 @@ def indent(path):
     return "".join("    " + line + "\n" for line in path.read_text().splitlines())
 
 
-def agentgateway(work, upstream, manifest=MANIFEST, binary=None, args=("--access-log", "off")):
+def agentgateway(work, upstream, manifest=MANIFEST, binary=None, args=("--access-log", "off"), env=None):
     plain, tls = free_port(), free_port()
     stats, ready, admin = free_port(), free_port(), free_port()
     cert, key, _ = certificate(work)
@@ -255,7 +255,7 @@ def agentgateway(work, upstream, manifest=MANIFEST, binary=None, args=("--access
     (folder / "gateway.yaml").write_text(
         manifest.format(plain=plain, tls=tls, upstream=upstream, cert=indent(cert), key=indent(key)))
     binary = binary or os.environ.get("AGW_BIN") or str(Path(__file__).parent.parent / "build/bin/agentgateway")
-    env = {"STATS_ADDR": f"127.0.0.1:{stats}", "READINESS_ADDR": f"127.0.0.1:{ready}", "ADMIN_ADDR": f"127.0.0.1:{admin}"}
+    env = {**(env or {}), "STATS_ADDR": f"127.0.0.1:{stats}", "READINESS_ADDR": f"127.0.0.1:{ready}", "ADMIN_ADDR": f"127.0.0.1:{admin}"}
     p = Process([binary, "-f", str(folder), "--workers", "1", *args], work / "agentgateway.log", PROXY_CPU, env)
     p.stats_port = stats
     p.folder = folder

@@ -16,6 +16,7 @@ sys.path[:0] = [str(BENCH), str(BENCH.parent / "tests/integration")]
 import cases
 import filters_case
 import mcp_case
+import mcp_many_case
 import peers
 import reload_case
 import xds_case
@@ -35,12 +36,18 @@ BARS = [  # case, figure, against, at most this ratio; against nobody: at most t
     ("tls-large", "cpu_us_per_request", "nginx", 1.0),
     ("h1-512", "kib_per_pair", None, 40),
     ("mcp", "added_p50_us", None, 200),
+    ("mcp", "one_cpu_call_added_p50_us", None, 100),
+    ("mcp", "call_1_64_cpu_us", None, 40),  # 25,000 calls a second and core
+    ("mcp", "kept_list_50_p50_us", None, 1000),
+    ("mcp", "kib_per_stream", None, 12),
+    ("mcp", "large_result_kib", None, 2048),
+    ("mcp", "large_edited_result_kib", None, 2048),
 ]
 
 
 def mcp(work, options):
-    """MCP tools/call direct and through the gateway."""
-    return mcp_case.measure(work, 200 * options.rounds)
+    """MCP direct and through the gateway: a real server, one call at a time; then many clients and up to 50 targets."""
+    return mcp_case.measure(work, 200 * options.rounds) | mcp_many_case.measure(work, options.seconds)
 
 
 def reload(work, _options):

@@ -40,20 +40,33 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Without a key of its own, sessions end with the process. */
-static int read_session_key(const char *hex, unsigned char key[32], struct agw_error *err)
+static bool read_key(struct agw_str hex, unsigned char key[32])
 {
-    bool good = hex && strlen(hex) == 64;
-    if (!hex || !*hex) {
-        agw_random(key, 32);
-        return 0;
-    }
+    bool good = hex.n == 64;
     for (size_t i = 0; good && i < 32; i++) {
-        int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+        int high = hex_digit(hex.p[2 * i]), low = hex_digit(hex.p[2 * i + 1]);
         good = high >= 0 && low >= 0;
         key[i] = (unsigned char)(high << 4 | low);
     }
-    return good ? 0 : agw_error_set(err, AGW_EINVAL, "SESSION_KEY: 64 hex digits are needed");
+    return good;
+}
+
+/* The first seals. Without a key of its own, sessions end with the process. */
+static int read_session_keys(const char *text, struct agw_gateway_options *g, struct agw_error *err)
+{
+    struct agw_str rest = agw_str_c(text), hex;
+    if (rest.n == 0) {
+        agw_random(g->session_key, sizeof g->session_key);
+        return 0;
+    }
+    for (unsigned i = 0; agw_str_split(&rest, ',', &hex); i++) {
+        if (i > AGW_GATEWAY_OLD_KEYS)
+            return agw_error_set(err, AGW_ELIMIT, "SESSION_KEY: %u keys at most", 1 + AGW_GATEWAY_OLD_KEYS);
+        if (!read_key(hex, i == 0 ? g->session_key : g->old_keys[i - 1]))
+            return agw_error_set(err, AGW_EINVAL, "SESSION_KEY: key %u: 64 hex digits are needed", i + 1);
+        g->old_key_count = i;
+    }
+    return 0;
 }
 
 static int open_telemetry(struct process *p, unsigned workers, struct agw_error *err)
@@ -91,11 +104,13 @@ static int start(struct process *p, struct agw_error *err)
                                     .max_conns = p->options.max_conns,
                                     .max_conns_per_source = p->options.max_conns_per_source,
                                     .client = p->options.client,
+                                    .mcp_target_ms = p->options.mcp_target_ms,
+                                    .session_age_s = p->options.session_age_ms / 1000,
                                     .client_cert = p->options.client_cert,
                                     .trusted = p->options.trusted,
                                     .server = &p->options.server};
     g.workers = p->options.workers ? p->options.workers : agw_cpu_count();
-    int rc = read_session_key(p->options.session_key, g.session_key, err);
+    int rc = read_session_keys(p->options.session_key, &g, err);
     if (rc == 0)
         rc = open_telemetry(p, g.workers, err);
     if (rc)

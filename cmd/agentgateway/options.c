@@ -87,7 +87,10 @@ static const char usage[] =
     "  SVID_FILE, SVID_KEY_FILE, SVID_BUNDLE_FILE   PEM: the gateway's own certificate in a mesh (HBONE)\n"
     "  SPIFFE_ENDPOINT_SOCKET   the same from an agent: unix:///path of the SPIFFE Workload API\n"
     "  ADDITIONAL_TRUST_DOMAINS   of peers in that mesh, besides the certificate's; comma-separated\n"
-    "  SESSION_KEY      64 hex digits that seal MCP session ids and task ids; give all replicas the same\n"
+    "  SESSION_KEY      64 hex digits that seal MCP session ids and task ids; give all replicas the same;\n"
+    "                   more after commas open what they sealed: for a change of keys\n"
+    "  MCP_SESSION_MAX_AGE  of MCP sessions; then clients initialize anew (default: any)\n"
+    "  MCP_TARGET_TIMEOUT   for one server's part of what several MCP servers answer together (default 15s)\n"
     "  LOCALITY, NETWORK               where this data plane is, if no workload says so\n"
     "  UPSTREAM_MAX_CONNECTIONS, UPSTREAM_MAX_PENDING, UPSTREAM_MAX_REQUESTS,\n"
     "  UPSTREAM_MAX_REQUESTS_PER_CONNECTION, UPSTREAM_MAX_CONNECTION_AGE_SECONDS,\n"
@@ -284,6 +287,7 @@ static int read_server_limits(struct options *o)
         {"DOWNSTREAM_HEAD_TIMEOUT_SECONDS", &l->head_ms, 1, 3600, 1000},
         {"DOWNSTREAM_BODY_TIMEOUT_SECONDS", &l->body_ms, 0, 1000000, 1000},
         {"DOWNSTREAM_MIN_BODY_RATE", &l->body_rate, 0, 1000000000, 1},
+        {"DOWNSTREAM_STREAM_IDLE_TIMEOUT_SECONDS", &l->stream_idle_ms, 0, 1000000, 1000},
         {"DOWNSTREAM_MAX_CONNECTION_DURATION_SECONDS", &l->duration_ms, 0, 1000000, 1000},
         {"DOWNSTREAM_MAX_HEAD_BYTES", &o->h1.head, 1024, 262144, 1},
         {"DOWNSTREAM_MAX_TARGET_BYTES", &o->h1.target, 64, 131072, 1},
@@ -306,7 +310,9 @@ static int read_environment(struct options *o)
     if (read_client_limits(&o->client) || read_server_limits(o) || read_identity(&o->identity))
         return AGW_EINVAL;
     o->session_key = getenv("SESSION_KEY");
-    if (read_address("ADMIN_ADDR", "127.0.0.1:15000", &o->admin) ||
+    if (read_duration("MCP_TARGET_TIMEOUT", 1, &o->mcp_target_ms) ||
+        read_duration("MCP_SESSION_MAX_AGE", 1000, &o->session_age_ms) ||
+        read_address("ADMIN_ADDR", "127.0.0.1:15000", &o->admin) ||
         read_address("STATS_ADDR", ":15020", &o->stats) ||
         read_address("READINESS_ADDR", ":15021", &o->readiness))
         return AGW_EINVAL;

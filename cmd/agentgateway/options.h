@@ -31,7 +31,9 @@ struct options {
     struct agw_addr admin, stats, readiness;
     unsigned drain_ms;       /* SIGTERM to the end at the latest */
     unsigned leave_ms;       /* of these, connections are still accepted */
-    const char *session_key; /* 64 hex digits, or NULL: a random one */
+    unsigned mcp_target_ms;  /* 0: the default */
+    unsigned session_age_ms; /* of MCP sessions; 0: any */
+    const char *session_key; /* 64 hex digits each, comma-separated, or NULL: a random one */
     struct agw_client_limits client;
     enum agw_client_cert_mode client_cert;
     struct agw_server_limits server; /* with |h1| and |h2| */

@@ -194,6 +194,7 @@ static int op_write_head(struct agw_stream *s, const struct agw_msg *msg, bool e
 {
     struct agw_h1_conn *h = conn_of(s);
     h->stream->method = msg->method;
+    h->head.limits = msg->written.cased ? &agw_h1_cased_limits : &agw_h1_default_limits;
     int rc = agw_h1_write_request(&h->out.chain, &h->conn->loop->blocks, msg, end, true, &h->req_framing);
     if (rc) {
         break_off(h, rc);

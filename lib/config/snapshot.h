@@ -38,6 +38,9 @@ enum agw_backend_kind {
     AGW_BACKEND_INVALID, /* a reference that does not resolve: 500 with |reason| */
 };
 
+#define AGW_MCP_TARGETS_MAX                                                                                  \
+    128 /* of one backend: a session's id carries them all, and a head has room for no more */
+
 enum agw_mcp_protocol {
     AGW_MCP_STREAMABLE_HTTP,
     AGW_MCP_SSE, /* HTTP+SSE of 2024-11-05 */

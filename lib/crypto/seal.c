@@ -12,8 +12,9 @@
 _Static_assert(NONCE_SIZE + TAG_SIZE == AGW_SEAL_OVERHEAD, "seal layout");
 
 struct agw_seal {
-    EVP_CIPHER *cipher; /* fetched once: a fetch takes locks */
-    unsigned char key[AGW_SEAL_KEY_SIZE];
+    EVP_CIPHER *cipher;                                       /* fetched once: a fetch takes locks */
+    unsigned char keys[AGW_SEAL_KEYS_MAX][AGW_SEAL_KEY_SIZE]; /* the first seals */
+    unsigned count;
 };
 
 static int hex_digit(char c)
@@ -50,8 +51,9 @@ struct agw_seal *agw_seal_new(struct agw_str key_hex, struct agw_error *err)
         agw_error_set(err, AGW_ENOMEM, "key: %s", agw_err_text(AGW_ENOMEM));
         return NULL;
     }
-    if (parse_key(key_hex, s->key, err))
+    if (parse_key(key_hex, s->keys[0], err))
         goto fail;
+    s->count = 1;
     s->cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     if (!s->cipher) {
         ERR_clear_error();
@@ -69,8 +71,16 @@ void agw_seal_free(struct agw_seal *s)
     if (!s)
         return;
     EVP_CIPHER_free(s->cipher);
-    OPENSSL_cleanse(s->key, sizeof(s->key));
+    OPENSSL_cleanse(s->keys, sizeof(s->keys));
     free(s);
+}
+
+int agw_seal_accept(struct agw_seal *s, const unsigned char key[AGW_SEAL_KEY_SIZE])
+{
+    if (s->count == AGW_SEAL_KEYS_MAX)
+        return AGW_ELIMIT;
+    memcpy(s->keys[s->count++], key, AGW_SEAL_KEY_SIZE);
+    return 0;
 }
 
 static bool encrypt(EVP_CIPHER_CTX *ctx, const struct agw_seal *s, struct agw_str plain,
@@ -79,7 +89,7 @@ static bool encrypt(EVP_CIPHER_CTX *ctx, const struct agw_seal *s, struct agw_st
     unsigned char *body = sealed + NONCE_SIZE;
     int n;
 
-    return EVP_EncryptInit_ex2(ctx, s->cipher, s->key, sealed, NULL) &&
+    return EVP_EncryptInit_ex2(ctx, s->cipher, s->keys[0], sealed, NULL) &&
            (context.n == 0 || EVP_EncryptUpdate(ctx, NULL, &n, (const void *)context.p, (int)context.n)) &&
            (plain.n == 0 || EVP_EncryptUpdate(ctx, body, &n, (const void *)plain.p, (int)plain.n)) &&
            EVP_EncryptFinal_ex(ctx, body + plain.n, &n) &&
@@ -105,13 +115,13 @@ int agw_seal_close(const struct agw_seal *s, struct agw_str plain, struct agw_st
     return 0;
 }
 
-static bool decrypt(EVP_CIPHER_CTX *ctx, const struct agw_seal *s, unsigned char *sealed, size_t n,
-                    struct agw_str context, void *out)
+static bool decrypt(EVP_CIPHER_CTX *ctx, const struct agw_seal *s, const unsigned char *key,
+                    unsigned char *sealed, size_t n, struct agw_str context, void *out)
 {
     unsigned char *body = sealed + NONCE_SIZE, last[TAG_SIZE];
     int len;
 
-    return EVP_DecryptInit_ex2(ctx, s->cipher, s->key, sealed, NULL) &&
+    return EVP_DecryptInit_ex2(ctx, s->cipher, key, sealed, NULL) &&
            (context.n == 0 || EVP_DecryptUpdate(ctx, NULL, &len, (const void *)context.p, (int)context.n)) &&
            (n == 0 || EVP_DecryptUpdate(ctx, out, &len, body, (int)n)) &&
            EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, body + n) &&
@@ -133,7 +143,9 @@ int agw_seal_open(const struct agw_seal *s, struct agw_str text, struct agw_str 
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     if (!ctx)
         return AGW_ENOMEM;
-    bool fine = decrypt(ctx, s, sealed, n, context, out);
+    bool fine = false;
+    for (unsigned i = 0; !fine && i < s->count; i++)
+        fine = decrypt(ctx, s, s->keys[i], sealed, n, context, out);
     EVP_CIPHER_CTX_free(ctx);
     if (!fine) {
         ERR_clear_error();

@@ -19,12 +19,18 @@
 /* Bytes of the text form of |n| bytes, at most. */
 #define AGW_SEAL_SIZE(n) (((n) + AGW_SEAL_OVERHEAD + 2) / 3 * 4)
 
+#define AGW_SEAL_KEYS_MAX                                                                                    \
+    4 /* a change of keys needs two: each more is tried for each text that is not ours */
+
 struct agw_seal;
 
 /* |key_hex|: 64 hexadecimal digits, or empty for a key made at random (then nothing outlives the process).
  * NULL with |err|: AGW_EINVAL, AGW_ENOMEM. */
 struct agw_seal *agw_seal_new(struct agw_str key_hex, struct agw_error *err);
 void agw_seal_free(struct agw_seal *s); /* NULL is fine */
+/* From now on what |key| sealed is opened, too; sealing stays with the first key. Before threads share |s|.
+ * AGW_ELIMIT: AGW_SEAL_KEYS_MAX are there. */
+int agw_seal_accept(struct agw_seal *s, const unsigned char key[AGW_SEAL_KEY_SIZE]);
 
 /* Seals |plain| (at most AGW_SEAL_MAX bytes) bound to |context|, which is authenticated and not stored:
  * opening needs the same. Writes at most AGW_SEAL_SIZE(plain.n) characters, no NUL. AGW_ELIMIT, AGW_ENOMEM.

@@ -20,8 +20,9 @@ struct agw_h1_limits {
     uint32_t head;    /* bytes of a whole head */
     uint32_t target;  /* bytes of the request target: 414 above */
     uint32_t headers; /* number of fields: 431 above */
+    bool keep_case;   /* msg->written: names of fields are written on as they came */
 };
-extern const struct agw_h1_limits agw_h1_default_limits;
+extern const struct agw_h1_limits agw_h1_default_limits, agw_h1_cased_limits; /* cased: and |keep_case| */
 
 enum agw_h1_framing {
     AGW_H1_NO_BODY,
@@ -91,6 +92,7 @@ static inline bool agw_h1_body_is_over(const struct agw_h1_body *b)
 int agw_h1_body_eof(struct agw_h1_body *b);
 
 /* --- out ---
+ * Names of fields in msg->written keep its case; those that the codec itself writes are lower case.
  * Each appends to |out|, small pieces into the chain's last block if nobody else holds it. On AGW_ENOMEM
  * heads leave |out| as it was; of body and end a part may be there, so the connection is to be closed.
  * Strings of |msg| are written as they stand: who puts a name or value there has checked it

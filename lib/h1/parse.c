@@ -16,6 +16,8 @@ const struct agw_h1_limits agw_h1_default_limits = {
     .target = 16384, /* browsers and proxies stop at 8 KiB or above */
     .headers = 128,  /* browsers send about 20, chains of proxies some tens */
 };
+const struct agw_h1_limits agw_h1_cased_limits = {
+    .head = 65536, .target = 16384, .headers = 128, .keep_case = true};
 
 void agw_h1_head_init(struct agw_h1_head *h, const struct agw_h1_limits *limits)
 {
@@ -137,12 +139,17 @@ static int find_end(struct agw_h1_head *h, const unsigned char *p, size_t skip, 
 }
 
 /* The arena's copy of the head, padded for the scanners; *ret_text is NULL on failure. */
-static int copy_head(struct agw_h1_head *h, const unsigned char *p, size_t n, struct agw_arena *arena,
+static int copy_head(struct agw_h1_head *h, const unsigned char *p, size_t n, struct agw_msg *msg,
                      char **ret_text)
 {
-    char *text = agw_arena_alloc(arena, n + AGW_H1_PAD);
+    char *text = agw_arena_alloc(msg->arena, n + AGW_H1_PAD);
 
-    if (!text)
+    if (h->limits->keep_case) {
+        msg->written.cased = agw_arena_copy(msg->arena, p, n);
+        msg->written.lower = text;
+        msg->written.n = n;
+    }
+    if (!text || (h->limits->keep_case && !msg->written.cased))
         return agw_h1_fail(h, AGW_ENOMEM, 503, "out of memory");
     memcpy(text, p, n);
     memset(text + n, 0, AGW_H1_PAD);
@@ -415,7 +422,7 @@ int agw_h1_parse_request(struct agw_h1_head *h, const unsigned char *p, size_t n
     int r;
 
     if ((r = skip_empty_lines(h, p, n, &skip)) < 0 || (r = find_end(h, p, skip, n, &end)) < 0 ||
-        (r = copy_head(h, p + skip, end - skip, msg->arena, &text)) < 0 ||
+        (r = copy_head(h, p + skip, end - skip, msg, &text)) < 0 ||
         (r = parse_request_line(h, text, msg, &target, &text)) < 0 ||
         (r = parse_fields(h, &f, text, msg)) < 0 || (r = set_target(h, target, msg)) < 0 ||
         (r = set_host(h, &f, msg)) < 0 || (r = set_request_framing(h, &f, msg)) < 0)
@@ -469,9 +476,8 @@ static int parse_response(struct agw_h1_head *h, const unsigned char *p, size_t 
         return AGW_EAGAIN;
     if ((r = find_end(h, p, 0, n, &end)) < 0)
         return r;
-    if ((r = copy_head(h, p, end, msg->arena, &text)) < 0 ||
-        (r = parse_status_line(h, text, msg, &text)) < 0 || (r = parse_fields(h, &f, text, msg)) < 0 ||
-        (r = set_response_framing(h, &f, to, msg)) < 0)
+    if ((r = copy_head(h, p, end, msg, &text)) < 0 || (r = parse_status_line(h, text, msg, &text)) < 0 ||
+        (r = parse_fields(h, &f, text, msg)) < 0 || (r = set_response_framing(h, &f, to, msg)) < 0)
         return r;
     msg->te_trailers = false;
     h->used = end;

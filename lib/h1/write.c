@@ -95,30 +95,39 @@ static inline bool follows(const struct agw_header *f, const struct agw_header *
     return next->name.p == end + 2 && end[0] == '\r' && end[1] == '\n';
 }
 
+/* The text at |p| as the peer wrote it, where that is kept. */
+static inline const char *as_written(const struct agw_msg *msg, const char *p)
+{
+    uintptr_t at = (uintptr_t)p - (uintptr_t)msg->written.lower;
+    return at < msg->written.n ? msg->written.cased + at : p;
+}
+
 /* A run of fields that stand in one parsed head as they are written goes out in one copy; returns its last
  * index. */
-static inline uint32_t put_run(struct writer *w, const struct agw_headers *h, uint32_t i)
+static inline uint32_t put_run(struct writer *w, const struct agw_msg *msg, uint32_t i)
 {
+    const struct agw_headers *h = &msg->headers;
     const char *start = h->v[i].name.p;
 
     while (i + 1 < h->n && follows(&h->v[i], &h->v[i + 1]) && is_line(&h->v[i + 1]) &&
            !agw_hdr_is_framing(h->v[i + 1].id))
         i++;
-    put(w, start, (size_t)(h->v[i].value.p + h->v[i].value.n - start));
+    put(w, as_written(msg, start), (size_t)(h->v[i].value.p + h->v[i].value.n - start));
     return i;
 }
 
 /* The end-to-end fields; what frames is never taken from them. */
-static void put_fields(struct writer *w, const struct agw_headers *h)
+static void put_fields(struct writer *w, const struct agw_msg *msg)
 {
+    const struct agw_headers *h = &msg->headers;
     for (uint32_t i = 0; i < h->n; i++) {
         const struct agw_header *f = &h->v[i];
         if (agw_hdr_is_framing(f->id))
             continue;
         if (is_line(f)) {
-            i = put_run(w, h, i);
+            i = put_run(w, msg, i);
         } else {
-            put_str(w, f->name);
+            put(w, as_written(msg, f->name.p), f->name.n);
             PUT(w, ": ");
             put_str(w, f->value);
         }
@@ -206,7 +215,7 @@ int agw_h1_write_request(struct agw_chain *out, struct agw_block_pool *pool, con
     PUT(&w, " HTTP/1.1\r\nhost: ");
     put_str(&w, msg->authority);
     PUT(&w, "\r\n");
-    put_fields(&w, &msg->headers);
+    put_fields(&w, msg);
     put_request_framing(&w, msg, framing);
     put_connection(&w, msg, msg->te_trailers, keep_alive ? NULL : "close");
     PUT(&w, "\r\n");
@@ -275,7 +284,7 @@ int agw_h1_write_response(struct agw_chain *out, struct agw_block_pool *pool, co
     else if (version == AGW_HTTP_10 && keep_alive && framing != AGW_H1_TUNNEL)
         persistence = "keep-alive";
     put_status_line(&w, msg, reason);
-    put_fields(&w, &msg->headers);
+    put_fields(&w, msg);
     put_response_framing(&w, msg, method, framing);
     put_connection(&w, msg, false, persistence);
     PUT(&w, "\r\n");

@@ -3,6 +3,7 @@
 #ifndef AGW_HTTP_FRONT_H
 #define AGW_HTTP_FRONT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct agw_front {
@@ -10,6 +11,7 @@ struct agw_front {
     uint32_t duration_ms;            /* a connection takes no request after this */
     uint32_t h1_idle_ms, h1_headers; /* between requests; number of fields */
     uint32_t h2_window, h2_conn_window, h2_frame, h2_header_list; /* bytes */
+    bool h1_keep_case;               /* names of fields go on to HTTP/1.1 as they came */
     uint32_t h2_ping_ms, h2_pong_ms; /* silence after which the client is asked for life; for its answer */
 };
 

@@ -104,6 +104,7 @@ int agw_msg_copy(struct agw_msg *to, const struct agw_msg *from, struct agw_aren
     char *at;
 
     m.arena = arena;
+    memset(&m.written, 0, sizeof(m.written));
     agw_headers_init(&m.headers, arena);
     if (from->headers.n && agw_headers_reserve(&m.headers, from->headers.n) < 0)
         return AGW_ENOMEM;

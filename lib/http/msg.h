@@ -83,13 +83,19 @@ struct agw_msg {
     int64_t length;
     struct agw_str upgrade; /* the Upgrade field's value if Connection named it; or :protocol. Empty: none.
                              * Whoever asks for one uses GET and length 0, whatever the version. */
-    bool expect_continue;   /* Expect: 100-continue */
-    bool te_trailers;       /* TE: trailers */
+    /* The text that names and values of |headers| are views into, as it came, if the case of its names is to
+     * be kept: |n| bytes at |lower|, in which names are lower case, and at |cased|. Empty: it is not. */
+    struct {
+        const char *lower, *cased;
+        size_t n;
+    } written;
+    bool expect_continue; /* Expect: 100-continue */
+    bool te_trailers;     /* TE: trailers */
 };
 
 /* An empty HTTP/1.1 message; allocates nothing. |length| is 0. */
 void agw_msg_init(struct agw_msg *m, struct agw_arena *arena);
-/* Deep copy of head and headers into |arena| (for retries, mirrors). AGW_ENOMEM. */
+/* Deep copy of head and headers into |arena| (for retries, mirrors); names lose their case. AGW_ENOMEM. */
 int agw_msg_copy(struct agw_msg *to, const struct agw_msg *from, struct agw_arena *arena);
 
 /* |name| must be lower case. */

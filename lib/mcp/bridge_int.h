@@ -1,7 +1,7 @@
 /* Inside lib/mcp: targets of one era for clients of the other.
  *
- *     leg ── start ──> cross.c ── era.c: what does the target speak?
- *                        │   └─── caller.c: the session that the gateway keeps for a client without
+ *     leg ── start ──> cross.c ── caller.c: what does the target speak? and the session that the gateway
+ *                        │             keeps for a client without
  *                        └── lib/mcp/bridge: the message in the other era's form
  *
  * A crossing stands between a leg and its call: what comes back reaches the leg's callbacks as if the target
@@ -21,7 +21,7 @@
 #define AGW_MCP_RENEWED_IDLE_MS 1800000 /* the same for clients of old, as for links */
 #define AGW_MCP_INITIALIZED_MAX 65536   /* bytes of an InitializeResult that is kept to answer from */
 
-/* --- era.c --- */
+/* --- caller.c: what targets speak --- */
 enum agw_mcp_speaks { AGW_MCP_MAYBE, AGW_MCP_YES, AGW_MCP_NO };
 /* The place of a target, as a key. p NULL: no memory. */
 struct agw_str agw_mcp_place(const struct agw_backend *b, uint32_t target, struct agw_arena *arena);
@@ -33,7 +33,7 @@ void agw_mcp_era_learn(struct agw_mcp_exchange *x, uint32_t target, bool modern,
 void agw_mcp_era_doubt(struct agw_mcp_exchange *x, uint32_t target);
 void agw_mcp_eras_free(struct agw_mcp *m);
 
-/* --- caller.c --- */
+/* --- caller.c: sessions --- */
 struct agw_mcp_caller;
 struct agw_mcp_round;
 
@@ -74,7 +74,7 @@ void agw_mcp_callers_free(struct agw_mcp *m);
 /* A client's request without the header fields of 2026-07-28. NULL: no memory. */
 struct agw_msg *agw_mcp_plain_request(const struct agw_mcp_exchange *x, struct agw_arena *arena);
 
-/* --- ended.c --- */
+/* --- caller.c: sessions that clients have ended --- */
 /* The client has ended the session that |req| names: all workers remember it for a while. */
 void agw_mcp_ended_add(struct agw_mcp *m, const struct agw_msg *req);
 bool agw_mcp_ended_has(const struct agw_mcp *m, const struct agw_msg *req);
@@ -95,7 +95,8 @@ struct agw_mcp_crossing {
     enum agw_method http;
     uint32_t deadline_ms;
     bool raw_json; /* as the leg had it */
-    bool pending;  /* waits for a session or for |task| */
+    uint32_t raw_from;
+    bool pending; /* waits for a session or for |task| */
     bool gone;
     bool expired, again;                /* the session was; a second one was taken */
     bool asking;                        /* AGW_MCP_BEGIN: by server/discover */

@@ -32,6 +32,7 @@ static void settle(struct agw_mcp_leg *leg)
     if (leg->settled || x->out == AGW_MCP_OUT_ENDED)
         return;
     leg->settled = true;
+    agw_mcp_note_health(leg);
     x->waiting--;
     if (leg->failure.response)
         agw_mcp_era_seems_over(leg, leg->failure.response->status);
@@ -52,6 +53,13 @@ static void fail(struct agw_mcp_leg *leg, int code)
     settle(leg);
 }
 
+void agw_mcp_add_page(struct agw_mcp_leg *leg, struct agw_mcp_page *page)
+{
+    *leg->pages_end = page;
+    leg->pages_end = &page->next;
+    leg->pages_read++;
+}
+
 /* Takes the scratch document over. */
 static int keep_page(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, uint32_t result)
 {
@@ -62,10 +70,10 @@ static int keep_page(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f, uin
     page->doc = m->scratch;
     page->block = agw_block_ref(f->block);
     page->result = result;
+    page->taken_ms = m->loop->now_ms;
     agw_json_doc_init(&m->scratch, 0);
-    *leg->pages_end = page;
-    leg->pages_end = &page->next;
-    leg->pages_read++;
+    agw_mcp_add_page(leg, page);
+    agw_mcp_keep_list(leg, &page->doc, result);
     return 0;
 }
 
@@ -171,9 +179,11 @@ static const struct agw_mcp_call_ops gather_ops = {gather_head, gather_frame, ga
 static void start(struct agw_mcp_leg *leg, enum agw_method method, struct agw_chain *body)
 {
     struct agw_mcp_exchange *x = leg->x;
-    uint32_t ms = x->timeout_ms && x->timeout_ms < AGW_MCP_FANOUT_MS ? x->timeout_ms : AGW_MCP_FANOUT_MS;
+    uint32_t most = x->m->settings.fanout_ms;
+    uint32_t ms = x->timeout_ms && x->timeout_ms < most ? x->timeout_ms : most;
     leg->answered = leg->settled = false;
     leg->raw_json = false;
+    leg->skip = agw_mcp_check_health(leg);
     agw_mcp_start_leg(leg, &gather_ops, method, body, ms);
 }
 
@@ -200,8 +210,8 @@ static int start_edited(struct agw_mcp_leg *leg, const struct agw_json_edits *ed
 static struct agw_mcp_leg *all_failed(struct agw_mcp_exchange *x)
 {
     struct agw_mcp_leg *first = NULL;
-    for (uint32_t i = 0; i < x->conf->count; i++) {
-        struct agw_mcp_leg *leg = &x->legs[i];
+    agw_mcp_each_leg(x, leg)
+    {
         if (leg->used && !leg->failure.set)
             return NULL;
         if (leg->used && !first)
@@ -231,7 +241,7 @@ static struct agw_mcp_part *parts_of(struct agw_mcp_exchange *x, uint32_t *ret_c
     count = 0;
     for (uint32_t i = 0; i < x->conf->count; i++)
         for (struct agw_mcp_page *p = x->legs[i].pages; p && !x->legs[i].failure.set; p = p->next)
-            parts[count++] = (struct agw_mcp_part){i, &p->doc, p->result};
+            parts[count++] = (struct agw_mcp_part){i, &p->doc, p->result, x->m->loop->now_ms - p->taken_ms};
     *ret_count = count;
     return parts;
 }
@@ -334,7 +344,7 @@ static struct agw_mcp_hints hints_of(struct agw_mcp_exchange *x, const struct ag
     struct agw_mcp_hints hints;
     agw_mcp_hints_init(&hints);
     for (uint32_t p = 0; p < count; p++)
-        agw_mcp_hints_add(&hints, parts[p].doc, parts[p].result);
+        agw_mcp_hints_add(&hints, parts[p].doc, parts[p].result, parts[p].age_ms);
     for (uint32_t i = 0; i < x->conf->count; i++)
         if (x->legs[i].failure.set && !agw_mcp_lacks_method(&x->legs[i]))
             agw_mcp_hints_incomplete(&hints);
@@ -348,13 +358,14 @@ static int write_list(struct agw_mcp_exchange *x, struct agw_chain *ret_body)
     struct agw_mcp_part *parts = parts_of(x, &count);
     if (!parts || next_cursors(x, parts, count) != 0)
         return AGW_ENOMEM;
-    struct agw_str next = agw_mcp_cursor_encode(&x->next, x->conf, &x->arena);
-    if (!next.p)
-        return AGW_ENOMEM;
+    struct agw_str next;
+    int rc = agw_mcp_cursor_encode(&x->next, x->conf, &x->arena, &next);
+    if (rc != 0)
+        return rc;
     struct agw_mcp_hints hints = hints_of(x, parts, count);
     agw_json_writer_init_chain(&w, ret_body, &x->m->loop->blocks);
-    int rc = agw_mcp_merge_list(x->conf, x->listing, parts, count, x->id, next, x->modern ? &hints : NULL,
-                                &x->arena, &w);
+    rc = agw_mcp_merge_list(x->conf, x->listing, parts, count, x->id, next, x->modern ? &hints : NULL,
+                            &x->arena, &w);
     return agw_json_writer_finish(&w, rc, NULL);
 }
 
@@ -364,10 +375,16 @@ static void finish_list(struct agw_mcp_exchange *x)
     if (refused(x))
         return;
     agw_chain_init(&body);
-    if (write_list(x, &body) != 0)
+    int rc = write_list(x, &body);
+    if (rc == AGW_ELIMIT) {
+        agw_mcp_reply_error(x, 502, AGW_JSONRPC_INTERNAL,
+                            AGW_STR("the targets' cursors are too long together"));
+    } else if (rc != 0) {
         no_memory(x);
-    else
+    } else {
+        agw_mcp_warn_of_missing(x);
         agw_mcp_reply_message(x, &body);
+    }
     agw_chain_clear(&body);
 }
 
@@ -387,12 +404,68 @@ static int read_cursor(struct agw_mcp_exchange *x, bool *ret_present)
     return rc;
 }
 
-static int start_page(struct agw_mcp_leg *leg, struct agw_str cursor)
+/* Our own request for a page of the list, when the client asked something else. */
+static int start_own_page(struct agw_mcp_leg *leg, struct agw_str cursor)
+{
+    struct agw_mcp_exchange *x = leg->x;
+    struct agw_json_writer w;
+    struct agw_chain body;
+    agw_chain_init(&body);
+    agw_json_writer_init(&w);
+    agw_json_begin_object(&w);
+    agw_json_put_string(&w, "jsonrpc", AGW_STR("2.0"));
+    agw_json_put_raw(&w, "id", x->id);
+    agw_json_put_string(&w, "method", x->listing->name);
+    agw_json_key(&w, AGW_STR("params"));
+    agw_json_begin_object(&w);
+    if (cursor.p)
+        agw_json_put_string(&w, "cursor", cursor);
+    int rc = x->modern ? agw_mcp_write_meta(x, &w) : 0;
+    if (rc == 0) {
+        agw_json_end_object(&w);
+        agw_json_end_object(&w);
+    }
+    rc = agw_json_writer_finish(&w, rc, &body);
+    if (rc == 0) {
+        x->waiting++;
+        leg->own_method = x->listing->name;
+        start(leg, AGW_METHOD_POST, &body);
+    }
+    agw_chain_clear(&body);
+    return rc;
+}
+
+static int ask_page(struct agw_mcp_leg *leg, struct agw_str cursor)
 {
     struct agw_json_edits edits;
+    if (leg->x->wanted.n)
+        return start_own_page(leg, cursor);
     agw_json_edits_init(&edits, &leg->x->arena);
     int rc = cursor.p ? agw_mcp_set_cursor(&leg->x->doc, &leg->x->message, cursor, &edits) : 0;
     return rc == 0 ? start_edited(leg, &edits) : rc;
+}
+
+/* The cursor after the leg's last page. False: it has no further one, or one that is not wanted. */
+static bool has_further(struct agw_mcp_leg *leg, struct agw_str *ret_cursor)
+{
+    struct agw_mcp_exchange *x = leg->x;
+    struct agw_mcp_page *last = leg->pages;
+    if (!x->drain || leg->pages_read >= AGW_MCP_PAGES_MAX)
+        return false;
+    while (last->next)
+        last = last->next;
+    return agw_mcp_next_cursor(&last->doc, last->result, &x->arena, ret_cursor) == 0 && ret_cursor->p;
+}
+
+/* Takes what is kept, and asks the target where that ends; x->waiting tells whether it did. */
+static int start_page(struct agw_mcp_leg *leg, struct agw_str cursor)
+{
+    leg->used = true;
+    do {
+        if (!agw_mcp_take_kept(leg, cursor))
+            return ask_page(leg, cursor);
+    } while (has_further(leg, &cursor));
+    return 0;
 }
 
 static int start_list(struct agw_mcp_exchange *x, bool has_cursor)
@@ -432,52 +505,15 @@ void agw_mcp_list(struct agw_mcp_exchange *x)
         finish_list(x);
 }
 
-/* Our own request for a page of the list, when the client asked something else. */
-static int start_own_page(struct agw_mcp_leg *leg, struct agw_str cursor)
-{
-    struct agw_mcp_exchange *x = leg->x;
-    struct agw_json_writer w;
-    struct agw_chain body;
-    agw_chain_init(&body);
-    agw_json_writer_init(&w);
-    agw_json_begin_object(&w);
-    agw_json_put_string(&w, "jsonrpc", AGW_STR("2.0"));
-    agw_json_put_raw(&w, "id", x->id);
-    agw_json_put_string(&w, "method", x->listing->name);
-    agw_json_key(&w, AGW_STR("params"));
-    agw_json_begin_object(&w);
-    if (cursor.p)
-        agw_json_put_string(&w, "cursor", cursor);
-    int rc = x->modern ? agw_mcp_write_meta(x, &w) : 0;
-    if (rc == 0) {
-        agw_json_end_object(&w);
-        agw_json_end_object(&w);
-    }
-    rc = agw_json_writer_finish(&w, rc, &body);
-    if (rc == 0) {
-        x->waiting++;
-        leg->own_method = x->listing->name;
-        start(leg, AGW_METHOD_POST, &body);
-    }
-    agw_chain_clear(&body);
-    return rc;
-}
-
-/* Draining: asks for the page after the last one read. False: there is none. */
+/* Draining: asks for the page after the last one read. False: there is none to wait for. */
 static bool next_page(struct agw_mcp_leg *leg)
 {
     struct agw_mcp_exchange *x = leg->x;
-    struct agw_mcp_page *last = leg->pages;
-    struct agw_str cursor = {0};
-    if (!x->drain || leg->pages_read >= AGW_MCP_PAGES_MAX)
+    struct agw_str cursor;
+    uint32_t waiting = x->waiting;
+    if (!has_further(leg, &cursor) || start_page(leg, cursor) != 0 || x->waiting == waiting)
         return false;
-    while (last->next)
-        last = last->next;
-    if (agw_mcp_next_cursor(&last->doc, last->result, &x->arena, &cursor) != 0 || !cursor.p)
-        return false;
-    if ((x->wanted.n ? start_own_page(leg, cursor) : start_page(leg, cursor)) != 0)
-        return false;
-    x->waiting--; /* still the same leg that is waited for */
+    x->waiting = waiting; /* still the same leg that is waited for */
     return true;
 }
 
@@ -519,7 +555,7 @@ void agw_mcp_find_and_relay(struct agw_mcp_exchange *x, struct agw_str name)
     int rc = agw_mcp_make_legs(x);
     for (uint32_t i = 0; rc == 0 && i < x->conf->count; i++)
         if (takes_part(x, i, x->listing))
-            rc = start_own_page(&x->legs[i], agw_str(NULL, 0));
+            rc = start_page(&x->legs[i], agw_str(NULL, 0));
     if (rc != 0)
         no_memory(x);
     else if (x->waiting == 0)
@@ -601,12 +637,13 @@ void agw_mcp_notify_one(struct agw_mcp_exchange *x, uint32_t target, struct agw_
     x->silent = true;
     x->report.target = x->conf->targets[target].name;
     begin(x, finish_accepted);
-    if (agw_mcp_make_legs(x) != 0) {
+    struct agw_mcp_leg *leg = agw_mcp_make_leg(x, target);
+    if (!leg) {
         no_memory(x);
         return;
     }
     x->waiting = 1;
-    start(&x->legs[target], AGW_METHOD_POST, body);
+    start(leg, AGW_METHOD_POST, body);
 }
 
 void agw_mcp_notify(struct agw_mcp_exchange *x)
@@ -667,7 +704,7 @@ static int copy_session(struct agw_mcp_exchange *to, const struct agw_mcp_sessio
 
 void agw_mcp_abandon_session(struct agw_mcp_exchange *x)
 {
-    if (x->joined || !holds_sessions(&x->session) || x->method->way != AGW_MCP_WAY_INITIALIZE)
+    if (!holds_sessions(&x->session))
         return;
     struct agw_mcp_exchange *c = agw_mcp_exchange_new(x->m, x->backend, x->snap);
     struct agw_msg *req = c ? agw_arena_alloc(&c->arena, sizeof *req) : NULL;

@@ -3,10 +3,12 @@
 
 #include <stdlib.h>
 #include "base/check.h"
+#include "base/clock.h"
 #include "mcp/bridge_int.h"
 #include "mcp/message/names.h"
 
 #define FIRST_ARENA 4096
+#define LEG_ARENA 1024
 
 struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, struct agw_metrics *metrics,
                             const unsigned char session_key[AGW_SEAL_KEY_SIZE])
@@ -22,8 +24,12 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
     }
     m->seal = agw_seal_new(agw_str(hex, sizeof hex), NULL);
     m->transports = agw_mcp_transports_new(loop, client);
-    if (!m->seal || !m->transports) {
+    m->lists = agw_mcp_lists_new(AGW_MCP_LISTS_BYTES);
+    m->circuits = agw_mcp_circuits_new();
+    if (!m->seal || !m->transports || !m->lists || !m->circuits) {
         agw_mcp_transports_free(m->transports);
+        agw_mcp_lists_free(m->lists);
+        agw_mcp_circuits_free(m->circuits);
         agw_seal_free(m->seal);
         free(m);
         return NULL;
@@ -32,6 +38,7 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
     m->loop = loop;
     m->metrics = metrics;
     m->body_max = AGW_MCP_BODY_MAX;
+    (void)agw_mcp_configure(m, &(struct agw_mcp_settings){0});
     agw_list_init(&m->exchanges);
     agw_mcp_callers_init(m);
     agw_json_doc_init(&m->scratch, 0);
@@ -42,6 +49,17 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
 void agw_mcp_balance(struct agw_mcp *m, struct agw_balancer *balancer)
 {
     agw_mcp_transports_balance(m->transports, balancer);
+}
+
+int agw_mcp_configure(struct agw_mcp *m, const struct agw_mcp_settings *settings)
+{
+    int rc = 0;
+    m->settings = *settings;
+    if (m->settings.fanout_ms == 0)
+        m->settings.fanout_ms = AGW_MCP_FANOUT_MS;
+    for (unsigned i = 0; rc == 0 && i < settings->old_key_count; i++)
+        rc = agw_seal_accept(m->seal, settings->old_keys + i * (size_t)AGW_SEAL_KEY_SIZE);
+    return rc;
 }
 
 void agw_mcp_join(struct agw_mcp *m, struct agw_mcp_hub *hub)
@@ -59,7 +77,9 @@ unsigned agw_mcp_active(const struct agw_mcp *m)
 static void free_pages(struct agw_mcp_leg *leg)
 {
     for (struct agw_mcp_page *p = leg->pages; p; p = p->next) {
-        agw_json_doc_free(&p->doc);
+        agw_mcp_listing_unref(p->listing);
+        if (!p->listing)
+            agw_json_doc_free(&p->doc);
         agw_block_unref(p->block);
     }
     leg->pages = NULL;
@@ -75,11 +95,16 @@ static void free_exchange(struct agw_mcp_exchange *x)
 {
     agw_mcp_legacy_close(x, true);
     agw_mcp_slots_remove(&x->m->posts, x->post);
-    for (uint32_t i = 0; x->legs && i < x->conf->count; i++) {
-        agw_mcp_cross_free(&x->legs[i]);
-        agw_mcp_call_cancel(&x->legs[i].call);
-        agw_chain_clear(&x->legs[i].failure.body);
-        free_pages(&x->legs[i]);
+    agw_mcp_each_leg(x, leg)
+    {
+        agw_mcp_cross_free(leg);
+        agw_mcp_call_cancel(&leg->call);
+        agw_mcp_unwatch_lists(leg);
+        if (leg->passage)
+            agw_mcp_passage_free(leg->passage);
+        agw_chain_clear(&leg->failure.body);
+        agw_arena_free(&leg->arena);
+        free_pages(leg);
     }
     stop_timers(x);
     agw_task_cancel(&x->reap);
@@ -146,6 +171,8 @@ void agw_mcp_free(struct agw_mcp *m)
     agw_json_doc_free(&m->scratch);
     agw_arena_free(&m->scratch_arena);
     agw_seal_free(m->seal);
+    agw_mcp_lists_free(m->lists);
+    agw_mcp_circuits_free(m->circuits);
     agw_mcp_transports_free(m->transports);
     free(m);
 }
@@ -200,11 +227,10 @@ static void reap_if_over(struct agw_mcp_exchange *x)
 
 void agw_mcp_let_go(struct agw_mcp_exchange *x)
 {
-    for (uint32_t i = 0; x->legs && i < x->conf->count; i++) {
-        struct agw_mcp_leg *leg = &x->legs[i];
-        if (!leg->call.running && !agw_mcp_cross_pending(leg))
-            continue;
-        if (leg->parked)
+    agw_mcp_each_leg(x, leg)
+    {
+        agw_mcp_unwatch_lists(leg);
+        if ((!leg->call.running && !agw_mcp_cross_pending(leg)) || leg->parked)
             continue;
         if (leg->answered) {
             agw_mcp_call_linger(&leg->call, AGW_MCP_LINGER_MS);
@@ -224,11 +250,20 @@ bool agw_mcp_leg_over(struct agw_mcp_leg *leg)
     return !x->closed && x->out != AGW_MCP_OUT_ENDED;
 }
 
+static void count_pages(struct agw_mcp_exchange *x, struct agw_str result, uint32_t n)
+{
+    struct agw_str labels[] = {x->backend->name, result};
+    if (x->m->metrics && n > 0)
+        agw_metric_add(agw_metrics_get(x->m->metrics, AGW_METRIC_MCP_LISTS, labels), n);
+}
+
 static void count_metrics(struct agw_mcp_exchange *x)
 {
     struct agw_str method = x->method->name.n ? x->method->name : AGW_STR("other");
     if (x->m->metrics && x->message.method.n && !x->old) /* the turn of an old one is counted */
         agw_metrics_mcp(x->m->metrics, x->backend->name, method, x->report.target);
+    count_pages(x, AGW_STR("kept"), x->kept);
+    count_pages(x, AGW_STR("asked"), x->asked);
 }
 
 void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code)
@@ -239,7 +274,8 @@ void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code)
     stop_timers(x);
     agw_mcp_legacy_close(x, false);
     agw_mcp_let_go(x);
-    agw_mcp_abandon_session(x);
+    if (!x->joined && x->method->way == AGW_MCP_WAY_INITIALIZE)
+        agw_mcp_abandon_session(x);
     x->report.close_code = code;
     x->report.method = x->message.method;
     count_metrics(x);
@@ -248,21 +284,34 @@ void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code)
     reap_if_over(x);
 }
 
-int agw_mcp_make_legs(struct agw_mcp_exchange *x)
+static int make_legs(struct agw_mcp_exchange *x, uint32_t first, uint32_t count)
 {
-    if (x->legs || x->conf->count == 0)
-        return 0;
-    x->legs = agw_arena_zalloc(&x->arena, x->conf->count * sizeof *x->legs);
-    if (!x->legs)
+    struct agw_mcp_leg *legs = agw_arena_zalloc(&x->arena, count * sizeof *legs);
+    if (!legs)
         return AGW_ENOMEM;
-    for (uint32_t i = 0; i < x->conf->count; i++) {
-        struct agw_mcp_leg *leg = &x->legs[i];
+    for (uint32_t i = 0; i < count; i++) {
+        struct agw_mcp_leg *leg = &legs[i];
         leg->x = x;
-        leg->target = i;
+        leg->target = first + i;
         leg->pages_end = &leg->pages;
         agw_chain_init(&leg->failure.body);
+        agw_arena_init(&leg->arena, LEG_ARENA, 0);
     }
+    x->legs = legs;
+    x->leg_count = count;
     return 0;
+}
+
+int agw_mcp_make_legs(struct agw_mcp_exchange *x)
+{
+    return x->legs || x->conf->count == 0 ? 0 : make_legs(x, 0, x->conf->count);
+}
+
+struct agw_mcp_leg *agw_mcp_make_leg(struct agw_mcp_exchange *x, uint32_t target)
+{
+    if (!x->legs && make_legs(x, target, 1) != 0)
+        return NULL;
+    return &x->legs[target - x->legs[0].target];
 }
 
 /* Methods that only read, or that do the same when they are done twice. */
@@ -295,13 +344,20 @@ void agw_mcp_begin_call(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *
         fields.session = peer->sid;
         fields.version = agw_mcp_version_text(peer->version);
     }
-    agw_mcp_call_init(&leg->call, ops, x->m->transports, &x->arena, &x->conf->targets[leg->target],
+    /* A stream that is opened again and again must not grow the exchange: the last call's memory serves. */
+    struct agw_arena *arena = leg->again ? &leg->arena : &x->arena;
+    if (leg->again)
+        agw_arena_reset(arena);
+    agw_mcp_call_init(&leg->call, ops, x->m->transports, arena, &x->conf->targets[leg->target],
                       peer ? peer->pin : 0);
     leg->call.raw_json = leg->raw_json;
     leg->call.snap = x->snap;
     leg->call.once = !leg->plain && !may_repeat(method, x->message.method);
     leg->call.deadline_ms = deadline_ms;
+    leg->call.raw_from = leg->raw_from;
     leg->call.deadline_to_head = leg->to_head;
+    if (rc == 0)
+        rc = leg->skip;
     if (rc == 0 && body)
         rc = agw_chain_move(&leg->call.body, body);
     if (rc == 0 && peer && peer->version >= AGW_MCP_MODERN)
@@ -316,7 +372,7 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
 {
     leg->used = true;
     leg->x->running++;
-    int rc = agw_mcp_cross(leg, ops, method, body, deadline_ms);
+    int rc = leg->skip ? 0 : agw_mcp_cross(leg, ops, method, body, deadline_ms);
     if (rc <= 0)
         agw_mcp_begin_call(leg, ops, method, body, deadline_ms, rc);
 }
@@ -380,6 +436,12 @@ int agw_mcp_stateless_session(struct agw_mcp_exchange *x)
     return x->session.peers ? 0 : AGW_ENOMEM;
 }
 
+static bool is_too_old(const struct agw_mcp_exchange *x)
+{
+    uint64_t most = x->m->settings.session_age_s, now_s = x->m->loop->wall_ns / AGW_NS_PER_S;
+    return most > 0 && now_s > x->session.issued_s && now_s - x->session.issued_s >= most;
+}
+
 static bool load_session(struct agw_mcp_exchange *x)
 {
     int rc;
@@ -393,6 +455,10 @@ static bool load_session(struct agw_mcp_exchange *x)
             return false;
         }
         rc = agw_mcp_session_open(x->m->seal, x->backend, id, &x->arena, &x->session);
+        if (rc == 0 && is_too_old(x)) {
+            agw_mcp_abandon_session(x);
+            rc = AGW_ENOTFOUND;
+        }
     }
     if (rc == AGW_ENOTFOUND)
         agw_mcp_reply_error(x, 404, AGW_JSONRPC_SESSION, AGW_STR("Session not found"));
@@ -483,7 +549,7 @@ static void dispatch_request(struct agw_mcp_exchange *x)
         return;
     case AGW_MCP_WAY_LIST:
         if (single && !agw_mcp_names_prefixed(x->conf) && !agw_mcp_uris_prefixed(x->conf))
-            agw_mcp_relay_whole(x, 0);
+            agw_mcp_list_whole(x);
         else
             agw_mcp_list(x);
         return;
@@ -680,8 +746,7 @@ static void down_drain(struct agw_stream *s)
     struct agw_mcp_exchange *x = s->owner;
     if (x->legacy)
         agw_mcp_legacy_drain(x);
-    for (uint32_t i = 0; x->legs && i < x->conf->count; i++)
-        agw_mcp_call_resume(&x->legs[i].call);
+    agw_mcp_each_leg(x, leg) agw_mcp_call_resume(&leg->call);
 }
 
 static void down_close(struct agw_stream *s, int code)

@@ -25,10 +25,20 @@ struct agw_balancer;
 struct agw_mcp;
 struct agw_mcp_hub; /* mcp/transport/hub.h */
 
+/* What an operator may set; 0: as above. */
+struct agw_mcp_settings {
+    uint32_t fanout_ms;            /* AGW_MCP_FANOUT_MS */
+    uint64_t session_age_s;        /* of sessions; 0: any */
+    const unsigned char *old_keys; /* 32 bytes each: what they sealed is opened, too */
+    unsigned old_key_count;
+};
+
 /* |metrics|: this worker's part, may be NULL. |session_key|: 32 bytes, the same in all workers (and replicas)
  * that share sessions. NULL: out of memory. */
 struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, struct agw_metrics *metrics,
                             const unsigned char session_key[32]);
+/* Once, before the loop runs. AGW_ELIMIT: too many keys. */
+int agw_mcp_configure(struct agw_mcp *m, const struct agw_mcp_settings *settings);
 /* Before the loop runs: sessions that other workers keep are reached through |hub|. */
 void agw_mcp_join(struct agw_mcp *m, struct agw_mcp_hub *hub);
 /* |balancer| of the same worker chooses targets' endpoints from now on; without it chance does. Before the

@@ -8,27 +8,34 @@
 
 #include "base/map.h"
 #include "json/edit.h"
+#include "mcp/cache/lists.h"
+#include "mcp/guard/circuit.h"
 #include "mcp/handler.h"
 #include "mcp/message/merge.h"
+#include "mcp/message/passage.h"
 #include "mcp/message/router.h"
 #include "mcp/transport/hub.h"
 #include "mcp/transport/transport.h"
 
-#define AGW_MCP_ERROR_MAX 65536    /* bytes of a target's error body that are kept to be passed on */
-#define AGW_MCP_EVENT_ID_MAX 1024  /* bytes of an event id; longer ones cannot be resumed from */
-#define AGW_MCP_LINGER_MS 2000     /* for the end of an answer whose message is here */
-#define AGW_MCP_SILENCE_MS 500     /* a GET that no target refused by then is answered */
-#define AGW_MCP_CLEANUP_MS 5000    /* for ending sessions nobody waits for */
-#define AGW_MCP_SUBSCRIBED_MAX 256 /* resources in one filter: each is compared with each acknowledged */
-#define AGW_MCP_REOPEN_MAX 64      /* streams opened again: each takes memory of the client's stream */
-#define AGW_MCP_ENDED_MAX 1024     /* sessions that were ended: who goes on with one does so at once */
-#define AGW_MCP_SCRATCH_MAX 65536  /* tokens (1 MiB) a worker's scratch document may keep */
+#define AGW_MCP_ERROR_MAX 65536        /* bytes of a target's error body that are kept to be passed on */
+#define AGW_MCP_EVENT_ID_MAX 1024      /* bytes of an event id; longer ones cannot be resumed from */
+#define AGW_MCP_LINGER_MS 2000         /* for the end of an answer whose message is here */
+#define AGW_MCP_SILENCE_MS 500         /* a GET that no target refused by then is answered */
+#define AGW_MCP_CLEANUP_MS 5000        /* for ending sessions nobody waits for */
+#define AGW_MCP_SUBSCRIBED_MAX 256     /* resources in one filter: each is compared with each acknowledged */
+#define AGW_MCP_REOPEN_MAX 64          /* streams opened again: each takes memory of the client's stream */
+#define AGW_MCP_PASSAGE_MIN (1u << 20) /* bytes of an answer that is edited as it passes, not held */
+#define AGW_MCP_ENDED_MAX 1024         /* sessions that were ended: who goes on with one does so at once */
+#define AGW_MCP_SCRATCH_MAX 65536      /* tokens (1 MiB) a worker's scratch document may keep */
 
 struct agw_mcp {
     struct agw_loop *loop;
     struct agw_mcp_transports *transports;
     struct agw_metrics *metrics;
     struct agw_seal *seal;
+    struct agw_mcp_lists *lists;
+    struct agw_mcp_circuits *circuits;
+    struct agw_mcp_settings settings;
     struct agw_list exchanges;
     struct agw_mcp_slots legacy; /* streams of GET /sse: struct agw_mcp_exchange */
     struct agw_mcp_slots posts;  /* POST /sse that wait for the stream's worker, likewise */
@@ -52,9 +59,11 @@ struct agw_mcp_exchange;
 /* One page of a list, or another answer kept until all are in. */
 struct agw_mcp_page {
     struct agw_mcp_page *next;
-    struct agw_block *block; /* holds doc.text */
+    struct agw_block *block;         /* holds doc.text */
+    struct agw_mcp_listing *listing; /* ... or holds |doc| */
     struct agw_json_doc doc;
     uint32_t result;
+    uint64_t taken_ms; /* when it came */
 };
 
 /* Why a leg gave no result. */
@@ -73,22 +82,29 @@ struct agw_mcp_leg {
     struct agw_mcp_exchange *x;
     uint32_t target;
     bool used;      /* takes part */
+    bool again;     /* its call takes an earlier one's place, and memory */
     bool answered;  /* its final answer is here */
     bool settled;   /* gathering: nothing more is waited for */
+    int skip;       /* its circuit is open: not asked, fails with this code */
     bool raw_json;  /* its JSON answer may pass unread */
     bool resumable; /* an event id went to the client: the target may end the stream and go on later */
+    bool watching;  /* its GET stream tells of changed lists */
     bool primed;    /* an event that has an id alone is held back; it is last_id */
     uint32_t pages_read;
     struct agw_mcp_page *pages, **pages_end;
     struct agw_mcp_failure failure;
-    struct agw_str own_method;  /* asked on our own behalf; empty: the client's request goes on */
-    struct agw_str last_id;     /* the last event id worth remembering, to go on from there */
-    char *id_room;              /* AGW_MCP_EVENT_ID_MAX bytes for it */
-    bool to_head;               /* its deadline ends with the answer's head */
-    bool plain;                 /* the target gets it as it is, whatever it speaks */
-    bool bridged;               /* the target speaks 2026-07-28 and says so to a client of old */
-    bool parked;                /* answered by a question; the call goes on without the client */
-    const struct agw_msg *from; /* the client's fields to send; NULL: its request's own */
+    struct agw_str own_method;       /* asked on our own behalf; empty: the client's request goes on */
+    struct agw_str last_id;          /* the last event id worth remembering, to go on from there */
+    struct agw_arena arena;          /* of a call that takes an earlier one's place */
+    char *id_room;                   /* AGW_MCP_EVENT_ID_MAX bytes for it */
+    struct agw_mcp_passage *passage; /* its answer is edited as it passes */
+    struct agw_mcp_ticket *ticket;   /* its answer may be kept; see lists.c */
+    uint32_t raw_from;               /* of its call */
+    bool to_head;                    /* its deadline ends with the answer's head */
+    bool plain;                      /* the target gets it as it is, whatever it speaks */
+    bool bridged;                    /* the target speaks 2026-07-28 and says so to a client of old */
+    bool parked;                     /* answered by a question; the call goes on without the client */
+    const struct agw_msg *from;      /* the client's fields to send; NULL: its request's own */
     struct agw_mcp_crossing *cross;
 };
 
@@ -126,7 +142,8 @@ struct agw_mcp_exchange {
     struct agw_str new_session; /* id to hand out with the answer */
 
     /* the targets */
-    struct agw_mcp_leg *legs;                   /* one a target of the backend */
+    struct agw_mcp_leg *legs; /* one a target of the backend; or, for one target alone, its own */
+    uint32_t leg_count;
     uint32_t running;                           /* calls without on_done */
     uint32_t waiting;                           /* gathering: legs that are not settled */
     uint32_t timeout_ms;                        /* 0: none of our own */
@@ -137,7 +154,10 @@ struct agw_mcp_exchange {
     const struct agw_mcp_method *listing;       /* the list that is gathered */
     bool drain;                                 /* read all pages of it */
     struct agw_mcp_cursor cursor, next;
-    struct agw_str wanted; /* bare name whose owner is looked up */
+    struct agw_str wanted;           /* bare name whose owner is looked up */
+    const struct agw_mcp_view *view; /* what kept lists depend on; NULL: not looked at yet */
+    uint32_t kept, asked;            /* pages */
+    bool unseen;                     /* no list may be kept */
     struct agw_mcp_subscription *subscription;
     struct agw_mcp_caller *opens; /* an exchange of our own, for its session */
 
@@ -167,8 +187,13 @@ void agw_mcp_abort(struct agw_mcp_exchange *x, int code);
 void agw_mcp_let_go(struct agw_mcp_exchange *x);
 /* To be called first in every on_done. False: nobody waits for this leg any more. */
 bool agw_mcp_leg_over(struct agw_mcp_leg *leg);
-/* Makes the legs; all unused. AGW_ENOMEM. */
+/* Makes the legs, one a target and all unused, unless they are there. AGW_ENOMEM. */
 int agw_mcp_make_legs(struct agw_mcp_exchange *x);
+/* The leg of |target|; makes it alone if there are none: a call of one target among many should not pay for
+ * all. NULL: no memory. */
+struct agw_mcp_leg *agw_mcp_make_leg(struct agw_mcp_exchange *x, uint32_t target);
+#define agw_mcp_each_leg(x, leg)                                                                             \
+    for (struct agw_mcp_leg *leg = (x)->legs; leg && leg < (x)->legs + (x)->leg_count; leg++)
 /* Builds and starts the leg's call; |body| is taken. A failure to do so reaches ops->on_done like any other.
  */
 void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
@@ -307,7 +332,31 @@ void agw_mcp_legacy_drain(struct agw_mcp_exchange *x);
 /* |silent|: no events for the turns, the session is left alone. */
 void agw_mcp_legacy_close(struct agw_mcp_exchange *x, bool silent);
 
+/* --- lists.c: lists that are kept --- */
+/* Adds the leg's page at |cursor| (p NULL: the first) if it is here. */
+bool agw_mcp_take_kept(struct agw_mcp_leg *leg, struct agw_str cursor);
+/* The page that was asked for after agw_mcp_take_kept has come in |doc|: keeps it if it may be kept. */
+void agw_mcp_keep_list(struct agw_mcp_leg *leg, const struct agw_json_doc *doc, uint32_t result);
+/* A list of the one target, which keeps its own names: from here, or relayed. */
+void agw_mcp_list_whole(struct agw_mcp_exchange *x);
+/* Lists of |kinds| (AGW_MCP_CAP_*) of the leg's target are out of date, on all workers. */
+void agw_mcp_forget_lists(struct agw_mcp_leg *leg, uint32_t kinds);
+/* Forgets what a notification says has changed. */
+void agw_mcp_heed_change(struct agw_mcp_leg *leg, const struct agw_jsonrpc *message);
+/* The leg's GET stream is open, and is no longer; both are fine at any time. */
+void agw_mcp_watch_lists(struct agw_mcp_leg *leg);
+void agw_mcp_unwatch_lists(struct agw_mcp_leg *leg);
+
+/* --- health.c: targets that fail --- */
+/* Before a leg of a fan-out is started: 0, or with which code it fails at once. */
+int agw_mcp_check_health(struct agw_mcp_leg *leg);
+/* It has settled. */
+void agw_mcp_note_health(struct agw_mcp_leg *leg);
+/* Tells the client, if it may be told, which targets a joined list is without. */
+void agw_mcp_warn_of_missing(struct agw_mcp_exchange *x);
+
 /* --- gather.c: many targets --- */
+void agw_mcp_add_page(struct agw_mcp_leg *leg, struct agw_mcp_page *page);
 void agw_mcp_initialize(struct agw_mcp_exchange *x);
 /* Visible ASCII, AGW_MCP_SID_MAX bytes at most. */
 bool agw_mcp_valid_sid(struct agw_str sid);
@@ -318,7 +367,7 @@ void agw_mcp_notify(struct agw_mcp_exchange *x); /* the client's message to all,
 void agw_mcp_notify_one(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain *body);
 void agw_mcp_end_session(struct agw_mcp_exchange *x);                         /* DELETE */
 void agw_mcp_find_and_relay(struct agw_mcp_exchange *x, struct agw_str name); /* bare names: ask who has it */
-/* Ends the targets' sessions of an initialize that never reached the client. */
+/* Ends the targets' sessions, for nobody holds x->session any more. */
 void agw_mcp_abandon_session(struct agw_mcp_exchange *x);
 
 #endif

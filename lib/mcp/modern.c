@@ -113,6 +113,8 @@ static void dispatch_request(struct agw_mcp_exchange *x)
     bool bare = x->conf->count == 1 && !agw_mcp_names_prefixed(x->conf) && !agw_mcp_uris_prefixed(x->conf);
     if (x->method->way == AGW_MCP_WAY_LISTEN)
         agw_mcp_subscribe(x);
+    else if (bare && x->method->way == AGW_MCP_WAY_LIST)
+        agw_mcp_list_whole(x);
     else if (bare)
         agw_mcp_relay_whole(x, 0); /* one target that keeps its own names speaks for itself */
     else

@@ -61,8 +61,7 @@ static void flush_primer(struct agw_mcp_leg *leg)
 static void on_primer_due(struct agw_timer *t)
 {
     struct agw_mcp_exchange *x = agw_container_of(t, struct agw_mcp_exchange, keepalive);
-    for (uint32_t i = 0; i < x->conf->count; i++)
-        flush_primer(&x->legs[i]);
+    agw_mcp_each_leg(x, leg) flush_primer(leg);
 }
 
 /* An event without a message. */
@@ -93,6 +92,8 @@ int agw_mcp_read_frame(struct agw_mcp_leg *leg, const struct agw_mcp_frame *f,
     struct agw_mcp *m = leg->x->m;
     reset_scratch(m);
     int rc = agw_jsonrpc_read(&m->scratch, f->text, &m->scratch_arena, ret_message, NULL);
+    if (rc == 0)
+        agw_mcp_heed_change(leg, ret_message);
     return rc == 0 || rc == AGW_ENOMEM ? rc : AGW_EPROTO;
 }
 
@@ -137,8 +138,7 @@ void agw_mcp_throttle(struct agw_mcp_exchange *x)
 {
     if (!x->down || !x->legs || agw_stream_pending(x->down) <= AGW_STREAM_HIGH)
         return;
-    for (uint32_t i = 0; i < x->conf->count; i++)
-        agw_mcp_call_pause(&x->legs[i].call);
+    agw_mcp_each_leg(x, leg) agw_mcp_call_pause(&leg->call);
 }
 
 /* --- one request --- */
@@ -151,9 +151,29 @@ static void relay_broken(struct agw_mcp_leg *leg, int code)
     agw_mcp_reply_failure(x, leg);
 }
 
+/* The answer is too large to be held: it is edited as it passes, so its length is not known. */
+static void begin_passage(struct agw_mcp_leg *leg)
+{
+    struct agw_mcp_exchange *x = leg->x;
+    struct agw_msg head = *leg->call.response;
+    leg->passage = agw_arena_alloc(&x->arena, sizeof *leg->passage);
+    if (!leg->passage) {
+        relay_broken(leg, AGW_ENOMEM);
+        return;
+    }
+    agw_mcp_passage_init(leg->passage, x->conf, leg->target,
+                         agw_str_eq(x->method->name, AGW_STR("resources/read")));
+    head.length = AGW_LENGTH_UNKNOWN;
+    agw_mcp_reply_raw_head(x, &head, false);
+}
+
 static void relay_head(struct agw_mcp_call *c)
 {
     struct agw_mcp_leg *leg = AGW_MCP_LEG(c);
+    if (c->large) {
+        begin_passage(leg);
+        return;
+    }
     if (c->form != AGW_MCP_FORM_RAW)
         return;
     if (c->response->status > 299)
@@ -170,6 +190,8 @@ static void relay_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
     int rc = agw_mcp_pass(leg, f, false, &message, &final);
     if (rc == 0 && final) {
         leg->answered = true;
+        if (message.kind == AGW_JSONRPC_RESULT)
+            agw_mcp_keep_list(leg, &leg->x->m->scratch, message.result);
         rc = agw_mcp_edited(leg, f, &message, &body);
         if (rc == 0) {
             agw_mcp_reply_message(leg->x, &body);
@@ -180,9 +202,28 @@ static void relay_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
         relay_broken(leg, rc);
 }
 
+/* |data| NULL: that was all. */
+static int pass_on(struct agw_mcp_leg *leg, struct agw_chain *data)
+{
+    struct agw_chain out;
+    agw_chain_init(&out);
+    int rc = data ? agw_mcp_passage_feed(leg->passage, data, &out) : agw_mcp_passage_end(leg->passage, &out);
+    if (rc == 0 && !agw_chain_empty(&out))
+        agw_mcp_reply_bytes(leg->x, &out);
+    agw_chain_clear(&out);
+    return rc;
+}
+
 static void relay_bytes(struct agw_mcp_call *c, struct agw_chain *data)
 {
-    agw_mcp_reply_bytes(AGW_MCP_LEG(c)->x, data);
+    struct agw_mcp_leg *leg = AGW_MCP_LEG(c);
+    int rc = 0;
+    if (leg->passage)
+        rc = pass_on(leg, data);
+    else
+        agw_mcp_reply_bytes(leg->x, data);
+    if (rc != 0)
+        relay_broken(leg, rc);
 }
 
 static void relay_done(struct agw_mcp_call *c, int code)
@@ -193,6 +234,8 @@ static void relay_done(struct agw_mcp_call *c, int code)
         return;
     if (code == 0)
         flush_primer(leg);
+    if (code == 0 && leg->passage)
+        code = pass_on(leg, NULL);
     if (code != 0)
         relay_broken(leg, code);
     else if (x->out == AGW_MCP_OUT_RAW || (x->out == AGW_MCP_OUT_EVENTS && leg->resumable))
@@ -207,17 +250,22 @@ static const struct agw_mcp_call_ops relay_ops = {relay_head, relay_frame, relay
 
 void agw_mcp_relay(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain *body)
 {
-    if (agw_mcp_make_legs(x) != 0) {
+    struct agw_mcp_leg *leg = agw_mcp_make_leg(x, target);
+    if (!leg) {
         agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
         return;
     }
-    struct agw_mcp_leg *leg = &x->legs[target];
     x->report.target = x->conf->targets[target].name;
     leg->answered = false;
     leg->own_method = agw_str(NULL, 0);
+    leg->skip = 0;
     x->finish = NULL;
     /* Events of a search for the owner may be out already; then the answer has to be one as well. */
-    leg->raw_json = x->out == AGW_MCP_OUT_NONE && !agw_mcp_result_edited(x->conf, x->method);
+    if (x->method->way != AGW_MCP_WAY_LIST)
+        leg->ticket = NULL;
+    bool alone = x->out == AGW_MCP_OUT_NONE, edited = agw_mcp_result_edited(x->conf, x->method);
+    leg->raw_json = alone && !edited && !leg->ticket;
+    leg->raw_from = alone && edited ? AGW_MCP_PASSAGE_MIN : 0;
     leg->to_head = true;
     agw_mcp_start_leg(leg, &relay_ops, AGW_METHOD_POST, body, x->timeout_ms);
 }
@@ -233,6 +281,7 @@ static void listen_head(struct agw_mcp_call *c)
 {
     struct agw_mcp_leg *leg = AGW_MCP_LEG(c);
     if (c->form == AGW_MCP_FORM_EVENTS) {
+        agw_mcp_watch_lists(leg);
         agw_mcp_reply_events(leg->x);
         return;
     }
@@ -279,6 +328,7 @@ static void listen_done(struct agw_mcp_call *c, int code)
 {
     struct agw_mcp_leg *leg = AGW_MCP_LEG(c);
     struct agw_mcp_exchange *x = leg->x;
+    agw_mcp_unwatch_lists(leg);
     if (!agw_mcp_leg_over(leg))
         return;
     if (code != 0 && x->out == AGW_MCP_OUT_NONE) {
@@ -341,7 +391,9 @@ void agw_mcp_listen_again(struct agw_mcp_exchange *x)
         return;
     for (uint32_t i = 0; i < x->conf->count; i++) {
         struct agw_mcp_leg *leg = &x->legs[i];
-        if (leg->used && !leg->failure.set && !leg->call.running)
-            start_listening(leg);
+        if (!leg->used || leg->failure.set || leg->call.running)
+            continue;
+        leg->again = true;
+        start_listening(leg);
     }
 }

@@ -336,6 +336,7 @@ static void take_resources(struct agw_mcp_leg *leg, uint32_t list)
 static void miss_all(struct agw_mcp_leg *leg)
 {
     const struct agw_mcp_subscription *sub = leg->x->subscription;
+    agw_mcp_forget_lists(leg, AGW_MCP_CAP_LISTS);
     side_of(leg)->missed = side_of(leg)->accepted;
     for (uint32_t i = 0; i < sub->count; i++)
         if (sub->resources[i].target == leg->target)
@@ -471,7 +472,7 @@ static int ask(struct agw_mcp_leg *leg, uint32_t filter)
     leg->failure.response = NULL;
     side_of(leg)->state = WAITING;
     leg->to_head = true;
-    agw_mcp_start_leg(leg, &ops, AGW_METHOD_POST, &body, AGW_MCP_FANOUT_MS);
+    agw_mcp_start_leg(leg, &ops, AGW_METHOD_POST, &body, x->m->settings.fanout_ms);
     agw_chain_clear(&body);
     return 0;
 }
@@ -518,7 +519,7 @@ void agw_mcp_subscribe(struct agw_mcp_exchange *x)
         no_memory(x);
     } else {
         agw_timer_init(&x->keepalive, on_silence);
-        agw_timer_set(&x->m->loop->timers, &x->keepalive, x->m->loop->now_ms + AGW_MCP_FANOUT_MS);
+        agw_timer_set(&x->m->loop->timers, &x->keepalive, x->m->loop->now_ms + x->m->settings.fanout_ms);
         settle(x);
     }
 }

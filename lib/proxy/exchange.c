@@ -87,6 +87,7 @@ void agw_exchange_end(struct agw_exchange *x, int close_code)
 {
     agw_timer_cancel(&x->worker->loop.timers, &x->request_timer);
     agw_timer_cancel(&x->worker->loop.timers, &x->backend_timer);
+    agw_timer_cancel(&x->worker->loop.timers, &x->idle_timer);
     agw_balance_release(x->worker->balancer, &x->pick);
     agw_exchange_pause_cancel(x);
     if (x->mirrors)
@@ -118,6 +119,21 @@ static void on_backend_timeout(struct agw_timer *t)
     agw_exchange_run(x);
 }
 
+static void on_idle(struct agw_timer *t)
+{
+    struct agw_exchange *x = agw_container_of(t, struct agw_exchange, idle_timer);
+    struct agw_loop *loop = &x->worker->loop;
+    uint64_t due = x->moved_ms + x->conn->limits->stream_idle_ms;
+    if (loop->now_ms < due) {
+        agw_timer_set(&loop->timers, t, due);
+        return;
+    }
+    if (!x->resp_head)
+        agw_exchange_judge(x, agw_judge_close(AGW_ETIMEOUT));
+    agw_exchange_fail(x, 504, "idle for too long");
+    agw_exchange_run(x);
+}
+
 static void refuse(struct agw_stream *s)
 {
     agw_stream_reset(s, AGW_ENOMEM);
@@ -146,6 +162,7 @@ void agw_exchange_start(struct agw_worker *w, struct agw_server_conn *c, struct 
     agw_chain_init(&x->replay);
     agw_timer_init(&x->request_timer, on_request_timeout);
     agw_timer_init(&x->backend_timer, on_backend_timeout);
+    agw_timer_init(&x->idle_timer, on_idle);
     x->ctx.arena = s->arena;
     x->ctx.req = msg;
     x->ctx.original_authority = msg->authority;

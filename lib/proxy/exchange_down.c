@@ -98,6 +98,7 @@ static void on_body(struct agw_stream *s, struct agw_chain *data)
         return;
     }
     x->bytes_in += data->bytes;
+    x->moved_ms = x->worker->loop.now_ms;
     if (x->agent)
         agw_a2a_watch_request(&x->agent->watch, data);
     if (x->step == AGW_STEP_AGENT) {

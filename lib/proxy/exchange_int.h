@@ -90,6 +90,8 @@ struct agw_exchange {
     size_t credited; /* bytes at the front of |held| that count in up_credit or were given back */
 
     struct agw_timer request_timer, backend_timer;
+    struct agw_timer idle_timer; /* not set anew with each byte: when it fires it looks at |moved_ms| */
+    uint64_t moved_ms;           /* when something came last, from either side */
     uint64_t start_ns, start_wall_ns;
     uint64_t bytes_in, bytes_out;          /* bodies */
     uint32_t tries, stale, retries;        /* all; over stale connections; by policy */

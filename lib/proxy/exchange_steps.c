@@ -298,6 +298,8 @@ enum agw_step_result agw_step_connect(struct agw_exchange *x)
     bool end = x->req_end && x->held.bytes == 0 && !x->req_trailers && !x->upgrade_due;
     x->req_sent = end;
     arm(x, &x->backend_timer, x->ctx.backend_timeout_ms);
+    arm(x, &x->idle_timer, x->conn->limits->stream_idle_ms);
+    x->moved_ms = w->loop.now_ms;
     x->step = AGW_STEP_AWAIT;
     if (agw_stream_write_head(x->up, x->req, end) == 0)
         agw_exchange_push_request(x);
@@ -316,7 +318,7 @@ enum agw_step_result agw_step_await(struct agw_exchange *x)
     return AGW_STEP_WAIT;
 }
 
-/* The bytes of a tunnel may go to and fro from now on; nothing times it out. */
+/* The bytes of a tunnel may go to and fro from now on; only silence times it out. */
 static void open_tunnel(struct agw_exchange *x)
 {
     agw_timer_cancel(timers(x), &x->request_timer);
@@ -402,6 +404,7 @@ enum agw_step_result agw_step_finish(struct agw_exchange *x)
 {
     agw_timer_cancel(timers(x), &x->request_timer);
     agw_timer_cancel(timers(x), &x->backend_timer);
+    agw_timer_cancel(timers(x), &x->idle_timer);
     /* A client may take its time with a request that is answered: not on our account. */
     x->leaving = !x->req_end;
     return AGW_STEP_DONE;

@@ -44,6 +44,7 @@ static void on_body(struct agw_stream *s, struct agw_chain *data)
 {
     struct agw_exchange *x = s->owner;
     size_t n = data->bytes;
+    x->moved_ms = x->worker->loop.now_ms;
     if (x->agent && agw_exchange_agent_body(x, data))
         return;
     x->bytes_out += data->bytes;

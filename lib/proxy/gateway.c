@@ -43,6 +43,24 @@ static int start_supervisor(struct agw_gateway *g, struct agw_error *err)
     return g->supervisor ? 0 : AGW_ENOMEM;
 }
 
+/* The first key seals, all open. */
+static int make_siv(const struct agw_gateway_options *o, struct agw_str purpose, struct agw_siv **ret_siv)
+{
+    struct agw_siv *siv = *ret_siv = agw_siv_new(o->session_key, purpose);
+    int rc = siv ? 0 : AGW_ENOMEM;
+    for (unsigned i = 0; rc == 0 && i < o->old_key_count; i++)
+        rc = agw_siv_accept(siv, o->old_keys[i], purpose);
+    return rc;
+}
+
+static int make_keys(struct agw_gateway *g, struct agw_error *err)
+{
+    int rc = make_siv(&g->options, AGW_STR(AGW_A2A_PURPOSE), &g->task_ids);
+    if (rc == 0)
+        rc = make_siv(&g->options, AGW_STR(AGW_SESSION_PURPOSE), &g->sessions);
+    return rc ? agw_error_set(err, rc, "session keys: %s", agw_err_text(rc)) : 0;
+}
+
 struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, struct agw_error *err)
 {
     unsigned count = options->workers ? options->workers : agw_cpu_count();
@@ -63,11 +81,7 @@ struct agw_gateway *agw_gateway_new(const struct agw_gateway_options *options, s
     g->count = count;
     agw_snapshot_workers(count);
     sem_init(&g->synced, 0, 0);
-    g->task_ids = agw_siv_new(options->session_key, AGW_STR(AGW_A2A_PURPOSE));
-    g->sessions = agw_siv_new(options->session_key, AGW_STR(AGW_SESSION_PURPOSE));
-    if (!g->task_ids || !g->sessions)
-        agw_error_set(err, AGW_ENOMEM, "out of memory");
-    if (!g->task_ids || !g->sessions || start_supervisor(g, err) || start_workers(g, err)) {
+    if (make_keys(g, err) || start_supervisor(g, err) || start_workers(g, err)) {
         agw_gateway_free(g);
         return NULL;
     }

@@ -15,15 +15,21 @@
 /* What is above is closed at once, so that descriptors and memory last. */
 #define AGW_GATEWAY_MAX_CONNS 100000
 
+#define AGW_GATEWAY_OLD_KEYS 3 /* a change of keys needs one */
+
 struct agw_gateway_options {
     unsigned workers;              /* 0: one for each CPU the process may use */
     unsigned max_conns;            /* of clients, open at once, a worker; 0: AGW_GATEWAY_MAX_CONNS */
     unsigned max_conns_per_source; /* of these, of one address (IPv6: /64); 0: all */
     bool pin;                      /* pin worker i to CPU i */
     struct agw_metrics_registry *metrics;
-    struct agw_access_log *access_log;     /* NULL: off */
-    bool processes;                        /* MCP targets may be processes (stdio) */
-    unsigned char session_key[32];         /* seals MCP session ids */
+    struct agw_access_log *access_log;                /* NULL: off */
+    bool processes;                                   /* MCP targets may be processes (stdio) */
+    unsigned char session_key[32];                    /* seals MCP session ids and the ids of agents' tasks */
+    unsigned char old_keys[AGW_GATEWAY_OLD_KEYS][32]; /* open what they sealed */
+    unsigned old_key_count;
+    uint64_t session_age_s;                /* of MCP sessions; 0: any */
+    uint32_t mcp_target_ms;                /* for a target's part of a joined answer; 0: the default */
     enum agw_client_cert_mode client_cert; /* what becomes of X-Forwarded-Client-Cert */
     struct agw_cidrs trusted;              /* peers whose X-Forwarded fields count; outlive the gateway */
     const struct agw_server_limits

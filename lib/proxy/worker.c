@@ -232,6 +232,18 @@ static void *worker_main(void *arg)
 
 /* --- from other threads --- */
 
+static int join_mcp(struct agw_worker *w)
+{
+    const struct agw_gateway_options *o = &w->gateway->options;
+    const struct agw_mcp_settings settings = {.fanout_ms = o->mcp_target_ms,
+                                              .session_age_s = o->session_age_s,
+                                              .old_keys = o->old_keys[0],
+                                              .old_key_count = o->old_key_count};
+    agw_mcp_join(w->mcp, w->gateway->mcp_hub);
+    agw_mcp_balance(w->mcp, w->balancer);
+    return agw_mcp_configure(w->mcp, &settings);
+}
+
 static int make_parts(struct agw_worker *w, struct agw_error *err)
 {
     const struct agw_gateway_options *o = &w->gateway->options;
@@ -244,10 +256,8 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
     w->access_log = o->access_log;
     w->mcp = w->client ? agw_mcp_new(&w->loop, w->client, w->metrics, o->session_key) : NULL;
     w->balancer = agw_balancer_new(&w->loop);
-    if (w->mcp) {
-        agw_mcp_join(w->mcp, w->gateway->mcp_hub);
-        agw_mcp_balance(w->mcp, w->balancer);
-    }
+    if (w->mcp && join_mcp(w))
+        return agw_error_set(err, AGW_ELIMIT, "too many session keys");
     if (w->client && w->loop.index == 0)
         w->prober = agw_prober_new(&w->loop, w->client, tell_all, w->gateway);
     w->agents = w->client ? agw_a2a_directory_new(&w->loop, w->client) : NULL;

@@ -70,6 +70,11 @@
       "Copies that were not sent, or not to their end.")                                                     \
     X(MCP_REQUESTS, COUNTER, "agentgateway_mcp_requests_total", "MCP messages by method and target.",        \
       "backend", "method", "target")                                                                         \
+    X(MCP_LISTS, COUNTER, "agentgateway_mcp_list_pages_total",                                               \
+      "Pages of targets' lists: kept ones, and those that were asked for.", "backend", "result")             \
+    X(MCP_SKIPPED, COUNTER, "agentgateway_mcp_targets_skipped_total",                                        \
+      "Times that a target was not asked with others because it had failed again and again.", "backend",     \
+      "target")                                                                                              \
     X(A2A_REQUESTS, COUNTER, "agentgateway_a2a_requests_total", "Calls to A2A agents by method.", "backend", \
       "method")                                                                                              \
     X(A2A_STATES, COUNTER, "agentgateway_a2a_task_states_total",                                             \

@@ -91,8 +91,8 @@ static void cursor(struct agw_str text, struct agw_arena *arena)
     if (agw_mcp_cursor_decode(text, &two, arena, &c) != 0)
         return;
     agw_check(c.count == 2);
-    struct agw_str back = agw_mcp_cursor_encode(&c, &two, arena);
-    agw_check(back.p);
+    struct agw_str back;
+    agw_check(agw_mcp_cursor_encode(&c, &two, arena, &back) == 0);
     if (back.n == 0)
         return;
     agw_check(agw_mcp_cursor_decode(back, &two, arena, &again) == 0);
@@ -105,10 +105,10 @@ static void foreign_cursors(struct agw_str in, struct agw_arena *arena)
     struct agw_mcp_cursor c, again;
     agw_check(agw_mcp_cursor_init(&c, &two, arena) == 0);
     c.at[in.n % 2] = in;
-    struct agw_str text = agw_mcp_cursor_encode(&c, &two, arena);
-    agw_check(text.p);
-    if (text.n == 0 || agw_mcp_cursor_decode(text, &two, arena, &again) != 0)
+    struct agw_str text;
+    if (agw_mcp_cursor_encode(&c, &two, arena, &text) != 0 || text.n == 0)
         return;
+    agw_check(agw_mcp_cursor_decode(text, &two, arena, &again) == 0);
     agw_check(same(c.at[0], again.at[0]) && same(c.at[1], again.at[1]));
 }
 

@@ -47,6 +47,31 @@ def test_head_sizes_of_a_policy(serve):
     eventually(lambda: codes(site.gateway, "431") == 2)
 
 
+@pytest.mark.parametrize("case", ["Preserve", "Lowercase"])
+def test_the_case_of_header_names(case, serve):
+    heads, listener = [], socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        peer = listener.accept()[0]
+        heads.append(peer.recv(65536))
+        peer.sendall(b"HTTP/1.1 200 OK\r\nX-Answer: 1\r\nContent-Length: 0\r\n\r\n")
+        peer.close()
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    raw = m.service("raw", listener.getsockname()[1])
+    site = serve(m.route("r", m.rule("raw")), *raw, m.front_policy(http={"http1HeaderCase": case}))
+    with socket.create_connection(("127.0.0.1", site.port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nX-Asked-For: 1\r\nACCEPT: a/b\r\n\r\n")
+        got = client.recv(65536)
+    thread.join()
+    listener.close()
+    kept = case == "Preserve"
+    assert (b"\r\nX-Asked-For: 1\r\nACCEPT: a/b\r\n" in heads[0]) == kept
+    assert (b"\r\nx-asked-for: 1\r\naccept: a/b\r\n" in heads[0]) != kept
+    assert (b"\r\nX-Answer: 1\r\n" in got) == kept
+
+
 def test_policy_of_a_port_wins_for_new_connections(serve):
     port = free_port()
     front = m.front_policy("all", http={"http1MaxHeaders": 4})
@@ -175,6 +200,24 @@ def test_slow_head_gets_408(serve):
 
 
 # --- durations ---
+
+
+def test_a_request_without_a_byte_from_either_side_ends(serve, ups):
+    def silent(request, stream):
+        stream.send(b"" if request.path == "/silent" else b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n")
+        for _ in range(4):
+            time.sleep(0.4)
+            stream.send(b"x" if request.path == "/flows" else b"")
+
+    for path in ("/silent", "/begun", "/flows"):
+        ups["v1"].on(path, silent)
+    site = serve(ROUTE, env={"DOWNSTREAM_STREAM_IDLE_TIMEOUT_SECONDS": "1"})
+    began = time.monotonic()
+    assert ask(site.port, path="/silent").status == 504
+    assert 0.9 < time.monotonic() - began < 1.6
+    with pytest.raises((Closed, ConnectionResetError)):
+        ask(site.port, path="/begun")
+    assert ask(site.port, path="/flows").body == b"xxxx"
 
 
 def test_idle_connections_of_a_policy(serve):

@@ -1,6 +1,7 @@
 """MCP over many targets behind one /mcp: with the official client and real servers, and with scripted ones."""
 
 import json
+import queue
 import threading
 import time
 from types import SimpleNamespace
@@ -272,12 +273,80 @@ def test_events_that_carry_no_message_are_passed_over(serve, first):
         assert mine.result("tools/call", {"name": "two_add"})["content"][0]["text"] == "two:add"
 
 
+class Announcing(McpUpstream):
+    """Has a GET stream, and promises to say there when its tools change."""
+
+    def __init__(self, name, tools):
+        super().__init__(name, tools, tools_list=lambda params: {"tools": [{"name": t, "inputSchema": {}} for t in tools]})
+        self.says = queue.Queue()
+
+    def _initialize(self, params):
+        return {**super()._initialize(params), "capabilities": {"tools": {"listChanged": True}}}
+
+    def _handle(self, request, stream):
+        if request.method != "GET":
+            return super()._handle(request, stream)
+        stream.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while message := self.says.get():
+            data = events(message)
+            stream.send(f"{len(data):x}\r\n{data}\r\n")
+        stream.send("0\r\n\r\n")
+
+
+def test_lists_of_a_session_that_listens_are_kept_on_every_worker(serve):
+    tools = ["a"]
+    one, two = Announcing("one", tools), Announcing("two", ["b"])
+    site = serve(one=one, two=two)
+
+    def listed(session):  # each on a connection of its own: they meet both workers
+        with Connection(site.port) as connection:
+            client = McpClient(connection)
+            client.session = session
+            return [tool["name"] for tool in client.result("tools/list")["tools"]]
+
+    with Connection(site.port) as first, Connection(site.port) as stream:
+        client = McpClient(first)
+        client.initialize()
+        stream.request("GET", "/mcp", {"Accept": "text/event-stream", "Mcp-Session-Id": client.session})
+        assert stream.head().status == 200
+        eventually(lambda: listed(client.session) and listed(client.session) and one.count("tools/list") > 0)
+        for upstream in one, two:
+            upstream.calls.clear()
+        assert all(listed(client.session) == ["one_a", "two_b"] for _ in range(16))
+        assert one.count("tools/list") <= 2 and two.count("tools/list") <= 2
+        tools.append("c")
+        one.says.put({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+        while b"list_changed" not in stream.stream.readline():
+            pass
+        assert all(listed(client.session) == ["one_a", "one_c", "two_b"] for _ in range(8))
+        one.says.put(None)
+        one.calls.clear()
+        eventually(lambda: listed(client.session) and one.count("tools/list") > 2)  # nobody would hear of a change
+        two.says.put(None)
+
+
 def test_session_ends_at_every_target(pair):
     pair.client.initialize()
     session = {"Mcp-Session-Id": pair.client.session}
     answer = pair.client.connection.ask("DELETE", "/mcp", session)
     assert answer.status in (200, 202, 204)
     eventually(lambda: pair.one.ended == ["one-session"] and pair.two.ended == ["two-session"])
+
+
+def test_sessions_outlive_a_change_of_keys(start_gateway):
+    upstream, (old, new) = McpUpstream("one", ["add"]), ("ab" * 32, "cd" * 32)
+    ports = [free_port(), free_port()]
+    for port, keys in zip(ports, (old, f"{new}, {old}")):
+        start_gateway(mcp_objects(port, {"one": upstream.port}), env={"SESSION_KEY": keys}, workers=1)
+    with Connection(ports[0]) as first, Connection(ports[1]) as second:
+        client, other = McpClient(first), McpClient(second)
+        client.initialize()
+        other.session = client.session
+        assert [tool["name"] for tool in other.result("tools/list")["tools"]] == ["add"]
+        other.initialize()
+        client.session = other.session  # the first does not know the new key
+        assert client.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).status == 404
+    upstream.close()
 
 
 def test_session_works_on_every_connection_and_worker(pair):
@@ -357,6 +426,14 @@ def test_large_call_and_answer(pair):
     pair.client.initialize()
     result = pair.client.result("tools/call", {"name": "one_add", "arguments": {"t": text}})
     assert result["content"][0]["text"] == text
+
+
+def test_answers_too_large_to_be_held_pass_with_the_clients_uris(pair):
+    text, link = "x" * (17 << 20), {"type": "resource_link", "uri": "memo:1", "name": "m"}
+    pair.one.methods["tools/call"] = lambda params: {"content": [{"type": "text", "text": text}, link]}
+    pair.client.initialize()
+    content = pair.client.result("tools/call", {"name": "one_add"})["content"]
+    assert content[0]["text"] == text and content[1]["uri"] == "one+memo:1"
 
 
 def test_many_clients_at_once(pair):

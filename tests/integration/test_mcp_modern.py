@@ -1,16 +1,20 @@
 """MCP 2026-07-28: the SDK's client and servers of that revision, with the gateway between them."""
 
 import json
+import socket
 import subprocess
+import time
 
 import pytest
 
 import manifests as m
 import mcp_schema
-from client import ask
+from client import Connection, ask
 from gateway import eventually
+from mcp_upstream import McpClient, McpUpstream
 from ports import free_port
 from servers import NODE, SCRIPTS, run_script
+from upstream import Upstream
 
 VERSION = "2026-07-28"
 META = {
@@ -80,7 +84,8 @@ def test_the_client_finds_the_revision_and_all_capabilities(seen):
 
 def test_lists_are_joined_and_the_strictest_hint_counts(seen):
     assert seen["tools"] == [f"{server}_{tool}" for server in "ab" for tool in ("echo", "region", "ask", "link", "touch")]
-    assert seen["hints"] == {"ttlMs": 5000, "cacheScope": "private"}
+    assert seen["hints"]["cacheScope"] == "private"
+    assert 2000 < seen["hints"]["ttlMs"] <= 5000  # it may be a kept one
     assert seen["resources"] == ["a+memo:1", "b+memo:1"]
 
 
@@ -160,3 +165,82 @@ def test_a_dead_server_is_left_out_and_the_list_not_kept(servers, start_gateway)
     assert status == 200
     assert [tool["name"] for tool in body["result"]["tools"]][:1] == ["b_echo"]
     assert body["result"]["ttlMs"] == 0
+
+
+# --- lists that are kept ---
+
+
+def names(port, token="me"):
+    status, body = post(port, "tools/list", headers={"Authorization": token})
+    assert status == 200, body
+    return [tool["name"] for tool in body["result"]["tools"]]
+
+
+def test_lists_are_kept_as_their_servers_say(start_gateway):
+    port, versions = free_port(), {"open": 1, "own": 1}
+
+    def server(name, scope):
+        def tools(_):
+            return {"tools": [{"name": f"v{versions[name]}", "inputSchema": {}}], "ttlMs": 60000, "cacheScope": scope}
+
+        return McpUpstream(name, tools_list=tools)
+
+    with_all, own = server("open", "public"), server("own", "private")
+    targets = {"open": with_all.port, "own": own.port}
+    gateway = start_gateway(*mcp_objects(port, targets), workers=1)
+    try:
+        assert names(port) == ["open_v1", "own_v1"]
+        versions.update(open=2, own=2)
+        assert names(port) == ["open_v1", "own_v1"]
+        assert names(port, "you") == ["open_v1", "own_v2"]
+        assert (with_all.count("tools/list"), own.count("tools/list")) == (1, 2)
+        assert gateway.metric("agentgateway_mcp_list_pages_total", result="kept") == 3
+        gateway.apply(*mcp_objects(port, targets, prefixMode="Always"))
+        assert eventually(lambda: names(port) == ["open_v2", "own_v2"])
+    finally:
+        with_all.close()
+        own.close()
+
+
+# --- targets that fail ---
+
+
+@pytest.fixture(scope="module")
+def bad():
+    garbage = Upstream("garbage")
+    garbage.on("/mcp", lambda request, stream: stream.respond(200, '{"nonsense', [("Content-Type", "application/json")]))
+    with socket.create_server(("127.0.0.1", 0)) as slow:  # takes connections and says nothing
+        yield {"dead": free_port(), "slow": slow.getsockname()[1], "garbage": garbage.port}
+    garbage.close()
+
+
+def test_lists_of_others_are_whole_whatever_a_target_does(bad, start_gateway):
+    good, port = McpUpstream("good", ["x"]), free_port()
+    env = {"MCP_TARGET_TIMEOUT": "100ms"}
+    gateway = start_gateway(*mcp_objects(port, {"good": good.port, **bad}, failureMode="FailOpen"), env=env, workers=1)
+    try:
+        client = McpClient(Connection(port))
+        assert "logging" in client.initialize()["capabilities"]
+        *warnings, response = client.call("tools/list")
+        assert [tool["name"] for tool in response["result"]["tools"]] == ["good_x"]
+        assert {w["params"]["data"]["target"] for w in warnings} == set(bad)
+        took = []
+        for _ in range(6):
+            begin = time.monotonic()
+            assert names(port) == ["good_x"]
+            took.append(time.monotonic() - begin)
+        assert took[0] > 0.09 and min(took[4:]) < 0.08  # the slow one is not asked any more
+        assert gateway.metric("agentgateway_mcp_targets_skipped_total", target="slow") >= 1
+        assert client.result("tools/call", {"name": "good_x"})["content"][0]["text"] == "good:x"
+        client.connection.close()
+    finally:
+        good.close()
+
+
+@pytest.mark.parametrize(("fault", "status", "reason"), [("dead", 503, "refused"), ("slow", 504, "timed out"), ("garbage", 502, "protocol")])
+def test_a_closed_backend_says_which_target_failed(bad, start_module_gateway, fault, status, reason):
+    good, port = McpUpstream("good", ["x"]), free_port()
+    start_module_gateway(*mcp_objects(port, {"good": good.port, fault: bad[fault]}), env={"MCP_TARGET_TIMEOUT": "100ms"})
+    answered, body = post(port, "tools/list")
+    good.close()
+    assert answered == status and f"target {fault}: " in body["error"]["message"] and reason in body["error"]["message"]

@@ -219,6 +219,11 @@ static int fill_mcp(struct agw_compile *c, struct agw_variant *v, struct agw_bac
     const Pb__MCPBackend *in = r->backend->mcp;
     struct agw_mcp_backend *mcp = agw_arena_zalloc(c->arena, sizeof(*mcp));
     v->is_mcp = true;
+    if (in->n_targets > AGW_MCP_TARGETS_MAX) {
+        *ret_reason = "an MCP backend has too many targets";
+        return agw_compile_error(c, r, "targets: %zu of them, at most %d are served", in->n_targets,
+                                 AGW_MCP_TARGETS_MAX);
+    }
     if (!mcp || !(mcp->targets = agw_arena_zalloc(c->arena, in->n_targets * sizeof(*mcp->targets))))
         return AGW_ENOMEM;
     int code = fill_targets(c, v, r, mcp, ret_reason);

@@ -88,6 +88,7 @@ int agw_compile_front(struct agw_compile *c, const struct agw_resource *owner,
     *ret_front = (struct agw_front){
         .duration_ms = agw_proto_ms(in->max_connection_duration),
         .h1_idle_ms = agw_proto_ms(in->http1_idle_timeout),
+        .h1_keep_case = in->http1_header_case == PB__FRONTEND_POLICY_SPEC__HTTP__HTTPHEADER_CASE__PRESERVE,
         .h2_ping_ms = agw_proto_ms(in->http2_keepalive_interval),
         .h2_pong_ms = agw_proto_ms(in->http2_keepalive_timeout),
     };
@@ -98,8 +99,6 @@ int agw_compile_front(struct agw_compile *c, const struct agw_resource *owner,
         if (code)
             return code;
     }
-    if (in->http1_header_case != PB__FRONTEND_POLICY_SPEC__HTTP__HTTPHEADER_CASE__LOWERCASE)
-        return agw_compile_warn(c, owner, "http: http1_header_case: names are sent in lower case");
     return 0;
 }
 

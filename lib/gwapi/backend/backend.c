@@ -1,7 +1,7 @@
 /* AgentgatewayBackends, and Services whose port speaks MCP, to backends. */
 #include "gwapi/backend/backend.h"
 
-#define DEFAULT_MCP_TARGETS_MAX 256 /* that selectors of one backend may find */
+#include "config/snapshot.h"
 
 static int put_backend(struct agw_translate *t, const struct agw_object *o, char *key, Pb__Backend *b)
 {
@@ -218,9 +218,9 @@ static int add_selected_targets(struct agw_translate *t, const struct agw_object
         agw_node_each (port, agw_field(service->spec, "ports")) {
             if (!is_mcp(port))
                 continue;
-            if (mcp->n_targets == DEFAULT_MCP_TARGETS_MAX) {
+            if (mcp->n_targets == AGW_MCP_TARGETS_MAX) {
                 agw_gwapi_warn(t, o, selector, "finds more than %d targets; the rest is left out",
-                               DEFAULT_MCP_TARGETS_MAX);
+                               AGW_MCP_TARGETS_MAX);
                 return 0;
             }
             if (agw_gwapi_service_target(t, service, port, &mcp->targets[mcp->n_targets]))
@@ -258,11 +258,17 @@ static int mcp_kind(struct agw_translate *t, const struct agw_object *o, const s
 
     if (!mcp)
         return AGW_ENOMEM;
-    mcp->targets = agw_gwapi_pointers(t, DEFAULT_MCP_TARGETS_MAX);
+    mcp->targets = agw_gwapi_pointers(t, AGW_MCP_TARGETS_MAX);
     if (!mcp->targets)
         return AGW_ENOMEM;
     set_modes(t, o, n, mcp);
     agw_node_each (target, agw_field(n, "targets")) {
+        bool single = !agw_field(target, "selector");
+        if (single && mcp->n_targets == AGW_MCP_TARGETS_MAX) {
+            agw_gwapi_warn(t, o, target, "is one more than the %d that there may be; it is left out",
+                           AGW_MCP_TARGETS_MAX);
+            continue;
+        }
         rc = agw_field(target, "stdio")    ? add_process(t, o, target, mcp)
              : agw_field(target, "static") ? add_static_target(t, o, target, mcp)
                                            : add_selected_targets(t, o, target, mcp);

@@ -29,19 +29,26 @@ static uint32_t check_of(const struct agw_mcp_backend *b)
     return h;
 }
 
-struct agw_str agw_mcp_cursor_encode(const struct agw_mcp_cursor *c, const struct agw_mcp_backend *b,
-                                     struct agw_arena *arena)
+int agw_mcp_cursor_encode(const struct agw_mcp_cursor *c, const struct agw_mcp_backend *b,
+                          struct agw_arena *arena, struct agw_str *ret_text)
 {
     size_t n = CURSOR_HEAD;
-    for (uint32_t i = 0; i < c->count; i++)
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (c->at[i].n > UINT16_MAX)
+            return AGW_ELIMIT;
         if (c->at[i].p)
             n += 3 + c->at[i].n;
-    if (n == CURSOR_HEAD)
-        return AGW_STR("");
+    }
+    if (n == CURSOR_HEAD) {
+        *ret_text = AGW_STR("");
+        return 0;
+    }
+    if (AGW_BASE64_SIZE(n) > AGW_MCP_CURSOR_MAX)
+        return AGW_ELIMIT;
     unsigned char *raw = agw_arena_alloc(arena, n);
     char *text = agw_arena_alloc(arena, AGW_BASE64_SIZE(n));
     if (!raw || !text)
-        return agw_str(NULL, 0);
+        return AGW_ENOMEM;
     uint32_t check = check_of(b);
     raw[0] = CURSOR_FORMAT;
     raw[1] = 0;
@@ -59,7 +66,8 @@ struct agw_str agw_mcp_cursor_encode(const struct agw_mcp_cursor *c, const struc
             memcpy(raw + n, at.p, at.n);
         n += at.n;
     }
-    return agw_str(text, agw_base64_encode(raw, n, true, text));
+    *ret_text = agw_str(text, agw_base64_encode(raw, n, true, text));
+    return 0;
 }
 
 static int decode_entries(const unsigned char *p, size_t n, unsigned entries, struct agw_mcp_cursor *c)
@@ -107,7 +115,7 @@ int agw_mcp_next_cursor(const struct agw_json_doc *doc, uint32_t result, struct 
         if (rc != 0)
             return rc;
     }
-    *ret_cursor = cursor.n > UINT16_MAX ? agw_str(NULL, 0) : cursor;
+    *ret_cursor = cursor;
     return 0;
 }
 
@@ -306,7 +314,11 @@ static uint8_t read_capabilities(const struct agw_json_doc *doc, uint32_t result
             found |= known[i].bit;
     if (caps != 0 && flag(doc, agw_json_get(doc, caps, AGW_STR("resources")), "subscribe"))
         found |= AGW_MCP_CAP_SUBSCRIBE;
-    return found;
+    bool announces = true;
+    for (size_t i = 0; i < AGW_ARRAY_LEN(known); i++)
+        if (found & known[i].bit & AGW_MCP_CAP_LISTS)
+            announces = announces && flag(doc, agw_json_get(doc, caps, known[i].name), "listChanged");
+    return found & AGW_MCP_CAP_LISTS && announces ? found | AGW_MCP_CAP_ANNOUNCES : found;
 }
 
 int agw_mcp_read_initialize(const struct agw_json_doc *doc, uint32_t result, struct agw_mcp_peer *peer)
@@ -341,6 +353,12 @@ static void write_capability(struct agw_json_writer *w, const struct agw_mcp_par
         if (any_flag(parts, count, name, flags[i]))
             agw_json_put_bool(w, flags[i], true);
     agw_json_end_object(w);
+}
+
+/* The gateway's own: where targets may be missing it says so in log messages. */
+static uint8_t own_capabilities(const struct agw_mcp_backend *b)
+{
+    return b->fail_open && b->count > 1 ? AGW_MCP_CAP_LOGGING : 0;
 }
 
 static void write_capabilities(struct agw_json_writer *w, const struct agw_mcp_part *parts, uint32_t count,
@@ -398,7 +416,7 @@ int agw_mcp_merge_initialize(const struct agw_mcp_backend *b, const struct agw_m
                              uint32_t count, const struct agw_mcp_session *session, struct agw_str id,
                              struct agw_arena *arena, struct agw_json_writer *w)
 {
-    uint8_t caps = 0;
+    uint8_t caps = own_capabilities(b);
     for (uint32_t i = 0; i < session->count; i++)
         if (session->peers[i].present)
             caps |= session->peers[i].caps;
@@ -498,11 +516,11 @@ static int write_extensions(const struct agw_mcp_part *parts, uint32_t count, st
     return 0;
 }
 
-static int write_all_capabilities(const struct agw_mcp_part *parts, uint32_t count, struct agw_arena *arena,
-                                  struct agw_json_writer *w)
+static int write_all_capabilities(const struct agw_mcp_backend *b, const struct agw_mcp_part *parts,
+                                  uint32_t count, struct agw_arena *arena, struct agw_json_writer *w)
 {
     struct names seen = {.arena = arena};
-    uint8_t caps = 0;
+    uint8_t caps = own_capabilities(b);
     bool extended = false;
     for (uint32_t p = 0; p < count; p++) {
         caps |= read_capabilities(parts[p].doc, parts[p].result);
@@ -535,7 +553,7 @@ int agw_mcp_merge_discover(const struct agw_mcp_backend *b, const struct agw_mcp
         if (all_support(parts, count, (enum agw_mcp_version)v))
             agw_json_string(w, agw_mcp_version_text((enum agw_mcp_version)v));
     agw_json_end_array(w);
-    int rc = write_all_capabilities(parts, count, arena, w);
+    int rc = write_all_capabilities(b, parts, count, arena, w);
     if (rc != 0)
         return rc;
     if (instructions.n)

@@ -11,13 +11,13 @@
 #include "mcp/message/session.h"
 
 #define AGW_MCP_CURSOR_MAX                                                                                   \
-    16384 /* bytes of a client's cursor: 128 targets with 64-byte cursors, in base64                         \
-           */
+    (1u << 20) /* bytes of a client's cursor: 128 targets with 6 KiB each; a client's message has 4 MiB */
 
 struct agw_mcp_part {
     uint32_t target;
     const struct agw_json_doc *doc;
     uint32_t result; /* token of the result object */
+    uint64_t age_ms; /* since it came: it may be a kept one */
 };
 
 /* Where each target stands in a list; |at| has one entry a target: p NULL = no further page. */
@@ -28,9 +28,11 @@ struct agw_mcp_cursor {
 
 /* All targets without a further page. AGW_ENOMEM. */
 int agw_mcp_cursor_init(struct agw_mcp_cursor *c, const struct agw_mcp_backend *b, struct agw_arena *arena);
-/* The client's opaque text; empty when no target has a further page. p is NULL: no memory. */
-struct agw_str agw_mcp_cursor_encode(const struct agw_mcp_cursor *c, const struct agw_mcp_backend *b,
-                                     struct agw_arena *arena);
+/* The client's opaque text; empty when no target has a further page. AGW_ELIMIT: it would be over
+ * AGW_MCP_CURSOR_MAX, or one target's over 64 KiB: nothing is handed out that would be refused. AGW_ENOMEM.
+ */
+int agw_mcp_cursor_encode(const struct agw_mcp_cursor *c, const struct agw_mcp_backend *b,
+                          struct agw_arena *arena, struct agw_str *ret_text);
 /* AGW_EINVAL: not one of ours, or made for other targets. AGW_ENOMEM. */
 int agw_mcp_cursor_decode(struct agw_str text, const struct agw_mcp_backend *b, struct agw_arena *arena,
                           struct agw_mcp_cursor *ret_cursor);
@@ -55,8 +57,9 @@ int agw_mcp_find_owner(const struct agw_mcp_method *list, const struct agw_mcp_p
 
 /* Reads version and capabilities of an InitializeResult into |peer|. AGW_EPROTO: no known protocolVersion. */
 int agw_mcp_read_initialize(const struct agw_json_doc *doc, uint32_t result, struct agw_mcp_peer *peer);
-/* Writes one InitializeResult for several targets: the oldest version negotiated, capabilities that any has,
- * all instructions under their target's name. |peers| are those of the session. */
+/* Writes one InitializeResult for several targets: the oldest version negotiated, capabilities that any has
+ * (and logging where the backend fails open), all instructions under their target's name. |peers| are those
+ * of the session. */
 int agw_mcp_merge_initialize(const struct agw_mcp_backend *b, const struct agw_mcp_part *parts,
                              uint32_t count, const struct agw_mcp_session *session, struct agw_str id,
                              struct agw_arena *arena, struct agw_json_writer *w);

@@ -3,7 +3,7 @@
  * Workers share no memory and replicas may come and go, so the session id is the session: the targets' own
  * session ids, their negotiated versions and capabilities, sealed with AES-256-GCM under the process's (or
  * the cluster's) key and bound to the backend and its set of targets. Whoever holds the key can serve any
- * session from the header alone. What follows: nothing expires here (the targets expire their sessions and
+ * session from the header alone. What follows: nothing is idle here (the targets expire their sessions and
  * answer 404, which the client gets), and a changed set of targets makes the id unknown (404: the client
  * initializes anew and sees the new set). Ownership: strings live in the arena given. Threads: one at a time.
  */
@@ -41,9 +41,11 @@ enum {
     AGW_MCP_CAP_TOOLS = 1,
     AGW_MCP_CAP_PROMPTS = 2,
     AGW_MCP_CAP_RESOURCES = 4,
+    AGW_MCP_CAP_LISTS = 7, /* all of these */
     AGW_MCP_CAP_LOGGING = 8,
     AGW_MCP_CAP_COMPLETIONS = 16,
     AGW_MCP_CAP_SUBSCRIBE = 32,
+    AGW_MCP_CAP_ANNOUNCES = 64, /* changes of all the lists that it has */
 };
 
 struct agw_mcp_peer { /* our session with one target */

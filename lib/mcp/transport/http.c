@@ -137,6 +137,10 @@ static void on_head(struct agw_stream *s, struct agw_msg *msg, bool end)
     agw_chain_clear(&c->body);
     c->response = msg;
     c->form = form_of(c, msg, end);
+    c->large =
+        c->form == AGW_MCP_FORM_JSON && c->raw_from && msg->length >= (int64_t)c->raw_from && !is_coded(msg);
+    if (c->large)
+        c->form = AGW_MCP_FORM_RAW;
     if (is_coded(msg) && (c->form == AGW_MCP_FORM_JSON || c->form == AGW_MCP_FORM_EVENTS)) {
         agw_mcp_call_finish(c, AGW_EPROTO);
         return;

@@ -1,5 +1,6 @@
 #include "mcp/transport/hub.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include "base/rng.h"
 
@@ -14,6 +15,7 @@ struct agw_mcp_hub {
     uint32_t mark;
     bool alone, freed;
     unsigned under_way; /* mails, if it is alone */
+    _Atomic uint32_t told[AGW_MCP_HUB_COUNTS];
     struct seat seats[];
 };
 
@@ -103,4 +105,19 @@ bool agw_mcp_hub_has(const struct agw_mcp_hub *h, unsigned worker)
 uint32_t agw_mcp_hub_mark(const struct agw_mcp_hub *h)
 {
     return h->mark;
+}
+
+static size_t count_of(uint64_t subject)
+{
+    return (size_t)((subject * 0x9e3779b97f4a7c15u) >> 40) % AGW_MCP_HUB_COUNTS;
+}
+
+void agw_mcp_hub_tell(struct agw_mcp_hub *h, uint64_t subject)
+{
+    atomic_fetch_add_explicit(&h->told[count_of(subject)], 1, memory_order_release);
+}
+
+uint32_t agw_mcp_hub_told(const struct agw_mcp_hub *h, uint64_t subject)
+{
+    return atomic_load_explicit(&h->told[count_of(subject)], memory_order_acquire);
 }

@@ -42,4 +42,13 @@ bool agw_mcp_hub_has(const struct agw_mcp_hub *h, unsigned worker);
  * restart. */
 uint32_t agw_mcp_hub_mark(const struct agw_mcp_hub *h);
 
+/* News that every worker must know at its next look, counted by subject; subjects may share a count, which
+ * then says "news" once too often. Mail would not do: it is read after the requests that came with it, and
+ * one of them may have been caused by the news. Memory that workers share and write, in breach of the rule,
+ * but by one store when something changes and one load to see it. Any thread; what was told is seen by
+ * whoever looks after the teller has gone on. */
+#define AGW_MCP_HUB_COUNTS 65536 /* 256 KiB, for some thousand sessions */
+void agw_mcp_hub_tell(struct agw_mcp_hub *h, uint64_t subject);
+uint32_t agw_mcp_hub_told(const struct agw_mcp_hub *h, uint64_t subject);
+
 #endif

@@ -278,6 +278,11 @@ static bool is_standard(const struct agw_header *h)
     return agw_str_eq(h->name, AGW_STR("mcp-method")) || agw_str_eq(h->name, AGW_STR("mcp-name"));
 }
 
+bool agw_mcp_goes_on(const struct agw_header *h)
+{
+    return !is_own(h->id) && !is_standard(h);
+}
+
 struct agw_str agw_mcp_authority(const struct agw_endpoint *e, struct agw_arena *arena)
 {
     char ip[AGW_ADDR_TEXT];

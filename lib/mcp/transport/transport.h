@@ -101,9 +101,11 @@ struct agw_mcp_call {
     uint32_t deadline_ms;      /* 0: none */
     bool deadline_to_head;     /* the deadline ends with the answer's head, not with its end */
     bool raw_json;             /* a JSON answer goes to on_bytes */
+    uint32_t raw_from; /* ... one of so many bytes, if that is known beforehand; 0: none for its size */
     bool once; /* may have an effect: not sent again once a byte of it has left (RFC 9110 section 9.2.2) */
     /* to read */
     struct agw_msg *response; /* NULL: no head came */
+    bool large;               /* it comes by on_bytes because of its size */
     enum agw_mcp_form form;
     bool running;
     /* private */
@@ -138,6 +140,8 @@ bool agw_mcp_target_stateless(const struct agw_mcp_target *target);
 uint64_t agw_mcp_pin(struct agw_str endpoint_key);
 /* agw_mcp_pin of the endpoint that the call went to; 0 where there is no choice. */
 uint64_t agw_mcp_call_pin(const struct agw_mcp_call *c);
+/* Whether a client's field goes on to targets as it is. */
+bool agw_mcp_goes_on(const struct agw_header *h);
 /* Builds c->head: the client's fields but those that belong to its own connection, session or body. Call
  * after c->body is filled. AGW_ENOMEM. */
 int agw_mcp_call_head(struct agw_mcp_call *c, const struct agw_msg *from,

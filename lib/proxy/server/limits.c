@@ -5,11 +5,12 @@
 const struct agw_server_limits agw_server_default_limits = {
     .idle_ms =
         75000, /* longer than common clients and proxies in front keep theirs (60 s), so they close first */
-    .head_ms = 15000,  /* a slow phone sends its head in this; a slow-loris gives up its slot */
-    .stall_ms = 60000, /* a reader that takes nothing for a minute is gone */
-    .body_ms = 60000,  /* and so is a sender: what nginx waits between two reads */
-    .body_rate = 240,  /* bytes a second: a bad modem is ten times faster */
-    .pong_ms = 20000,  /* what implementations of HTTP/2 commonly wait */
+    .head_ms = 15000,          /* a slow phone sends its head in this; a slow-loris gives up its slot */
+    .stall_ms = 60000,         /* a reader that takes nothing for a minute is gone */
+    .body_ms = 60000,          /* and so is a sender: what nginx waits between two reads */
+    .stream_idle_ms = 3600000, /* as relayed connections: event streams are quiet for long */
+    .body_rate = 240,          /* bytes a second: a bad modem is ten times faster */
+    .pong_ms = 20000,          /* what implementations of HTTP/2 commonly wait */
     .h1 = &agw_h1_default_limits,
     .h2 = &agw_h2_default_limits,
 };
@@ -42,6 +43,7 @@ struct agw_server_limits *agw_server_limits_new(const struct agw_server_limits *
     set(&o->l.ping_ms, f->h2_ping_ms);
     set(&o->l.pong_ms, f->h2_pong_ms);
     set(&o->h1.headers, f->h1_headers);
+    o->h1.keep_case = f->h1_keep_case;
     set(&o->h2.stream_window, f->h2_window);
     set(&o->h2.conn_window, f->h2_conn_window);
     set(&o->h2.frame, f->h2_frame);

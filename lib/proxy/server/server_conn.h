@@ -49,8 +49,10 @@ struct agw_server_limits {
      * Each byte makes up for 1 / body_rate of a second. Not while the gateway itself reads no further, nor
      * once the answer has begun. 0: for ever; without a rate any byte makes up for all. */
     uint32_t body_ms, body_rate;
-    uint64_t body_max;         /* bytes of a request's body; 0: any number */
-    uint32_t buffer_max;       /* of one that is held until it is whole; 0: the holder's own limit */
+    uint32_t stream_idle_ms; /* a request that waits for its answer, or an answer that goes on: without a byte
+                                from either side; 0: any time */
+    uint64_t body_max;       /* bytes of a request's body; 0: any number */
+    uint32_t buffer_max;     /* of one that is held until it is whole; 0: the holder's own limit */
     uint32_t ping_ms, pong_ms; /* HTTP/2: silence after which the peer is asked for life (0: never), and the
                                   time for its answer */
     const struct agw_h1_limits *h1; /* NULL: the codec's own */

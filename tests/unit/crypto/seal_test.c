@@ -52,6 +52,29 @@ static void test_round_trip(void **state)
     }
 }
 
+static void test_a_change_of_keys(void **state)
+{
+    static const unsigned char other[AGW_SEAL_KEY_SIZE] = {9};
+    char text[100], back[100], fresh[100];
+    size_t n, m;
+    struct agw_seal *next =
+        agw_seal_new(AGW_STR("0900000000000000000000000000000000000000000000000000000000000000"), NULL);
+    struct agw_str old = closed(AGW_STR("hello"), text);
+    assert_int_equal(agw_seal_open(next, old, context, back, sizeof back, &n), AGW_EINVAL);
+    assert_int_equal(agw_seal_close(next, AGW_STR("hello"), context, fresh, &m), 0);
+    assert_int_equal(agw_seal_open(seal, agw_str(fresh, m), context, back, sizeof back, &n), AGW_EINVAL);
+    assert_int_equal(agw_seal_accept(seal, other), 0); /* the next one comes first as one that opens */
+    assert_int_equal(agw_seal_open(seal, agw_str(fresh, m), context, back, sizeof back, &n), 0);
+    assert_memory_equal(back, "hello", n);
+    assert_int_equal(agw_seal_open(next, closed(AGW_STR("hello"), text), context, back, sizeof back, &n),
+                     AGW_EINVAL);
+    while (agw_seal_accept(seal, other) == 0) {
+    }
+    assert_int_equal(agw_seal_accept(seal, other), AGW_ELIMIT);
+    assert_int_equal(agw_seal_open(seal, closed(AGW_STR("hello"), text), context, back, sizeof back, &n), 0);
+    agw_seal_free(next);
+}
+
 static void test_never_twice_the_same(void **state)
 {
     char a[100], b[100];
@@ -193,10 +216,11 @@ static void test_threads_share_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_never_twice_the_same),
-        cmocka_unit_test(test_known_answer), cmocka_unit_test(test_tampering),
-        cmocka_unit_test(test_other_key),    cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_bad_keys),     cmocka_unit_test(test_threads_share_one),
+        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_never_twice_the_same),
+        cmocka_unit_test(test_known_answer),     cmocka_unit_test(test_tampering),
+        cmocka_unit_test(test_other_key),        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_bad_keys),         cmocka_unit_test(test_threads_share_one),
+        cmocka_unit_test(test_a_change_of_keys),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

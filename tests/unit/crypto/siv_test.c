@@ -55,6 +55,25 @@ static void one_text_for_one_thing(void **state)
     agw_siv_free(other);
 }
 
+static void a_change_of_keys(void **state)
+{
+    static const unsigned char next_key[32] = {7};
+    char a[100], b[100], back[100];
+    size_t n;
+    struct agw_siv *next = agw_siv_new(next_key, AGW_STR("test"));
+    struct agw_str old = closed(siv, AGW_STR("task 1"), a), fresh = closed(next, AGW_STR("task 1"), b);
+    assert_int_equal(agw_siv_open(next, old, back, sizeof back, &n), AGW_EINVAL);
+    assert_int_equal(agw_siv_accept(next, key, AGW_STR("test")), 0);
+    assert_int_equal(agw_siv_open(next, old, back, sizeof back, &n), 0);
+    assert_memory_equal(back, "task 1", n);
+    assert_int_equal(agw_siv_open(next, fresh, back, sizeof back, &n), 0);
+    assert_true(agw_str_eq(closed(next, AGW_STR("task 1"), a), fresh)); /* the first seals */
+    while (agw_siv_accept(next, key, AGW_STR("test")) == 0) {
+    }
+    assert_int_equal(agw_siv_accept(next, key, AGW_STR("test")), AGW_ELIMIT);
+    agw_siv_free(next);
+}
+
 static void damage(void **state)
 {
     char text[100], back[100];
@@ -92,8 +111,12 @@ static void memory_that_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip), cmocka_unit_test(one_text_for_one_thing), cmocka_unit_test(damage),
-        cmocka_unit_test(limits),     cmocka_unit_test(memory_that_runs_out),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(one_text_for_one_thing),
+        cmocka_unit_test(damage),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(memory_that_runs_out),
+        cmocka_unit_test(a_change_of_keys),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

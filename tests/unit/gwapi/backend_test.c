@@ -3,7 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
+#include "config/snapshot.h"
 #include "gwapi/gwapi.h"
 #include "translated.h"
 
@@ -172,6 +175,38 @@ static void mcp_selector(void **state)
     translated_free(&t);
 }
 
+/* As many as a session may have, whatever they come from. */
+static void mcp_targets_have_a_limit(void **state)
+{
+    size_t room = 200000, n = 0, found = 0;
+    char *yaml = malloc(room);
+    assert_non_null(yaml);
+    n += (size_t)snprintf(yaml, room, "%s", GATEWAY);
+    for (int i = 0; i <= AGW_MCP_TARGETS_MAX; i++)
+        n += (size_t)snprintf(
+            yaml + n, room - n,
+            "apiVersion: v1\nkind: Service\nmetadata: {name: s%d, namespace: default}\nspec:\n"
+            "  ports: [{name: mcp, port: 81, appProtocol: agentgateway.dev/mcp}]\n---\n",
+            i);
+    snprintf(yaml + n, room - n, "%s",
+             BE("m", "  mcp: {targets: [{name: t, selector: {services: {}}}, "
+                     "{name: late, static: {host: 127.0.0.1, port: 1}}]}\n"));
+    struct translated t = translate(yaml);
+    char *line = strstr(t.resources, "backend/default/m ");
+    assert_non_null(line);
+    *strchr(line, '\n') = 0;
+    for (const char *p = line; (p = strstr(p, "targets={name=")); p++)
+        found++;
+    assert_int_equal(found, AGW_MCP_TARGETS_MAX);
+    assert_null(strstr(t.resources, "name=late"));
+    assert_non_null(strstr(
+        t.findings, "spec.mcp.targets[0].selector: finds more than 128 targets; the rest is left out"));
+    assert_non_null(strstr(
+        t.findings, "spec.mcp.targets[1]: is one more than the 128 that there may be; it is left out"));
+    translated_free(&t);
+    free(yaml);
+}
+
 /* A route straight to a Service's MCP port goes to a backend made of it. */
 static void mcp_service(void **state)
 {
@@ -196,9 +231,15 @@ static void mcp_service(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(single),      cmocka_unit_test(health_and_tcp), cmocka_unit_test(policies),
-        cmocka_unit_test(ca),          cmocka_unit_test(mcp_static),     cmocka_unit_test(mcp_selector),
-        cmocka_unit_test(mcp_service), cmocka_unit_test(mcp_stdio),
+        cmocka_unit_test(single),
+        cmocka_unit_test(health_and_tcp),
+        cmocka_unit_test(policies),
+        cmocka_unit_test(ca),
+        cmocka_unit_test(mcp_static),
+        cmocka_unit_test(mcp_selector),
+        cmocka_unit_test(mcp_targets_have_a_limit),
+        cmocka_unit_test(mcp_service),
+        cmocka_unit_test(mcp_stdio),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -408,6 +408,41 @@ static void test_no_memory(void **state)
     agw_block_unref(b);
 }
 
+/* A head that is passed on with a name added, one changed and one removed: the rest as it came. */
+static void test_case_is_kept(void **state)
+{
+    static const char in[] =
+        "GET / HTTP/1.1\r\nHost: a\r\nX-One: 1\r\nx-TWO:2\r\nX-Three: 3\r\nX-Four: 4\r\n\r\n";
+    static const char want[] =
+        "GET / HTTP/1.1\r\nhost: a\r\nX-One: 1\r\nx-TWO: 2\r\nX-Four: 5\r\nx-five: 5\r\n\r\n";
+    struct agw_h1_head head;
+    struct agw_msg msg, copy;
+    struct agw_arena arena;
+    struct agw_block_pool pool;
+    struct agw_chain out;
+    enum agw_h1_framing framing;
+    char got[256];
+    agw_arena_init(&arena, 512, 0);
+    agw_block_pool_init(&pool, 0);
+    agw_msg_init(&msg, &arena);
+    agw_h1_head_init(&head, &agw_h1_cased_limits);
+    assert_int_equal(agw_h1_parse_request(&head, (const unsigned char *)in, sizeof(in) - 1, &msg), 0);
+    assert_true(agw_str_eq(msg.headers.v[0].name, AGW_STR("x-one")));
+    agw_headers_remove(&msg.headers, AGW_STR("x-three"));
+    agw_headers_find(&msg.headers, AGW_STR("x-four"))->value = AGW_STR("5");
+    assert_int_equal(agw_headers_add(&msg.headers, AGW_HDR_OTHER, AGW_STR("x-five"), AGW_STR("5")), 0);
+    assert_int_equal(agw_msg_copy(&copy, &msg, &arena), 0);
+    assert_null(copy.written.cased);
+    agw_chain_init(&out);
+    assert_int_equal(agw_h1_write_request(&out, &pool, &msg, true, true, &framing), 0);
+    size_t n = agw_chain_peek(&out, got, sizeof(got));
+    assert_int_equal(n, sizeof(want) - 1);
+    assert_memory_equal(got, want, n);
+    agw_chain_clear(&out);
+    agw_block_pool_free(&pool);
+    agw_arena_free(&arena);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -417,6 +452,7 @@ int main(void)
         TEST(test_reason_and_unknown_status),
         TEST(test_framing_fields_are_not_sent),
         TEST(test_changed_heads),
+        TEST(test_case_is_kept),
         TEST(test_round_trip),
         TEST(test_blocks),
         TEST(test_shared_block_is_left_alone),

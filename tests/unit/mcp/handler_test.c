@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include "base/clock.h"
 #include "fake.h"
 #include "failmalloc.h"
-#include "mcp/transport/transport.h"
+#include "mcp/mcp_int.h"
 
 static struct agw_endpoint endpoints[] = {{.key = {"one", 3}, .host = {"h1", 2}, .port = 81},
                                           {.key = {"two", 3}, .host = {"h2", 2}, .port = 82}};
@@ -164,7 +165,13 @@ static void open_backends_do_without_it(void **state)
     assert_int_equal(fake_up_count, 1);
     fake_answer(&fake_ups[0], 200, JSON, NULL,
                 "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"tools\":[{\"name\":\"t\"}]}}", true);
-    assert_answer(200, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"tools\":[{\"name\":\"two_t\"}]}}");
+    assert_answer(
+        200, "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":"
+             "{\"level\":\"warning\",\"logger\":\"agentgateway\",\"data\":{\"target\":\"one\","
+             "\"missingFrom\":\"tools/list\",\"reason\":\"it did not answer initialize, and is not part "
+             "of this session\"}}}\n\n"
+             "event: message\ndata: "
+             "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"tools\":[{\"name\":\"two_t\"}]}}\n\n");
     finish();
     ask(AGW_METHOD_POST,
         "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"one_t\"}}");
@@ -501,6 +508,88 @@ static void the_get_stream_joins_all(void **state)
     finish();
 }
 
+static void old_keys_open_their_sessions(void **state)
+{
+    static const unsigned char next[32] = {9};
+    join();
+    agw_mcp_free(mcp);
+    mcp = agw_mcp_new(&fake_loop, NULL, NULL, next);
+    call("two_t");
+    assert_int_equal(down.status, 404);
+    finish();
+    assert_int_equal(agw_mcp_configure(mcp, &(struct agw_mcp_settings){.old_keys = key, .old_key_count = 1}),
+                     0);
+    call("two_t");
+    assert_int_equal(fake_up_count, 1);
+    assert_string_equal(fake_ups[0].session, "s-two");
+    finish();
+    join();
+    call("two_t");
+    assert_int_equal(fake_up_count, 1);
+    finish();
+    static const unsigned char many[AGW_SEAL_KEYS_MAX][32];
+    assert_int_equal(agw_mcp_configure(mcp, &(struct agw_mcp_settings){.old_keys = many[0],
+                                                                       .old_key_count = AGW_SEAL_KEYS_MAX}),
+                     AGW_ELIMIT);
+}
+
+static void sessions_that_are_too_old_are_ended(void **state)
+{
+    assert_int_equal(agw_mcp_configure(mcp, &(struct agw_mcp_settings){.session_age_s = 60}), 0);
+    join();
+    call("two_t");
+    assert_int_equal(fake_up_count, 1);
+    finish();
+    fake_reset();
+    fake_down_init(&down);
+    fake_loop.wall_ns += 61 * AGW_NS_PER_S;
+    fake_request(mcp, &down, &backend, AGW_METHOD_POST, session,
+                 "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/list\"}");
+    assert_int_equal(down.status, 404);
+    assert_int_equal(fake_up_count, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(fake_ups[i].method, AGW_METHOD_DELETE);
+        assert_string_equal(fake_ups[i].session, i == 0 ? "s-one" : "s-two");
+        fake_answer(&fake_ups[i], 200, NULL, NULL, NULL, true);
+    }
+    finish();
+}
+
+/* Bytes that the stream under way has taken of its arenas. */
+static size_t taken(void)
+{
+    struct agw_mcp_exchange *x = agw_list_entry(mcp->exchanges.next, struct agw_mcp_exchange, node);
+    size_t n = x->arena.used;
+    for (uint32_t i = 0; i < x->conf->count; i++)
+        n += x->legs[i].arena.used;
+    return n;
+}
+
+/* A server may end its stream whenever it likes; the client's lives for days. */
+static void streams_that_are_opened_again_take_no_memory(void **state)
+{
+    size_t after_two = 0;
+    join();
+    ask(AGW_METHOD_GET, NULL);
+    fake_answer(&fake_ups[1], 200, SSE, NULL, NULL, false);
+    struct fake_up *ending = &fake_ups[0];
+    fake_answer(ending, 200, SSE, NULL, NULL, false);
+    for (unsigned i = 1; i <= 50; i++) {
+        fake_more(ending, "id: last\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"n\"}\n\n");
+        fake_end(ending);
+        agw_timer_wheel_advance(&fake_loop.timers, fake_loop.now_ms + i * (AGW_MCP_KEEPALIVE_MS + 1));
+        assert_int_equal(fake_up_count, 2 + i);
+        ending = &fake_ups[1 + i];
+        assert_string_equal(ending->last_id, "last");
+        fake_answer(ending, 200, SSE, NULL, NULL, false);
+        if (i == 2)
+            after_two = taken();
+    }
+    assert_int_equal(taken(), after_two);
+    fake_close(&down, AGW_ERESET);
+    finish();
+}
+
 static void a_slow_client_slows_the_target(void **state)
 {
     join();
@@ -694,6 +783,9 @@ int main(void)
         CASE(notifications_reach_all),
         CASE(an_answer_after_events_is_an_event),
         CASE(the_get_stream_joins_all),
+        CASE(streams_that_are_opened_again_take_no_memory),
+        CASE(old_keys_open_their_sessions),
+        CASE(sessions_that_are_too_old_are_ended),
         CASE(a_slow_client_slows_the_target),
         CASE(requests_that_are_refused),
         CASE(one_modern_target_is_passed_through),

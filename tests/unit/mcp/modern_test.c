@@ -248,7 +248,7 @@ static void a_target_without_the_method_has_none(void **state)
     assert_int_equal(down.status, 200);
     assert_has("[{\"name\":\"two_b\"}]," HINTS("90", "public"));
     finish();
-    ask("prompts/list", NULL, ASK("prompts/list", ""));
+    ask("resources/list", NULL, ASK("resources/list", ""));
     fake_answer(&fake_ups[0], 404, JSON, NULL, ERROR("-32601"), true);
     fake_answer(&fake_ups[1], 200, JSON, NULL, ERROR("-32601"), true);
     assert_error(404, "-32601"); /* nobody has it */

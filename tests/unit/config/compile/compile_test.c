@@ -404,6 +404,29 @@ static void test_mcp_of_mcp_is_refused(void **state)
     fx_free(&f);
 }
 
+static void test_too_many_mcp_targets_are_refused(void **state)
+{
+    static const struct {
+        size_t count;
+        enum agw_backend_kind kind;
+        unsigned errors;
+    } cases[] = {{AGW_MCP_TARGETS_MAX, AGW_BACKEND_MCP, 0},
+                 {AGW_MCP_TARGETS_MAX + 1, AGW_BACKEND_INVALID, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fixture f;
+        Pb__MCPTarget *targets[AGW_MCP_TARGETS_MAX + 1];
+        begin(&f);
+        for (size_t k = 0; k < cases[i].count; k++)
+            targets[k] = mcp_target(&f, "t", "ns/b");
+        fx_add(&f, AGW_RESOURCE_BACKEND, mcp_backend(&f, targets, cases[i].count), NULL);
+        Pb__Route *r = route(&f);
+        fx_ref(&f, r, "ns/mcp", 1);
+        assert_int_equal(fx_backend(&f, &compiled(&f, r)->backends[0])->kind, cases[i].kind);
+        assert_int_equal(f.notes.errors, cases[i].errors);
+        fx_free(&f);
+    }
+}
+
 static Pb__MCPTarget *process(struct fixture *f)
 {
     static char *args[2], *env[1];
@@ -611,6 +634,7 @@ int main(void)
         cmocka_unit_test(test_reference_replaces_backend_policy),
         cmocka_unit_test(test_mcp),
         cmocka_unit_test(test_mcp_of_mcp_is_refused),
+        cmocka_unit_test(test_too_many_mcp_targets_are_refused),
         cmocka_unit_test(test_processes_come_from_files_alone),
         cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_bad_certificate_refuses_handshakes),

@@ -119,10 +119,12 @@ static void cursors(void **state)
 {
     struct agw_mcp_cursor c, got;
     assert_int_equal(agw_mcp_cursor_init(&c, &three, &arena), 0);
-    assert_int_equal(agw_mcp_cursor_encode(&c, &three, &arena).n, 0); /* nothing left: no cursor */
+    struct agw_str text;
+    assert_int_equal(agw_mcp_cursor_encode(&c, &three, &arena, &text), 0);
+    assert_int_equal(text.n, 0); /* nothing left: no cursor */
     c.at[0] = AGW_STR("page \"2\"\n");
     c.at[2] = AGW_STR("");
-    struct agw_str text = agw_mcp_cursor_encode(&c, &three, &arena);
+    assert_int_equal(agw_mcp_cursor_encode(&c, &three, &arena, &text), 0);
     assert_true(text.n > 0);
     assert_int_equal(agw_mcp_cursor_decode(text, &three, &arena, &got), 0);
     assert_text(got.at[0], "page \"2\"\n");
@@ -138,6 +140,31 @@ static void cursors(void **state)
     static char huge[AGW_MCP_CURSOR_MAX + 1];
     memset(huge, 'A', sizeof huge);
     assert_int_equal(agw_mcp_cursor_decode(agw_str(huge, sizeof huge), &three, &arena, &got), AGW_EINVAL);
+}
+
+/* What is handed out must be good when it comes back. */
+static void long_cursors(void **state)
+{
+    static char text[AGW_MCP_CURSOR_MAX];
+    struct agw_mcp_cursor c, got;
+    struct agw_str out = AGW_STR("as it was");
+    memset(text, 'x', sizeof text);
+    assert_int_equal(agw_mcp_cursor_init(&c, &three, &arena), 0);
+    for (int i = 0; i < 3; i++)
+        c.at[i] = agw_str(text, UINT16_MAX);
+    assert_int_equal(agw_mcp_cursor_encode(&c, &three, &arena, &out), 0);
+    assert_int_equal(agw_mcp_cursor_decode(out, &three, &arena, &got), 0);
+    assert_true(agw_str_eq(got.at[2], c.at[2]));
+    c.at[1] = agw_str(text, UINT16_MAX + 1);
+    out = AGW_STR("as it was");
+    assert_int_equal(agw_mcp_cursor_encode(&c, &three, &arena, &out), AGW_ELIMIT);
+    assert_text(out, "as it was");
+    static struct agw_mcp_target many_targets[20];
+    static const struct agw_mcp_backend many = {.targets = many_targets, .count = 20};
+    assert_int_equal(agw_mcp_cursor_init(&c, &many, &arena), 0);
+    for (int i = 0; i < 20; i++)
+        c.at[i] = agw_str(text, UINT16_MAX);
+    assert_int_equal(agw_mcp_cursor_encode(&c, &many, &arena, &out), AGW_ELIMIT);
 }
 
 static void assert_cursor_set(const char *text, const char *want)
@@ -252,8 +279,8 @@ static void out_of_memory(void **state)
             rc = agw_mcp_cursor_init(&c, &three, &a);
         if (rc == 0)
             rc = agw_mcp_next_cursor(&docs[0], 0, &a, &c.at[1]);
-        if (rc == 0 && !(text = agw_mcp_cursor_encode(&c, &three, &a)).p)
-            rc = AGW_ENOMEM;
+        if (rc == 0)
+            rc = agw_mcp_cursor_encode(&c, &three, &a, &text);
         if (rc == 0)
             rc = agw_mcp_cursor_decode(text, &three, &a, &c);
         bool reached = failmalloc_count() >= n;
@@ -276,6 +303,7 @@ int main(void)
         cmocka_unit_test(apps_links_follow_their_resource),
         cmocka_unit_test(bare_names_of_several_owners_are_left_out),
         cmocka_unit_test(cursors),
+        cmocka_unit_test(long_cursors),
         cmocka_unit_test(the_next_page_is_asked_for),
         cmocka_unit_test(next_cursor),
         cmocka_unit_test(initialize_is_read),

@@ -6,13 +6,14 @@
 #include <cmocka.h>
 
 static struct agw_mcp_hints hints;
+static uint64_t age;
 
 static void add(const char *json)
 {
     struct agw_json_doc doc;
     agw_json_doc_init(&doc, 0);
     assert_int_equal(agw_json_parse(&doc, agw_str_c(json), NULL), 0);
-    agw_mcp_hints_add(&hints, &doc, 0);
+    agw_mcp_hints_add(&hints, &doc, 0, age);
     agw_json_doc_free(&doc);
 }
 
@@ -32,6 +33,7 @@ static void assert_written(const char *want)
 
 static int setup(void **state)
 {
+    age = 0;
     agw_mcp_hints_init(&hints);
     return 0;
 }
@@ -72,6 +74,22 @@ static void nonsense_is_not_kept(void **state)
     }
 }
 
+static void what_is_kept_gets_older(void **state)
+{
+    age = 40;
+    add("{\"ttlMs\":100,\"cacheScope\":\"public\"}");
+    assert_written("\"ttlMs\":60,\"cacheScope\":\"public\"");
+    age = 200;
+    add("{\"ttlMs\":100,\"cacheScope\":\"public\"}");
+    assert_written("\"ttlMs\":0,\"cacheScope\":\"public\"");
+}
+
+static void questions_are_not_kept(void **state)
+{
+    add("{\"resultType\":\"input_required\",\"ttlMs\":100,\"cacheScope\":\"public\"}");
+    assert_written("\"ttlMs\":0,\"cacheScope\":\"private\"");
+}
+
 static void a_missing_part_shortens_it(void **state)
 {
     add("{\"ttlMs\":10,\"cacheScope\":\"public\"}");
@@ -85,7 +103,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(the_shortest_time_counts),      CASE(one_private_part_makes_it_private),
         CASE(what_says_nothing_is_not_kept), CASE(nonsense_is_not_kept),
-        CASE(a_missing_part_shortens_it),
+        CASE(a_missing_part_shortens_it),    CASE(what_is_kept_gets_older),
+        CASE(questions_are_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,7 +95,8 @@ struct agw_mcp_crossing {
     enum agw_method http;
     uint32_t deadline_ms;
     bool raw_json; /* as the leg had it */
-    bool pending;  /* waits for a session or for |task| */
+    uint32_t raw_from;
+    bool pending; /* waits for a session or for |task| */
     bool gone;
     bool expired, again;                /* the session was; a second one was taken */
     bool asking;                        /* AGW_MCP_BEGIN: by server/discover */
@@ -132,8 +133,6 @@ void agw_mcp_cross_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_f
  * does. 0: it does not. AGW_ENOMEM. */
 int agw_mcp_cross(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
                   struct agw_chain *body, uint32_t deadline_ms);
-/* It puts what comes in another form: messages must come whole. */
-bool agw_mcp_cross_edits(const struct agw_mcp_leg *leg);
 /* Nothing of it is with a transport. */
 bool agw_mcp_cross_pending(const struct agw_mcp_leg *leg);
 /* The leg is given up: no event follows. A server of old is told, if it is at work on the request. */

@@ -205,6 +205,7 @@ static int send_over(struct agw_mcp_crossing *cr)
         rc = AGW_ENOMEM;
     x->session.peers[cr->leg->target] = *agw_mcp_caller_peer(cr->guest.caller);
     cr->leg->raw_json = false;
+    cr->leg->raw_from = 0;
     cr->expired = false;
     agw_mcp_begin_call(cr->leg, &cross_ops, AGW_METHOD_POST, &body, cr->deadline_ms, rc);
     agw_chain_clear(&body);
@@ -221,6 +222,7 @@ static int send_renewed(struct agw_mcp_crossing *cr)
         x_of(cr)->session.peers[cr->leg->target] = *agw_mcp_caller_peer(cr->guest.caller);
     cr->expired = false;
     cr->leg->raw_json = cr->raw_json;
+    cr->leg->raw_from = cr->raw_from;
     agw_mcp_begin_call(cr->leg, &cross_ops, cr->http, cr->text.n ? &body : NULL, cr->deadline_ms, rc);
     agw_chain_clear(&body);
     return 1;
@@ -232,6 +234,7 @@ static int send_as_it_is(struct agw_mcp_crossing *cr)
     agw_chain_init(&body);
     int rc = agw_chain_add(&body, cr->block, cr->text.p, cr->text.n);
     cr->leg->raw_json = cr->raw_json;
+    cr->leg->raw_from = cr->raw_from;
     agw_mcp_begin_call(cr->leg, cr->ops, cr->http, &body, cr->deadline_ms, rc);
     agw_chain_clear(&body);
     return 1;
@@ -435,6 +438,7 @@ int agw_mcp_cross_send_modern(struct agw_mcp_crossing *cr)
     if (rc == 0)
         rc = agw_json_edits_apply(&edits, cr->text, cr->block, &body);
     cr->leg->raw_json = false;
+    cr->leg->raw_from = 0;
     agw_mcp_begin_call(cr->leg, &cross_ops, AGW_METHOD_POST, &body, cr->deadline_ms, rc);
     agw_chain_clear(&body);
     return 1;
@@ -719,6 +723,7 @@ int agw_mcp_cross(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, e
     cr->http = method;
     cr->deadline_ms = deadline_ms;
     cr->raw_json = leg->raw_json;
+    cr->raw_from = leg->raw_from;
     if (kind == AGW_MCP_RENEW)
         return renew(cr, body);
     rc = body ? read_request(cr, body) : 0;
@@ -738,11 +743,6 @@ int agw_mcp_cross(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, e
     agw_mcp_begin_call(leg, &cross_ops, method, &whole, deadline_ms, rc);
     agw_chain_clear(&whole);
     return 1;
-}
-
-bool agw_mcp_cross_edits(const struct agw_mcp_leg *leg)
-{
-    return leg->cross && leg->cross->kind != AGW_MCP_RENEW;
 }
 
 bool agw_mcp_cross_pending(const struct agw_mcp_leg *leg)

@@ -348,7 +348,7 @@ void agw_mcp_begin_call(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *
     leg->call.once = !leg->plain && method == AGW_METHOD_POST && !agw_mcp_may_repeat(x->message.method);
     leg->call.deadline_ms = deadline_ms;
     leg->call.deadline_to_head = leg->to_head;
-    leg->call.raw_from = agw_mcp_cross_edits(leg) ? 0 : leg->raw_from;
+    leg->call.raw_from = leg->raw_from;
     if (rc == 0 && body)
         rc = agw_chain_move(&leg->call.body, body);
     if (rc == 0 && peer && peer->version >= AGW_MCP_MODERN)

@@ -27,8 +27,14 @@ struct told {
 
 static int read_request(struct agw_a2a_relay *r, const struct told *t, struct agw_json_edits *edits)
 {
-    int rc = agw_a2a_ids_up(r->key, t->call, &r->doc, edits, t->claim);
+    int rc = !r->key ? 0 : agw_a2a_ids_up(r->key, t->call, &r->doc, edits, t->claim);
     return rc ? rc : agw_a2a_need_read(t->call, &r->doc, t->arena, t->need);
+}
+
+/* The ids of an answer; none without a key. */
+static int ids_down(struct agw_a2a_relay *r, struct agw_json_edits *edits)
+{
+    return r->key ? agw_a2a_ids_down(r->key, &r->owner, r->jsonrpc, &r->doc, edits) : 0;
 }
 
 /* Maps all of |body|, which is a request with |told|, else an answer. */
@@ -43,8 +49,7 @@ static int map_body(struct agw_a2a_relay *r, const struct told *told, struct agw
     agw_json_edits_init(&edits, &r->scratch);
     rc = agw_json_parse(&r->doc, text, NULL);
     if (rc == 0)
-        rc = told ? read_request(r, told, &edits)
-                  : agw_a2a_ids_down(r->key, &r->owner, r->jsonrpc, &r->doc, &edits);
+        rc = told ? read_request(r, told, &edits) : ids_down(r, &edits);
     if (rc != AGW_ENOMEM) /* what is no JSON goes as it came: the peer will say what it is */
         rc = agw_json_edits_apply(&edits, text, block, body);
     agw_block_unref(block);
@@ -66,29 +71,77 @@ void agw_a2a_relay_answer(struct agw_a2a_relay *r, const struct agw_a2a_owner *o
     r->jsonrpc = jsonrpc;
 }
 
+/* |text| in the words of the other version; *ret_w holds it. *ret_request NULL: an answer. AGW_EINVAL: it is
+ * no message. */
+static int translate(struct agw_a2a_relay *r, struct agw_str text, enum agw_a2a_era to,
+                     enum agw_a2a_result *ret_request, struct agw_json_writer *ret_w)
+{
+    int rc = agw_json_parse(&r->doc, text, NULL);
+    if (rc == 0)
+        rc = ret_request ? agw_a2a_translate_request(&r->doc, to, ret_w, ret_request)
+                         : agw_a2a_translate_answer(&r->doc, to, r->result, ret_w);
+    return rc ? rc : agw_json_writer_end(ret_w);
+}
+
+static int translate_body(struct agw_a2a_relay *r, enum agw_a2a_era to, enum agw_a2a_result *ret_request,
+                          struct agw_chain *body)
+{
+    struct agw_json_writer w;
+    struct agw_block *block;
+    struct agw_str text;
+    int rc = agw_chain_flatten(body, &block, &text);
+    if (rc)
+        return rc;
+    agw_json_writer_init(&w);
+    rc = translate(r, text, to, ret_request, &w);
+    agw_chain_clear(body);
+    if (rc == 0)
+        rc = agw_json_writer_take(&w, body);
+    else if (rc != AGW_ENOMEM && rc != AGW_EUNSUPPORTED)
+        rc = agw_chain_copy(body, r->pool, text.p, text.n);
+    agw_json_writer_free(&w);
+    agw_block_unref(block);
+    return rc;
+}
+
+int agw_a2a_relay_translate(struct agw_a2a_relay *r, enum agw_a2a_era to, struct agw_chain *body)
+{
+    int rc = translate_body(r, to, &r->result, body);
+    if (rc)
+        return rc;
+    r->translates = true;
+    r->era = to == AGW_A2A_ERA_10 ? AGW_A2A_ERA_03 : AGW_A2A_ERA_10;
+    return 0;
+}
+
 int agw_a2a_relay_json(struct agw_a2a_relay *r, struct agw_chain *body)
 {
-    return map_body(r, NULL, body);
+    int rc = map_body(r, NULL, body);
+    return rc || !r->translates || body->bytes == 0 ? rc : translate_body(r, r->era, NULL, body);
 }
 
 static int write_event(struct agw_a2a_relay *r, struct agw_sse_event *e, struct agw_chain *out)
 {
     struct agw_json_edits edits;
-    struct agw_json_writer w;
+    struct agw_json_writer w, other;
     agw_json_edits_init(&edits, &r->scratch);
     agw_json_writer_init(&w);
+    agw_json_writer_init(&other);
     int rc = agw_json_parse(&r->doc, e->data, NULL);
     if (rc == 0)
-        rc = agw_a2a_ids_down(r->key, &r->owner, r->jsonrpc, &r->doc, &edits);
+        rc = ids_down(r, &edits);
     if (rc == 0 && edits.count > 0) {
         rc = agw_json_edits_write(&edits, e->data, 0, (uint32_t)e->data.n, &w);
         if (rc == 0)
             rc = agw_json_writer_end(&w);
         e->data = agw_json_writer_text(&w);
     }
+    if (rc == 0 && r->translates && (rc = translate(r, e->data, r->era, NULL, &other)) == 0)
+        e->data = agw_json_writer_text(&other);
     if (rc != AGW_ENOMEM)
         rc = agw_sse_write(out, r->pool, e);
     agw_json_writer_free(&w);
+    agw_json_writer_free(&other);
     agw_arena_reset(&r->scratch);
     return rc;
 }

@@ -8,6 +8,7 @@
 
 #include "a2a/ability.h"
 #include "a2a/ids.h"
+#include "a2a/translate/translate.h"
 #include "http/sse.h"
 
 /* Bytes of a message that is held to be mapped. A request may carry a document; an answer all that a task has
@@ -16,14 +17,17 @@
 #define AGW_A2A_ANSWER_MAX (16u << 20)
 
 struct agw_a2a_relay {
-    const struct agw_siv *key;
+    const struct agw_siv *key; /* NULL: ids stay as they are */
     struct agw_block_pool *pool;
     struct agw_arena scratch; /* of one message: a stream may live for days */
     struct agw_json_doc doc;
     struct agw_sse events;
     struct agw_a2a_owner owner; /* of the answer */
     bool jsonrpc;
-    bool in_line; /* the last piece of the stream ended within a line */
+    bool translates;            /* answers, into: */
+    enum agw_a2a_era era;       /* the client's version */
+    enum agw_a2a_result result; /* what they are */
+    bool in_line;               /* the last piece of the stream ended within a line */
 };
 
 void agw_a2a_relay_init(struct agw_a2a_relay *r, const struct agw_siv *key, struct agw_block_pool *pool);
@@ -32,6 +36,9 @@ void agw_a2a_relay_free(struct agw_a2a_relay *r);
  */
 int agw_a2a_relay_request(struct agw_a2a_relay *r, const struct agw_a2a_call *call, struct agw_chain *body,
                           struct agw_arena *arena, struct agw_a2a_claim *claim, struct agw_a2a_need *need);
+/* |body|, a JSON-RPC request that was mapped, becomes one of version |to|, and what is answered one of the
+ * other. What is no JSON-RPC stays as it is. AGW_EUNSUPPORTED: |to| has no such method. */
+int agw_a2a_relay_translate(struct agw_a2a_relay *r, enum agw_a2a_era to, struct agw_chain *body);
 /* The answer of |owner| follows. */
 void agw_a2a_relay_answer(struct agw_a2a_relay *r, const struct agw_a2a_owner *owner, bool jsonrpc);
 /* |body|, the whole of a JSON answer, becomes what the client gets. */

@@ -3,6 +3,7 @@
  * routes and accounts. */
 #include <stdio.h>
 #include "a2a/error.h"
+#include "a2a/translate/card.h"
 #include "base/log.h"
 #include "crypto/digest.h"
 #include "http/date.h"
@@ -106,19 +107,60 @@ static const struct agw_backend_ref *find_owner(const struct agw_exchange *x,
     return NULL;
 }
 
+/* The agent's card, as it is known now. */
+static enum agw_a2a_known card_of(struct agw_exchange *x, const struct agw_backend *b,
+                                  const struct agw_json_doc **ret_card)
+{
+    struct agw_pick pick;
+    agw_balance_pick(x->worker->balancer, b, NULL, &pick);
+    agw_balance_release(x->worker->balancer, &pick);
+    return agw_a2a_directory_get(x->worker->agents, b->key, pick.endpoint, ret_card);
+}
+
+/* True if the agent does not speak version |era|, but the other one. */
+static bool is_foreign(const struct agw_json_doc *card, enum agw_a2a_era era)
+{
+    unsigned speaks = agw_a2a_card_speaks(card);
+    return speaks != 0 && !(speaks & 1u << era);
+}
+
+/* True if the call may have to be translated for the route's one agent. By A2A-Version, whose absence means
+ * 0.3: the method is not known yet. */
+static bool may_be_foreign(struct agw_exchange *x)
+{
+    const struct agw_backend *b = x->ctx.route->backend_count == 1 ? agent_at(x, 0) : NULL;
+    struct agw_exchange_agent *a = b ? agent_of(x) : NULL;
+    const struct agw_header *version = agw_headers_find(&x->req->headers, AGW_STR("a2a-version"));
+    const struct agw_json_doc *card;
+    if (!a || a->watch.call.binding != AGW_A2A_JSONRPC || x->req->length > (int64_t)AGW_A2A_REQUEST_MAX)
+        return false;
+    bool newer = version && version->value.n > 0 && !agw_str_starts(version->value, AGW_STR("0."));
+    enum agw_a2a_known known = card_of(x, b, &card);
+    return known == AGW_A2A_CARD_COMING ||
+           (known == AGW_A2A_CARD_HERE && is_foreign(card, newer ? AGW_A2A_ERA_10 : AGW_A2A_ERA_03));
+}
+
 bool agw_exchange_agent_holds(struct agw_exchange *x)
 {
     if (x->agent && x->agent->relay)
         return true; /* the step runs again */
-    struct agw_exchange_agent *a = shared(x) ? agent_of(x) : NULL;
+    bool sealed = shared(x);
+    struct agw_exchange_agent *a = sealed || may_be_foreign(x) ? agent_of(x) : NULL;
     if (!a || (a->watch.call.binding != AGW_A2A_JSONRPC && a->watch.call.binding != AGW_A2A_REST))
         return false;
     a->relay = agw_arena_alloc(x->ctx.arena, sizeof(*a->relay));
     if (!a->relay)
         return false; /* it goes anywhere, or has no memory there, either */
-    agw_a2a_relay_init(a->relay, x->worker->gateway->task_ids, &x->worker->loop.blocks);
+    agw_a2a_relay_init(a->relay, sealed ? x->worker->gateway->task_ids : NULL, &x->worker->loop.blocks);
     agw_exchange_say_continue(x);
     return true;
+}
+
+static void hold_all(struct agw_exchange *x)
+{
+    x->credited = x->held.bytes; /* the client was given credit for all that it sent */
+    if (x->req->length != 0)
+        x->req->length = (int64_t)x->held.bytes;
 }
 
 /* The message as its agent is to get it, and whose it is. 0 or a status. */
@@ -127,11 +169,10 @@ static int read_request(struct agw_exchange *x, struct agw_a2a_claim *claim)
     struct agw_exchange_agent *a = x->agent;
     struct agw_a2a_call call = agw_a2a_watch_call(&a->watch);
     if (agw_a2a_relay_request(a->relay, &call, &x->held, x->ctx.arena, claim, &a->need) ||
-        agw_a2a_path_up(a->relay->key, &call, x->req->path, x->ctx.arena, claim, &x->req->path))
+        (a->relay->key &&
+         agw_a2a_path_up(a->relay->key, &call, x->req->path, x->ctx.arena, claim, &x->req->path)))
         return 503;
-    x->credited = x->held.bytes; /* the client was given credit for all that it sent */
-    if (x->req->length != 0)
-        x->req->length = (int64_t)x->held.bytes;
+    hold_all(x);
     return 0;
 }
 
@@ -141,10 +182,7 @@ static enum agw_a2a_fit fit_of(struct agw_exchange *x, const struct agw_backend 
                                enum agw_a2a_known *ret_known)
 {
     const struct agw_json_doc *card;
-    struct agw_pick pick;
-    agw_balance_pick(x->worker->balancer, b, NULL, &pick);
-    agw_balance_release(x->worker->balancer, &pick);
-    *ret_known = agw_a2a_directory_get(x->worker->agents, b->key, pick.endpoint, &card);
+    *ret_known = card_of(x, b, &card);
     return *ret_known == AGW_A2A_CARD_HERE ? agw_a2a_fits(card, &x->agent->need) : AGW_A2A_FITS_PARTLY;
 }
 
@@ -191,17 +229,58 @@ static int choose_agent(struct agw_exchange *x, const char **ret_why)
     return best == AGW_A2A_FITS_NOT ? 400 : 0;
 }
 
-/* True if one of several agents is to be chosen for a new message. */
+/* True if one of several agents is to be chosen: for a new message, and for a call of no known owner, which
+ * may have to be translated. */
 static bool to_choose(const struct agw_exchange *x)
 {
-    enum agw_a2a_method m = agw_a2a_watch_call(&x->agent->watch).method;
+    struct agw_a2a_call call = agw_a2a_watch_call(&x->agent->watch);
+    bool message = call.method == AGW_A2A_SEND_MESSAGE || call.method == AGW_A2A_SEND_STREAMING_MESSAGE;
     uint32_t agents = 0;
     for (uint32_t i = 0; i < x->ctx.route->backend_count; i++)
         agents += open_agent_at(x, i) != NULL;
-    return agents > 1 && (m == AGW_A2A_SEND_MESSAGE || m == AGW_A2A_SEND_STREAMING_MESSAGE);
+    return agents > 1 && (message || (call.binding == AGW_A2A_JSONRPC && call.method > AGW_A2A_METHOD_OTHER));
 }
 
-int agw_exchange_agent_find(struct agw_exchange *x, const char **ret_why)
+/* 0 or a status. */
+static int translate(struct agw_exchange *x, enum agw_a2a_era to, const char **ret_why)
+{
+    int rc = agw_a2a_relay_translate(x->agent->relay, to, &x->held);
+    if (rc == 0)
+        rc = agw_headers_set(&x->req->headers, AGW_STR("a2a-version"),
+                             to == AGW_A2A_ERA_10 ? AGW_STR("1.0") : AGW_STR("0.3"));
+    hold_all(x);
+    if (rc == AGW_EUNSUPPORTED) {
+        *ret_why = "the agent speaks another version of A2A, which has no such method";
+        x->agent->error = -32004; /* UnsupportedOperationError */
+        return 400;
+    }
+    return rc ? 503 : 0;
+}
+
+/* The call in the version that its agent speaks. 0, a status, or ASKING. */
+static int adapt(struct agw_exchange *x, const char **ret_why)
+{
+    struct agw_exchange_agent *a = x->agent;
+    const struct agw_route *r = x->ctx.route;
+    const struct agw_backend_ref *ref = a->ref ? a->ref : r->backend_count == 1 ? &r->backends[0] : NULL;
+    const struct agw_backend *b = ref ? agw_snapshot_backend(x->snap, ref->backend) : NULL;
+    struct agw_a2a_call call = agw_a2a_watch_call(&a->watch);
+    enum agw_a2a_era era = call.old ? AGW_A2A_ERA_03 : AGW_A2A_ERA_10;
+    const struct agw_json_doc *card;
+    a->chosen = true;
+    if (!b || !b->is_a2a || call.binding != AGW_A2A_JSONRPC || call.method <= AGW_A2A_METHOD_OTHER)
+        return 0;
+    enum agw_a2a_known known = card_of(x, b, &card);
+    if (known == AGW_A2A_CARD_COMING)
+        return ask_again(x);
+    *ret_why = "out of memory";
+    return known == AGW_A2A_CARD_HERE && is_foreign(card, era)
+               ? translate(x, era == AGW_A2A_ERA_10 ? AGW_A2A_ERA_03 : AGW_A2A_ERA_10, ret_why)
+               : 0;
+}
+
+/* Who gets the call: 0, a status, or ASKING. */
+static int find(struct agw_exchange *x, const char **ret_why)
 {
     struct agw_exchange_agent *a = x->agent;
     struct agw_a2a_claim claim = {.by = AGW_A2A_CLAIM_NONE};
@@ -214,6 +293,12 @@ int agw_exchange_agent_find(struct agw_exchange *x, const char **ret_why)
     a->replica = claim.owner.replica;
     *ret_why = "the task's agent is not served here";
     return a->ref ? 0 : 404;
+}
+
+int agw_exchange_agent_find(struct agw_exchange *x, const char **ret_why)
+{
+    int status = x->agent->chosen ? 0 : find(x, ret_why);
+    return status ? status : adapt(x, ret_why);
 }
 
 void agw_exchange_agent_collect(struct agw_exchange *x, struct agw_chain *data)
@@ -260,7 +345,7 @@ bool agw_exchange_agent_head(struct agw_exchange *x)
     else if (a->answer == AGW_AGENT_PASS && x->status == 200 && agw_a2a_watch_asks_card(&a->watch)) {
         agw_a2a_call_paths(x->ctx.original_path, x->req->path, &a->base);
         a->answer = AGW_AGENT_CARD;
-    } else if (a->answer == AGW_AGENT_PASS && a->relay)
+    } else if (a->answer == AGW_AGENT_PASS && a->relay && (a->relay->key || a->relay->translates))
         map_answer(x);
     return a->answer == AGW_AGENT_CARD || a->answer == AGW_AGENT_JSON;
 }
@@ -310,6 +395,30 @@ static struct agw_str forwarded(const struct agw_exchange *x, enum agw_hdr field
     return first;
 }
 
+/* *card for clients of both versions, as calls of both are served. */
+static int for_both(struct agw_exchange *x, struct agw_str *card, struct agw_error *err)
+{
+    struct agw_json_writer w;
+    struct agw_json_doc doc;
+    struct agw_str text = {NULL, 0};
+    agw_json_writer_init(&w);
+    agw_json_doc_init(&doc, 0);
+    int rc = agw_json_parse(&doc, *card, err);
+    unsigned speaks = rc == 0 ? agw_a2a_card_speaks(&doc) : 0;
+    if (speaks == 1u << AGW_A2A_ERA_03 || speaks == 1u << AGW_A2A_ERA_10) {
+        rc = agw_a2a_card_for_both(&doc, &w);
+        if (rc == 0 && (rc = agw_json_writer_end(&w)) == 0)
+            text = agw_arena_str(x->ctx.arena, agw_json_writer_text(&w));
+        if (text.p)
+            *card = text;
+        else
+            rc = agw_error_set(err, AGW_ENOMEM, "out of memory");
+    }
+    agw_json_writer_free(&w);
+    agw_json_doc_free(&doc);
+    return rc;
+}
+
 static int rewrite(struct agw_exchange *x, struct agw_str *ret_card, struct agw_error *err)
 {
     struct agw_exchange_agent *a = x->agent;
@@ -323,8 +432,9 @@ static int rewrite(struct agw_exchange *x, struct agw_str *ret_card, struct agw_
     if (!flat)
         return agw_error_set(err, AGW_ENOMEM, "out of memory");
     size_t n = agw_chain_peek(&a->body, flat, a->body.bytes);
-    return agw_a2a_rewrite_card(agw_str(flat, n), agw_a2a_watch_asks_card(&a->watch), &a->base, x->ctx.arena,
-                                ret_card, err);
+    int rc = agw_a2a_rewrite_card(agw_str(flat, n), agw_a2a_watch_asks_card(&a->watch), &a->base,
+                                  x->ctx.arena, ret_card, err);
+    return rc || agw_a2a_watch_asks_card(&a->watch) ? rc : for_both(x, ret_card, err);
 }
 
 /* Strong, the same at every replica: the bytes are. p NULL: no memory. */

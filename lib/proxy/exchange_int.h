@@ -63,7 +63,8 @@ struct agw_exchange_agent {
     struct agw_exchange *exchange;
     struct agw_a2a_need need;
     bool asking;
-    int error; /* JSON-RPC code of the gateway's own answer; 0: by its status */
+    bool chosen; /* ref and replica are; only the agent's version is asked for */
+    int error;   /* JSON-RPC code of the gateway's own answer; 0: by its status */
 };
 
 struct agw_exchange {

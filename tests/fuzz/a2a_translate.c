@@ -1,6 +1,7 @@
-/* Any JSON as a request and as each kind of answer, to either version: what comes out must be JSON. */
+/* Any JSON as a request, as each kind of answer, to either version, and as a card: what comes out must be
+ * JSON. */
 #include <stdlib.h>
-#include "a2a/translate/translate.h"
+#include "a2a/translate/card.h"
 #include "base/check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,6 +33,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             agw_json_writer_init(&w);
             finish(&w, agw_a2a_translate_answer(&doc, (enum agw_a2a_era)to, (enum agw_a2a_result)r, &w));
         }
+    }
+    if (doc.count > 0) {
+        struct agw_json_writer w;
+        agw_json_writer_init(&w);
+        finish(&w, agw_a2a_card_for_both(&doc, &w));
     }
     agw_json_doc_free(&doc);
     return 0;

@@ -1,6 +1,7 @@
 """The real servers of the quickstart on free ports, and the scripts with the official SDK clients."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -14,12 +15,12 @@ SCRIPTS = Path(__file__).parent / "sdk"
 
 
 class Server:
-    def __init__(self, name, room):
+    def __init__(self, name, room, **env):
         self.port = free_port()
         self.log = Path(room) / f"{name}.log"
         with open(self.log, "wb") as log:
             command = [SERVERS / "server.sh", name, str(self.port)]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         eventually(self._answers)
 
     def _answers(self):

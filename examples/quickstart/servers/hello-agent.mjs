@@ -1,5 +1,6 @@
 // The quickstart's A2A agent: greets whoever writes to it. A message that starts with "count" becomes a task that
 // streams one update a number. Speaks A2A 1.0 and 0.3 over JSON-RPC at /, and 1.0 over REST at /rest. PORT says where.
+// SPEAKS=1.0 or SPEAKS=0.3 leaves it one version, over JSON-RPC alone.
 import { randomUUID } from 'node:crypto';
 import express from 'express';
 import { Role, TaskState } from '@a2a-js/sdk';
@@ -7,6 +8,7 @@ import { AgentEvent, DefaultRequestHandler, InMemoryTaskStore } from '@a2a-js/sd
 import { agentCardHandler, jsonRpcHandler, restHandler, UserBuilder } from '@a2a-js/sdk/server/express';
 
 const port = Number(process.env.PORT || 3201);
+const speaks = process.env.SPEAKS;
 const base = `http://127.0.0.1:${port}`;
 const COUNT_MAX = 20;
 const COUNT_PAUSE_MS = 50;
@@ -20,7 +22,7 @@ const card = {
     { url: `${base}/`, protocolBinding: 'JSONRPC', protocolVersion: '1.0', tenant: '' },
     { url: `${base}/rest`, protocolBinding: 'HTTP+JSON', protocolVersion: '1.0', tenant: '' },
     { url: `${base}/`, protocolBinding: 'JSONRPC', protocolVersion: '0.3', tenant: '' },
-  ],
+  ].filter((one) => !speaks || (one.protocolBinding === 'JSONRPC' && one.protocolVersion === speaks)),
   capabilities: { streaming: true, pushNotifications: false, extensions: [] },
   securitySchemes: {},
   securityRequirements: [],
@@ -135,12 +137,15 @@ class HelloExecutor {
 }
 
 const requestHandler = new DefaultRequestHandler(card, new InMemoryTaskStore(), new HelloExecutor());
-const legacyCompat = { enabled: true };
+const legacyCompat = { enabled: speaks !== '1.0' };
 const userBuilder = UserBuilder.noAuthentication;
 
 const app = express();
 app.use('/.well-known/agent-card.json', agentCardHandler({ agentCardProvider: requestHandler, legacyCompat }));
 app.use('/rest', restHandler({ requestHandler, userBuilder }));
+if (speaks === '0.3') {
+  app.post('/', (req, res, next) => (/^1\./.test(req.get('A2A-Version') ?? '') ? res.status(400).end() : next()));
+}
 app.use('/', jsonRpcHandler({ requestHandler, userBuilder, legacyCompat }));
 
 const server = app.listen(port, () => console.log(`hello agent on ${base}/`));

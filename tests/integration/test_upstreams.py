@@ -549,7 +549,7 @@ def test_a_session_by_header_that_is_over(plane, b, start_gateway, start_upstrea
 
 
 def checked(b, **check):
-    fast = {"interval": {"nanos": 100_000_000}, "timeout": {"nanos": 300_000_000}, "unhealthy_threshold": 2, "healthy_threshold": 2}
+    fast = {"interval": {"nanos": 100_000_000}, "timeout": {"seconds": 1}, "unhealthy_threshold": 2, "healthy_threshold": 2}
     return b.policy("check", SERVICE, backend={"health": {"active": {**fast, **check}}})
 
 

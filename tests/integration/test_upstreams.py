@@ -260,7 +260,8 @@ def test_upstream_killed_and_restarted_under_load(site, b, method):
     failed = [r for r in results if r[2] != 200]
     if method == "GET":
         assert failed == []
-    assert len(failed) <= 8
+    # One for each client; the next one, too, may meet a connection that the kernel has not closed yet.
+    assert len(failed) <= 16
     assert all(began < dead and ended > killed for began, ended, _, _ in failed), (killed, dead, failed)
     assert all(status == 502 for _, _, status, _ in failed)
 

@@ -94,5 +94,8 @@ bool agw_client_reused(const struct agw_stream *s);
 /* In on_close: true if no byte of the request had left for the endpoint, or the endpoint said that it took
  * none, so that it may be tried again whatever its method is. */
 bool agw_client_unsent(const struct agw_stream *s);
+/* In on_close: true if the connection was lost before a byte of the answer came (RFC 9110 section 9.2.2: an
+ * idempotent request may then be sent again). */
+bool agw_client_silent(const struct agw_stream *s);
 
 #endif

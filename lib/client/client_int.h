@@ -38,6 +38,7 @@ struct agw_client_stream {
     enum agw_method method;
     bool reused;
     bool unsent; /* until it has a connection; then said by h1_conn when it closes */
+    bool silent; /* said with the end: its connection was lost before a byte of the answer */
     struct agw_addr peer;
     struct agw_task closing; /* delivers on_close(close_code), then frees */
     int close_code;

@@ -115,6 +115,7 @@ static void break_off(struct agw_h1_conn *h, int code)
     h->depth++;
     if (cs) {
         cs->unsent = h->out.sent == h->sent_mark;
+        cs->silent = !h->got_bytes && (code == AGW_ERESET || code == AGW_ECLOSED);
         agw_client_stream_fail(cs, code);
     }
     shut(h, code != 0);

@@ -193,6 +193,7 @@ static void on_close(struct agw_h2 *h2, void *stream, int code)
         return;
     }
     cs->unsent = code == AGW_EREFUSED; /* RFC 9113 section 8.7: the peer has not looked at it */
+    cs->silent = code == AGW_ECLOSED && !cs->h2_answered;
     /* The connection went without a word about this request. */
     if (code == AGW_ECLOSED && (cs->h2_answered || !cs->reused))
         code = AGW_ERESET;

@@ -233,6 +233,11 @@ bool agw_client_reused(const struct agw_stream *s)
     return stream_of_const(s)->reused;
 }
 
+bool agw_client_silent(const struct agw_stream *s)
+{
+    return stream_of_const(s)->silent;
+}
+
 bool agw_client_unsent(const struct agw_stream *s)
 {
     return stream_of_const(s)->unsent;

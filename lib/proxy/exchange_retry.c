@@ -5,7 +5,8 @@
 
 /* A request body up to this size is kept to be sent again. */
 #define REPLAY_MAX 65536
-/* Tries on reused connections that turn out to be closed; the last one dials anew in practice. */
+/* Tries without a policy: on reused connections that turn out closed (the last one dials anew in practice),
+ * and at endpoints that are lost before they answer. */
 #define MAX_STALE 3
 /* Between tries when the policy does not say: doubled each time, so that a backend can come back. */
 #define BACKOFF_MS 25

@@ -125,11 +125,12 @@ static const char *reason_of(int code, bool connected)
 }
 
 /* The stream broke before its answer was complete. */
-static void go_on(struct agw_exchange *x, int code, bool connected, bool unsent)
+static void go_on(struct agw_exchange *x, int code, bool connected, bool unsent, bool silent)
 {
-    /* No connection came about, maybe by the endpoint's fault, and there is another one. */
-    bool elsewhere =
-        !connected && x->ctx.backend->endpoint_count > 1 && agw_judge_close(code) == AGW_JUDGED_BAD;
+    /* No connection came about or it was lost at once, maybe by the endpoint's fault: there is another one.
+     */
+    bool elsewhere = (!connected || silent) && x->ctx.backend->endpoint_count > 1 &&
+                     agw_judge_close(code) == AGW_JUDGED_BAD;
     if (agw_exchange_retry_stale(x, elsewhere ? AGW_ECLOSED : code, unsent && (connected || elsewhere)))
         x->step = AGW_STEP_CONNECT;
     else if (!worth_a_try(code) || !agw_exchange_retry(x))
@@ -139,7 +140,7 @@ static void go_on(struct agw_exchange *x, int code, bool connected, bool unsent)
 static void on_close(struct agw_stream *s, int code)
 {
     struct agw_exchange *x = s->owner;
-    bool connected = agw_client_peer(s)->n > 0, unsent = agw_client_unsent(s);
+    bool connected = agw_client_peer(s)->n > 0, unsent = agw_client_unsent(s), silent = agw_client_silent(s);
     x->up = NULL;
     agw_timer_cancel(&x->worker->loop.timers, &x->backend_timer);
     /* That an idle connection was closed just now says nothing about the endpoint. */
@@ -149,7 +150,7 @@ static void on_close(struct agw_stream *s, int code)
     if (code && x->resp_end && (!x->upgraded || x->req_end))
         return; /* all of the answer is on its way already */
     if (code)
-        go_on(x, code, connected, unsent);
+        go_on(x, code, connected, unsent, silent);
     agw_exchange_run(x);
 }
 

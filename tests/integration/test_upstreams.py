@@ -1,6 +1,7 @@
 """Which endpoint a request goes to, what becomes of those that fail, and how they are connected."""
 
 import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -203,6 +204,28 @@ def test_a_refused_connection_is_tried_elsewhere(site, b, start_upstream):
     assert seen == {200: 40}
     assert gw.gateway.metric("agentgateway_upstream_connect_failures_total") > 0
     assert len(up.requests) == 40  # each once
+
+
+@pytest.mark.parametrize("end", ["closed", "reset"])
+def test_a_connection_lost_before_the_answer_is_tried_elsewhere(site, b, start_upstream, end):
+    """A new connection as well as a kept one; only what may be sent twice (RFC 9110 section 9.2.2)."""
+    ups, workloads = two(b, start_upstream)
+
+    def leave(request, stream):
+        if end == "reset":
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            stream.file.close()
+            stream.socket.close()
+            raise client.Closed()
+        return False
+
+    ups["v1"].on("/", leave)
+    gw = site(b.service("s"), *workloads)
+    assert names(gw.port, 20) == {"v2": 20}
+    posts = Counter(client.ask(gw.port, "POST", body=b"x").status for _ in range(20))
+    assert posts[502] == sum(r.method == "POST" for r in ups["v1"].requests)
+    assert posts[502] + posts[200] == 20
+    assert len(ups["v1"].requests) > posts[502]  # a GET began there, too
 
 
 class Clients:

@@ -18,7 +18,7 @@ struct seen {
     struct agw_stream *s; /* NULL when over */
     struct agw_arena arena;
     int heads, interim, status, ends, closes, code, drains;
-    bool reused, unsent;
+    bool reused, unsent, silent;
     size_t body;
     enum in_event act;
     bool hold; /* does not consume */
@@ -86,6 +86,7 @@ static void on_close(struct agw_stream *s, int code)
     e->code = code;
     e->reused = agw_client_reused(s);
     e->unsent = agw_client_unsent(s);
+    e->silent = agw_client_silent(s);
     e->s = NULL;
     if (e->act == OPEN_IN_CLOSE)
         request("/again", true);
@@ -487,6 +488,27 @@ static void test_unsent(void **state)
     assert_false(e->unsent);
 }
 
+/* Whether a byte of the answer was there before the connection was lost. */
+static void test_silent(void **state)
+{
+    static const struct {
+        const char *said;
+        bool silent;
+    } cases[] = {{"", true}, {"HTTP/1.1 2", false}, {"HTTP/1.1 103 Early Hints\r\n\r\n", false}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct peer p;
+        struct seen *e = request("/", true);
+        peer_accept(&p, &t.loop, t.listener);
+        peer_expect(&p, "\r\n\r\n");
+        peer_say(&p, cases[i].said);
+        turns(2);
+        peer_close(&p);
+        turns(3);
+        assert_int_equal(e->code, AGW_ERESET);
+        assert_int_equal(e->silent, cases[i].silent);
+    }
+}
+
 static void test_body_waits_for_the_connection(void **state)
 {
     struct peer p;
@@ -709,6 +731,7 @@ int main(void)
         TEST(test_leaving_inside_events),
         TEST(test_asking_again_inside_close),
         TEST(test_unsent),
+        TEST(test_silent),
         TEST(test_body_waits_for_the_connection),
         TEST(test_a_slow_owner_stops_the_endpoint),
         TEST(test_idle_connections_are_closed),

@@ -7,7 +7,7 @@
 #include "mcp/bridge_int.h"
 #include "mcp/message/names.h"
 
-#define FIRST_ARENA 5120 /* an idle stream fits: a second block would be twice as large */
+#define FIRST_ARENA 4096 /* an idle stream fits: a second block would be twice as large */
 #define LEG_ARENA 1024
 
 struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, struct agw_metrics *metrics,

@@ -16,12 +16,13 @@ static int send_head(struct agw_mcp_exchange *x, struct agw_msg *head, bool end)
     return agw_stream_write_head(x->down, head, end);
 }
 
+/* In the stream's memory, as it goes with it: an idle stream's exchange fits in 4 KiB. */
 static struct agw_msg *new_head(struct agw_mcp_exchange *x, int status, int64_t length)
 {
-    struct agw_msg *head = agw_arena_alloc(&x->arena, sizeof *head);
+    struct agw_msg *head = agw_arena_alloc(x->down->arena, sizeof *head);
     if (!head)
         return NULL;
-    agw_msg_init(head, &x->arena);
+    agw_msg_init(head, x->down->arena);
     head->status = status;
     head->length = length;
     return head;

@@ -1,24 +1,12 @@
-"""MCP by the thousand: calls and lists over 1, 5 and 50 targets, sessions, idle streams and a large result, between a server
-and clients in C that are quick enough to tell (bench/micro/mcp_server.c, mcp_load.c). Both share a CPU; the gateway's own has
-room to spare, so calls a second and core are counted by the CPU time that the gateway took."""
-import os
-import resource
-import subprocess
-import time
-from pathlib import Path
-
-import yaml
-
+"""MCP by the thousand: calls and lists over 1, 5 and 50 targets, sessions, idle streams and a large result."""
 import manifests as m
 import peers
-from ports import free_port
+from rpc_bench import Bench, named, streams_possible
 
-ROOM = peers.WS_PEER.parent
 TARGETS = {"/one": 1, "/five": 5, "/fifty": 50}
 CONNECTIONS = [1, 64, 1000]
 STREAMS = 20000
 SESSIONS = 10000
-SPARE_FILES = 500  # of a process besides the streams
 
 def objects(port, upstream):
     """A route and a backend for each number of targets; each target is a Service, for there may be more than 32."""
@@ -32,80 +20,6 @@ def objects(port, upstream):
         backend["spec"]["mcp"]["targets"] = [{"name": "all", "selector": {"services": {"matchLabels": {"of": path[1:]}}}}]
         made += [backend, m.route(path[1:], m.rule(m.agentgateway_ref(path[1:]), matches=[m.prefix(path)]))]
     return made
-
-
-def command(*args):
-    return ["taskset", "-c", str(peers.LOAD_CPU), str(ROOM / "mcp_load"), *map(str, args)]
-
-
-def figures(lines):
-    return {name: float(value) for name, value in (line.split() for line in lines)}
-
-
-class Bench:
-    def __init__(self, work):
-        folder = work / "many"
-        folder.mkdir(exist_ok=True)
-        self.upstream = free_port()
-        self.server = peers.Process([str(ROOM / "mcp_server"), str(self.upstream)], work / "mcp_server.log", peers.LOAD_CPU)
-        peers.wait_port(self.upstream)
-        self.port = free_port()
-        text = yaml.safe_dump_all(objects(self.port, self.upstream), sort_keys=False)
-        self.gateway, _, _, _ = peers.agentgateway(folder, self.upstream, manifest=text.replace("{", "{{").replace("}", "}}"),
-                                                   env={"UPSTREAM_MAX_CONNECTIONS": str(2 * STREAMS)})
-        peers.wait_port(self.port)
-
-    def stop(self):
-        self.gateway.stop()
-        self.server.stop()
-
-    def run(self, path, connections, seconds, message, port=None):
-        """What the clients saw, and the gateway's CPU time for each message."""
-        with subprocess.Popen(command("run", port or self.port, path, connections, seconds, message),
-                              stdout=subprocess.PIPE, text=True) as load:
-            load.stdout.readline()
-            before = self.gateway.cpu_us()
-            seen = figures(load.stdout)
-            spent = self.gateway.cpu_us() - before
-        if load.returncode or seen["errors"]:
-            raise RuntimeError(f"mcp_load {path} {message}: {seen}")
-        return seen | {"cpu_us": spent / max(seen["messages"], 1)}
-
-    def held(self, kind, path, count):
-        """User memory of the gateway for each of |count| that are open."""
-        before = self.gateway.memory("Anonymous")
-        with subprocess.Popen(command(kind, self.port, path, count), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
-            if load.stdout.readline() != b"open\n":
-                raise RuntimeError(f"mcp_load {kind}: it failed")
-            time.sleep(1)
-            return max(self.gateway.memory("Anonymous") - before, 0) / count
-
-    def large(self, path, tool="big"):
-        """By how much the gateway's memory rose at most while 20 MiB passed."""
-        proc = f"/proc/{self.gateway.child.pid}"
-        Path(f"{proc}/clear_refs").write_text("5")  # the peak is now
-        before = peak(proc)
-        done = subprocess.run(command("once", self.port, path, tool), capture_output=True, text=True, check=True)
-        return peak(proc) - before, figures(done.stdout.splitlines())["us"]
-
-    def move(self, cpu):
-        for thread in Path(f"/proc/{self.gateway.child.pid}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), {cpu})
-
-
-def peak(proc):
-    line = next(line for line in Path(f"{proc}/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1])  # KiB
-
-
-def streams_possible():
-    """The gateway has two connections for each, and the limit of a process is the hard one."""
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return min(STREAMS, (limit - SPARE_FILES) // 2)
-
-
-def named(prefix, seen, *keys):
-    return {f"{prefix}_{k}": seen[k] for k in keys}
 
 
 def calls(bench, seconds):
@@ -138,7 +52,7 @@ def added(bench, nginx, seconds):
 
 
 def measure(work, seconds):
-    bench, nginx = Bench(work), None
+    bench, nginx = Bench(work, objects, STREAMS), None
     try:
         nginx, port, _, _ = peers.nginx(work, bench.upstream)
         peers.wait_port(port)
@@ -148,7 +62,7 @@ def measure(work, seconds):
         out |= calls(bench, seconds)
         out["calls_per_core"] = 1e6 / out["call_1_64_cpu_us"]
         out["bytes_per_session"] = bench.held("join", "/one", SESSIONS)
-        out["streams"] = streams_possible()
+        out["streams"] = streams_possible(STREAMS)
         out["kib_per_stream"] = bench.held("hold", "/one", out["streams"]) / 1024
     finally:
         bench.stop()

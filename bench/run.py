@@ -13,6 +13,7 @@ from pathlib import Path
 
 BENCH = Path(__file__).parent
 sys.path[:0] = [str(BENCH), str(BENCH.parent / "tests/integration")]
+import a2a_case
 import cases
 import filters_case
 import mcp_case
@@ -42,12 +43,22 @@ BARS = [  # case, figure, against, at most this ratio; against nobody: at most t
     ("mcp", "kib_per_stream", None, 12),
     ("mcp", "large_result_kib", None, 2048),
     ("mcp", "large_edited_result_kib", None, 2048),
+    ("a2a", "one_cpu_send_added_p50_us", None, 100),
+    ("a2a", "one_cpu_stream_added_p99_us", None, 1000),
+    ("a2a", "stream_added_p99_us", None, 1000),
+    ("a2a", "kib_per_stream", None, 12),
+    ("a2a", "kib_per_sealed_stream", None, 12),
 ]
 
 
 def mcp(work, options):
     """MCP direct and through the gateway: a real server, one call at a time; then many clients and up to 50 targets."""
     return mcp_case.measure(work, 200 * options.rounds) | mcp_many_case.measure(work, options.seconds)
+
+
+def a2a(work, options):
+    """A2A direct and through the gateway: calls and first events, tasks that are watched."""
+    return a2a_case.measure(work, options.seconds)
 
 
 def reload(work, _options):
@@ -65,7 +76,7 @@ def filters(work, options):
     return filters_case.measure(work, options)
 
 
-SPECIAL = {"mcp": mcp, "filters": filters, "reload": reload, "xds": xds}
+SPECIAL = {"mcp": mcp, "a2a": a2a, "filters": filters, "reload": reload, "xds": xds}
 
 
 def traffic(name, work, options):

@@ -10,10 +10,17 @@ void agw_a2a_relay_init(struct agw_a2a_relay *r, const struct agw_siv *key, stru
     agw_sse_init(&r->events, NULL);
 }
 
-void agw_a2a_relay_free(struct agw_a2a_relay *r)
+/* The message in hand is done with. Streams wait for the next one most of their lives: no memory waits with
+ * them. */
+static void forget(struct agw_a2a_relay *r)
 {
     agw_arena_free(&r->scratch);
     agw_json_doc_free(&r->doc);
+}
+
+void agw_a2a_relay_free(struct agw_a2a_relay *r)
+{
+    forget(r);
     agw_sse_free(&r->events);
 }
 
@@ -53,7 +60,7 @@ static int map_body(struct agw_a2a_relay *r, const struct told *told, struct agw
     if (rc != AGW_ENOMEM) /* what is no JSON goes as it came: the peer will say what it is */
         rc = agw_json_edits_apply(&edits, text, block, body);
     agw_block_unref(block);
-    agw_arena_reset(&r->scratch);
+    forget(r);
     return rc;
 }
 
@@ -101,6 +108,7 @@ static int translate_body(struct agw_a2a_relay *r, enum agw_a2a_era to, enum agw
         rc = agw_chain_copy(body, r->pool, text.p, text.n);
     agw_json_writer_free(&w);
     agw_block_unref(block);
+    forget(r);
     return rc;
 }
 
@@ -142,7 +150,7 @@ static int write_event(struct agw_a2a_relay *r, struct agw_sse_event *e, struct 
         rc = agw_sse_write(out, r->pool, e);
     agw_json_writer_free(&w);
     agw_json_writer_free(&other);
-    agw_arena_reset(&r->scratch);
+    forget(r);
     return rc;
 }
 

@@ -1,9 +1,11 @@
-/* An MCP server for the bench: "mcp_server PORT". One thread, and no more work than to tell requests apart by
- * what stands in them: what is measured stands in front of it. It takes the sessions of older revisions and
- * requests of 2026-07-28; ten tools, of which "big" answers with 20 MiB. */
+/* A server for the benches of MCP and A2A: "rpc_server PORT". One thread, and no more work than to tell
+ * requests apart by what stands in them: what is measured stands in front of it. MCP: sessions of older
+ * revisions and requests of 2026-07-28; ten tools, of which "big" answers with 20 MiB. A2A: an agent of 0.3.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +119,55 @@ static struct agw_str id_of(const char *body)
     return p ? agw_str(p + 5, strcspn(p + 5, ",}")) : agw_str(NULL, 0);
 }
 
+/* --- A2A --- */
+
+static const char task[] = "{\"kind\":\"task\",\"id\":\"0f000000-0000-4000-8000-00000000000a\","
+                           "\"contextId\":\"0f000000-0000-4000-8000-00000000000b\","
+                           "\"status\":{\"state\":\"completed\"},\"artifacts\":[{\"artifactId\":\"a-1\","
+                           "\"parts\":[{\"kind\":\"text\",\"text\":\"hello\"}]}]}";
+
+static bool answer_card(struct conn *c)
+{
+    static const char card[] =
+        "{\"protocolVersion\":\"0.3.0\",\"name\":\"bench\",\"description\":\"Says hello\",\"version\":\"1\","
+        "\"url\":\"http://127.0.0.1/"
+        "\",\"preferredTransport\":\"JSONRPC\",\"capabilities\":{\"streaming\":true},"
+        "\"defaultInputModes\":[\"text/plain\"],\"defaultOutputModes\":[\"text/plain\"],\"skills\":[]}";
+    int n = snprintf(c->head, sizeof(c->head),
+                     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+                     sizeof(card) - 1);
+    memset(c->out, 0, sizeof(c->out));
+    set(&c->out[2], c->head, (size_t)n);
+    set(&c->out[3], card, sizeof(card) - 1);
+    c->first = 2;
+    return flush(c);
+}
+
+/* Head and first event in one piece, the end in another; a task that is watched does not end. */
+static bool answer_stream(struct conn *c, struct agw_str id)
+{
+    char event[512];
+    int n = snprintf(event, sizeof(event), "data: {\"jsonrpc\":\"2.0\",\"id\":%.*s,\"result\":%s}\n\n",
+                     AGW_STRF(id), task);
+    int head =
+        snprintf(c->head, sizeof(c->head),
+                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+                 "%x\r\n",
+                 n);
+    memset(c->out, 0, sizeof(c->out));
+    set(&c->out[1], c->head, (size_t)head);
+    set(&c->out[2], event, (size_t)n);
+    set(&c->out[3], "\r\n", 2);
+    c->first = 1;
+    if (!flush(c) || c->first < 4) /* it fits in a socket's buffer */
+        return false;
+    if (agw_str_eq(id, AGW_STR("\"watch\"")))
+        return true;
+    set(&c->out[3], "0\r\n\r\n", 5);
+    c->first = 3;
+    return flush(c);
+}
+
 static bool respond(struct conn *c, const char *body)
 {
     static const char called[] = "{\"content\":[{\"type\":\"text\",\"text\":\"hello\"}]}";
@@ -126,6 +177,8 @@ static bool respond(struct conn *c, const char *body)
     static unsigned sessions;
     char session[96];
     struct agw_str id = id_of(body);
+    if (strstr(c->buf, "/.well-known/"))
+        return answer_card(c);
     if (strncmp(c->buf, "GET ", 4) == 0) {
         static const char events[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
                                      "Transfer-Encoding: chunked\r\n\r\n";
@@ -142,6 +195,10 @@ static bool respond(struct conn *c, const char *body)
         snprintf(session, sizeof(session), "Mcp-Session-Id: 0f000000-0000-4000-8000-%012x\r\n", ++sessions);
         return answer(c, id, initialized, sizeof(initialized) - 1, session);
     }
+    if (strstr(body, "\"message/send\""))
+        return answer(c, id, task, sizeof(task) - 1, "");
+    if (strstr(body, "\"message/stream\""))
+        return answer_stream(c, id);
     if (strstr(body, "\"tools/list\""))
         return answer(c, id, tools, strlen(tools), "");
     if (strstr(body, "\"big\""))
@@ -197,9 +254,10 @@ int main(int argc, char **argv)
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1;
     if (argc != 2) {
-        fprintf(stderr, "usage: mcp_server PORT\n");
+        fprintf(stderr, "usage: rpc_server PORT\n");
         return 2;
     }
+    signal(SIGPIPE, SIG_IGN);
     make_answers();
     to.sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10));
     epoll = epoll_create1(0);

@@ -1,11 +1,14 @@
-/* Clients for the MCP bench, one thread:
+/* Clients for the benches of MCP and A2A, one thread:
  *
- *     mcp_load run PORT PATH CONNECTIONS SECONDS MESSAGE...   a session a connection, one message of each
- * under way all the time mcp_load hold PORT PATH COUNT                           sessions with an event
- * stream each, until standard input ends mcp_load join PORT PATH COUNT                           sessions
- * that nobody uses mcp_load once PORT PATH MESSAGE                         one call; how much came
+ *     run PORT PATH CONNECTIONS SECONDS MESSAGE   one message of each connection under way all the time
+ *     hold PORT PATH COUNT                        MCP sessions with an event stream each, until standard
+ *                                                 input ends
+ *     join PORT PATH COUNT                        MCP sessions that nobody uses
+ *     watch PORT PATH COUNT                       A2A tasks with a stream each, until standard input ends
+ *     once PORT PATH MESSAGE                      one call; how long it took
  *
- * MESSAGE is "list", "modern-list" (of 2026-07-28, without a session) or a tool's name. */
+ * MESSAGE is "list", "modern-list" (of 2026-07-28, without a session) or a tool's name; of A2A it is "send"
+ * (0.3), "send-1.0" or "stream" (0.3; what is timed is its first event). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,15 +31,16 @@ struct conn {
     size_t left; /* of the answer's body; with |head| */
     bool head;   /* it is here */
     bool chunked;
-    char tail[5]; /* the last bytes of a chunked one */
-    uint64_t sent_ns;
-    char *request; /* head and body */
+    char tail[5];               /* the last bytes of a chunked one */
+    uint64_t sent_ns, event_ns; /* the first event came */
+    char *request;              /* head and body */
     size_t size;
     unsigned n; /* bytes in |buf| */
     char buf[HEAD];
 };
 
 static const char *path;
+static bool to_end; /* event streams, too, are whole with their last chunk */
 static struct sockaddr_in to = {.sin_family = AF_INET};
 
 static void fail(const char *what)
@@ -96,14 +100,18 @@ static int read_head(struct conn *c)
     if (!end)
         return c->n < HEAD - 1 ? 0 : -1;
     char *length = strcasestr(c->buf, "\r\ncontent-length:");
+    if (to_end && !strstr(end, "data:"))
+        return 0;
+    c->event_ns = to_end ? agw_clock_ns() : 0;
     bool good = strncmp(c->buf, "HTTP/1.1 20", 11) == 0;
     size_t here = c->n - (size_t)(end + 4 - c->buf), body = length ? strtoul(length + 17, NULL, 10) : 0;
     if (!good || (body > 0 && here > 40 && !strstr(end, "\"result\"")))
         return -1;
     c->head = true;
     c->left = body > here ? body - here : 0;
-    /* Of an event stream the head is enough. */
-    c->chunked = strcasestr(c->buf, "\r\ntransfer-encoding: chunked") && !strcasestr(c->buf, "event-stream");
+    /* Of an MCP server's event stream the head is enough. */
+    c->chunked = strcasestr(c->buf, "\r\ntransfer-encoding: chunked") &&
+                 (to_end || !strcasestr(c->buf, "event-stream"));
     if (c->chunked)
         c->left = !ends(c, c->buf, c->n);
     return 1;
@@ -177,9 +185,38 @@ static char *join(struct conn *c)
     return fields;
 }
 
+#define A2A_MESSAGE                                                                                          \
+    "\"params\":{\"message\":{\"kind\":\"message\",\"messageId\":\"m-1\",\"role\":\"user\","                 \
+    "\"parts\":[{\"kind\":\"text\",\"text\":\"hello\"}]}}}"
+
+/* NULL: it is none of A2A's. */
+static char *a2a_request(const char *message, size_t *ret_size)
+{
+    if (strcmp(message, "send") == 0)
+        return make("POST", "", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"message/send\"," A2A_MESSAGE,
+                    ret_size);
+    if (strcmp(message, "stream") == 0 || strcmp(message, "watch") == 0)
+        return make("POST", "",
+                    message[0] == 's'
+                        ? "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"message/stream\"," A2A_MESSAGE
+                        : "{\"jsonrpc\":\"2.0\",\"id\":\"watch\",\"method\":\"message/"
+                          "stream\"," A2A_MESSAGE,
+                    ret_size);
+    if (strcmp(message, "send-1.0") == 0)
+        return make("POST", "A2A-Version: 1.0\r\n",
+                    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"SendMessage\",\"params\":{\"message\":{"
+                    "\"messageId\":\"m-1\",\"role\":\"ROLE_USER\",\"parts\":[{\"text\":\"hello\"}]}}}",
+                    ret_size);
+    return NULL;
+}
+
 static void prepare(struct conn *c, const char *message)
 {
     char body[512];
+    to_end = strcmp(message, "stream") == 0;
+    c->request = a2a_request(message, &c->size);
+    if (c->request)
+        return;
     if (strcmp(message, "modern-list") == 0) {
         c->request = make("POST", "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/list\r\n",
                           "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{\"_meta\":{"
@@ -231,7 +268,7 @@ static void turn(struct conn *c)
         close(c->fd);
         return;
     }
-    uint64_t us = (agw_clock_ns() - c->sent_ns) / 1000;
+    uint64_t us = ((to_end ? c->event_ns : agw_clock_ns()) - c->sent_ns) / 1000;
     took[us < SLOTS ? us : SLOTS - 1]++;
     messages++;
     send_one(c);
@@ -292,6 +329,33 @@ static int hold(unsigned count, bool streams)
     return 0;
 }
 
+static int watch(unsigned count)
+{
+    struct conn *c = calloc(1, sizeof(*c));
+    size_t n;
+    char *request = a2a_request("watch", &n);
+    if (!c || !request)
+        fail("watch");
+    for (unsigned i = 0; i < count; i++) {
+        c->fd = dial(i);
+        say(c->fd, request, n);
+        for (c->n = 0; !strstr(c->buf, "data:"); c->buf[c->n] = 0) {
+            ssize_t got = recv(c->fd, c->buf + c->n, HEAD - 1 - c->n, 0);
+            if (got <= 0)
+                fail("no event");
+            c->n += (unsigned)got;
+        }
+        c->buf[0] = 0;
+    }
+    puts("open");
+    fflush(stdout);
+    while (getchar() != EOF) {
+    }
+    free(request);
+    free(c);
+    return 0;
+}
+
 static int once(const char *message)
 {
     struct conn *c = calloc(1, sizeof(*c));
@@ -317,10 +381,13 @@ int main(int argc, char **argv)
             return run(count, (unsigned)strtoul(argv[5], NULL, 10), argv[6]);
         if (argc == 5 && (strcmp(argv[1], "hold") == 0 || strcmp(argv[1], "join") == 0))
             return hold(count, argv[1][0] == 'h');
+        if (argc == 5 && strcmp(argv[1], "watch") == 0)
+            return watch(count);
         if (argc == 5 && strcmp(argv[1], "once") == 0)
             return once(argv[4]);
     }
-    fprintf(stderr, "usage: mcp_load run PORT PATH CONNECTIONS SECONDS MESSAGE | hold|join PORT PATH COUNT | "
-                    "once PORT PATH MESSAGE\n");
+    fprintf(stderr,
+            "usage: rpc_load run PORT PATH CONNECTIONS SECONDS MESSAGE | hold|join|watch PORT PATH COUNT | "
+            "once PORT PATH MESSAGE\n");
     return 2;
 }

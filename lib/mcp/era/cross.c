@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include "mcp/bridge/request.h"
 #include "mcp/bridge/result.h"
-#include "mcp/bridge_int.h"
+#include "mcp/era/era_int.h"
 #include "mcp/modern/envelope.h"
 
 static struct agw_mcp_exchange *x_of(const struct agw_mcp_crossing *cr)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include "mcp/bridge/request.h"
 #include "mcp/bridge/result.h"
-#include "mcp/bridge_int.h"
+#include "mcp/era/era_int.h"
 #include "mcp/message/jsonrpc.h"
 #include "mcp/modern/envelope.h"
 

@@ -1,4 +1,4 @@
-/* Inside lib/mcp: targets of one era for clients of the other.
+/* Inside lib/mcp/era: targets of one era for clients of the other.
  *
  *     leg ── start ──> cross.c ── caller.c: what does the target speak?
  *                        │   └─── caller.c: the session that the gateway keeps for a client without
@@ -7,11 +7,11 @@
  * A crossing stands between a leg and its call: what comes back reaches the leg's callbacks as if the target
  * were of the client's era. Ownership: a crossing is its leg's, in the exchange's arena; a caller is its
  * worker's. Threads: the loop's own. */
-#ifndef AGW_MCP_BRIDGE_INT_H
-#define AGW_MCP_BRIDGE_INT_H
+#ifndef AGW_MCP_ERA_INT_H
+#define AGW_MCP_ERA_INT_H
 
 #include "crypto/digest.h"
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 
 #define AGW_MCP_ERA_MS 600000     /* how long it counts what a target speaks: servers are upgraded in place */
 #define AGW_MCP_ERA_DOUBT_MS 5000 /* an odd answer does not make us ask more often than this */
@@ -31,6 +31,8 @@ enum agw_mcp_speaks agw_mcp_era(struct agw_mcp_exchange *x, uint32_t target, boo
 void agw_mcp_era_learn(struct agw_mcp_exchange *x, uint32_t target, bool modern, enum agw_mcp_speaks speaks);
 /* An answer says that this may have changed: the next request asks anew. */
 void agw_mcp_era_doubt(struct agw_mcp_exchange *x, uint32_t target);
+/* An answer with |status|: it may be that the target is no more of the era that it was. */
+void agw_mcp_era_seems_over(const struct agw_mcp_leg *leg, int status);
 void agw_mcp_eras_free(struct agw_mcp *m);
 
 /* --- caller.c --- */

@@ -1,5 +1,5 @@
 /* Many targets: the same request to each, one answer made of theirs. */
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 
 #include "base/clock.h"
 #include "mcp/bridge/request.h"
@@ -35,7 +35,7 @@ static void settle(struct agw_mcp_leg *leg)
     agw_mcp_note_health(leg);
     x->waiting--;
     if (leg->failure.response)
-        agw_mcp_era_seems_over(leg, leg->failure.response->status);
+        agw_mcp_doubt_era(leg, leg->failure.response->status);
     if (leg->failure.set && agw_mcp_is_older(leg))
         agw_mcp_reply_older(x);
     else if (leg->failure.set && is_fatal(leg))

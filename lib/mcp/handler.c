@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include "base/check.h"
 #include "base/clock.h"
-#include "mcp/bridge_int.h"
+#include "mcp/exchange.h"
 #include "mcp/message/names.h"
 
 #define FIRST_ARENA 4096 /* an idle stream fits: a second block would be twice as large */
@@ -40,7 +40,6 @@ struct agw_mcp *agw_mcp_new(struct agw_loop *loop, struct agw_client *client, st
     m->body_max = AGW_MCP_BODY_MAX;
     (void)agw_mcp_configure(m, &(struct agw_mcp_settings){0});
     agw_list_init(&m->exchanges);
-    agw_mcp_callers_init(m);
     agw_json_doc_init(&m->scratch, 0);
     agw_arena_init(&m->scratch_arena, FIRST_ARENA, 0);
     return m;
@@ -97,7 +96,8 @@ static void free_exchange(struct agw_mcp_exchange *x)
     agw_mcp_slots_remove(&x->m->posts, x->post);
     agw_mcp_each_leg(x, leg)
     {
-        agw_mcp_cross_free(leg);
+        if (leg->cross)
+            x->m->bridge->release(leg);
         agw_mcp_call_cancel(&leg->call);
         agw_mcp_unwatch_lists(leg);
         if (leg->passage)
@@ -161,11 +161,8 @@ void agw_mcp_free(struct agw_mcp *m)
             agw_stream_reset(x->down, AGW_ECANCELED);
         free_exchange(x);
     }
-    agw_mcp_callers_free(m);
-    agw_mcp_eras_free(m);
-    agw_mcp_slots_free(&m->parked);
-    agw_mcp_slots_free(&m->answering);
-    agw_mcp_slots_free(&m->rounds);
+    if (m->bridge)
+        m->bridge->free(m);
     agw_mcp_slots_free(&m->legacy);
     agw_mcp_slots_free(&m->posts);
     agw_json_doc_free(&m->scratch);
@@ -239,14 +236,15 @@ void agw_mcp_let_go(struct agw_mcp_exchange *x)
     agw_mcp_each_leg(x, leg)
     {
         agw_mcp_unwatch_lists(leg);
-        if (!leg->call.running && !agw_mcp_cross_pending(leg))
+        if (!leg->call.running && !(leg->cross && x->m->bridge->pending(leg)))
             continue;
         if (leg->parked)
             continue;
         if (leg->answered) {
             agw_mcp_call_linger(&leg->call, AGW_MCP_LINGER_MS);
         } else {
-            agw_mcp_cross_cancel(leg);
+            if (leg->cross)
+                x->m->bridge->cancel(leg);
             agw_mcp_call_cancel(&leg->call);
             x->running--;
         }
@@ -363,7 +361,10 @@ void agw_mcp_start_leg(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *o
 {
     leg->used = true;
     leg->x->running++;
-    int rc = leg->skip ? leg->skip : agw_mcp_cross(leg, ops, method, body, deadline_ms);
+    const struct agw_mcp_bridge *bridge = leg->x->m->bridge;
+    int rc = leg->skip;
+    if (rc == 0 && bridge)
+        rc = bridge->cross(leg, ops, method, body, deadline_ms);
     if (rc <= 0)
         agw_mcp_begin_call(leg, ops, method, body, deadline_ms, rc);
 }
@@ -667,7 +668,8 @@ static void begin_post(struct agw_mcp_exchange *x)
 
 static void end_session(struct agw_mcp_exchange *x)
 {
-    agw_mcp_ended_add(x->m, x->req);
+    if (x->m->bridge)
+        x->m->bridge->ended(x->m, x->req);
     agw_mcp_end_session(x);
 }
 

@@ -1,7 +1,7 @@
 /* Targets that fail: a fan-out goes on without those that have failed again and again, and whoever asks for a
  * list hears which targets it is without. Calls of one target go to it, whatever became of others. */
 #include "base/log.h"
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 #include "mcp/modern/envelope.h"
 
 #define SERVER_ERROR 500

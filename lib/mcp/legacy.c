@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "http/uri.h"
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 #include "mcp/transport/hub.h"
 
 #define FIRST_ARENA 2048

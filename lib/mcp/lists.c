@@ -10,7 +10,7 @@
 #include <string.h>
 #include "config/backend_auth.h"
 #include "mcp/cache/view.h"
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 
 /* What a leg's answer would be kept as. */
 struct agw_mcp_ticket {

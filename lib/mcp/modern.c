@@ -1,5 +1,5 @@
 /* Clients of 2026-07-28: no session, each request complete in itself. */
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 #include "mcp/modern/envelope.h"
 #include "mcp/message/names.h"
 

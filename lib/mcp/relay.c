@@ -1,6 +1,6 @@
 /* One target: its answer passes to the client as it comes. And the GET stream, where several targets' events
  * meet. */
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 
 #include <string.h>
 
@@ -175,7 +175,7 @@ static void relay_head(struct agw_mcp_call *c)
     if (c->large || c->form != AGW_MCP_FORM_RAW)
         return;
     if (c->response->status > 299)
-        agw_mcp_era_seems_over(leg, c->response->status);
+        agw_mcp_doubt_era(leg, c->response->status);
     agw_mcp_reply_raw_head(leg->x, c->response, false);
 }
 

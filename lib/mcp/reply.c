@@ -1,5 +1,5 @@
 /* What the client gets: one JSON message, an event stream, a status, or a target's own answer. */
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 
 #include <stdio.h>
 #include <string.h>

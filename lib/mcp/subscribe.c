@@ -3,7 +3,7 @@
  *
  * What a target announces before the acknowledgement is out, or may have announced while its stream was down,
  * is told afterwards: all these notifications say "look again", so telling once too often does no harm. */
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 #include "mcp/modern/envelope.h"
 #include "mcp/message/names.h"
 

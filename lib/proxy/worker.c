@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "config/rcu.h"
 #include "event/cpu.h"
+#include "mcp/era/bridge.h"
 #include "proxy/acceptor.h"
 #include "proxy/gateway.h"
 
@@ -239,6 +240,7 @@ static int join_mcp(struct agw_worker *w)
                                               .session_age_s = o->session_age_s,
                                               .old_keys = o->old_keys[0],
                                               .old_key_count = o->old_key_count};
+    agw_mcp_bridge_eras(w->mcp);
     agw_mcp_join(w->mcp, w->gateway->mcp_hub);
     agw_mcp_balance(w->mcp, w->balancer);
     return agw_mcp_configure(w->mcp, &settings);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/check.h"
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

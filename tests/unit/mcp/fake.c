@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 #include "failmalloc.h"
-#include "mcp/bridge_int.h"
+#include "mcp/exchange.h"
 
 struct fake_up fake_ups[FAKE_UPS];
 unsigned fake_up_count;
@@ -293,14 +293,4 @@ void fake_reset(void)
 void fake_turn(void)
 {
     agw_loop_turn(&fake_loop, 0);
-}
-
-void fake_era(struct agw_mcp *m, const struct agw_backend *b, bool modern)
-{
-    struct agw_mcp_exchange *x = agw_mcp_exchange_new(m, b, NULL);
-    assert_non_null(x);
-    for (uint32_t i = 0; i < b->mcp->count; i++)
-        agw_mcp_era_learn(x, i, true, modern ? AGW_MCP_YES : AGW_MCP_NO);
-    agw_mcp_exchange_close(x, 0);
-    fake_turn();
 }

@@ -62,8 +62,6 @@ void fake_answer(struct fake_up *u, int status, const char *type, const char *se
 void fake_more(struct fake_up *u, const char *body);
 void fake_end(struct fake_up *u);
 void fake_break(struct fake_up *u, int code);
-/* |m| knows for a while that all of |b|'s targets speak 2026-07-28, or that none does. */
-void fake_era(struct agw_mcp *m, const struct agw_backend *b, bool modern);
 /* Runs the loop's deferred tasks. */
 void fake_turn(void);
 

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "fake.h"
 #include "failmalloc.h"
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 
 static struct agw_endpoint endpoints[] = {{.key = {"one", 3}, .host = {"h1", 2}, .port = 81},
                                           {.key = {"two", 3}, .host = {"h2", 2}, .port = 82}};
@@ -649,7 +649,6 @@ static void requests_that_are_refused(void **state)
 static void one_modern_target_is_passed_through(void **state)
 {
     conf.count = 1;
-    fake_era(mcp, &backend, true);
     fake_down_init(&down);
     fake_header(&down, "mcp-protocol-version", "2026-07-28");
     fake_header(&down, "mcp-method", "server/discover");

@@ -54,8 +54,6 @@ static int setup(void **state)
     backend.serial = 1;
     skew_ms = 0;
     mcp = agw_mcp_new(&fake_loop, NULL, NULL, key);
-    if (mcp)
-        fake_era(mcp, &backend, true);
     return mcp ? 0 : -1;
 }
 

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include "fake.h"
 #include "failmalloc.h"
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 
 static struct agw_endpoint endpoint = {.key = {"one", 3}, .host = {"h1", 2}, .port = 81};
 static const struct agw_endpoint *first[] = {&endpoint};

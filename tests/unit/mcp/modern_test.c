@@ -53,8 +53,6 @@ static int setup(void **state)
     conf = (struct agw_mcp_backend){.targets = targets, .count = 2};
     targets[0].protocol = AGW_MCP_STREAMABLE_HTTP;
     mcp = agw_mcp_new(&fake_loop, NULL, NULL, key);
-    if (mcp)
-        fake_era(mcp, &backend, true);
     return mcp ? 0 : -1;
 }
 

@@ -56,7 +56,7 @@ static void the_probe_reads_what_servers_say(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         agw_mcp_free(mcp);
-        mcp = agw_mcp_new(&fake_loop, NULL, NULL, eras_key);
+        begin_endpoint();
         ask("tools/call", "t", CALL);
         fake_answer(&fake_ups[0], cases[i].status, JSON, NULL, cases[i].body, true);
         fake_turn();
@@ -539,7 +539,7 @@ static void memory_may_run_out(void **state)
     for (size_t w = 0; w < sizeof walks / sizeof walks[0]; w++) {
         for (long n = 1;; n++) {
             agw_mcp_free(mcp);
-            mcp = agw_mcp_new(&fake_loop, NULL, NULL, eras_key);
+            begin_endpoint();
             conf.targets = targets;
             memcpy(session, joined, sizeof joined);
             if (walks[w] == walk_renew)

@@ -324,7 +324,7 @@ static void memory_may_run_out(void **state)
     for (size_t w = 0; w < sizeof walks / sizeof walks[0]; w++) {
         for (long n = 1;; n++) {
             agw_mcp_free(mcp);
-            mcp = agw_mcp_new(&fake_loop, NULL, NULL, eras_key);
+            begin_endpoint();
             conf.targets = w < 2 ? targets : targets + 1;
             memcpy(session, joined, sizeof joined);
             fake_fail_from = n;

@@ -1,10 +1,11 @@
-/* Inside lib/mcp: an exchange (one request of a client) and its legs (one call a target), shared by handler.c
- * (the client's request), reply.c (the client's answer), relay.c (one target) and gather.c (many).
+/* An exchange (one request of a client) and its legs (one call a target), shared by handler.c (the client's
+ * request), reply.c (the client's answer), relay.c (one target), gather.c (many), and mcp/era. For these
+ * alone: who serves requests includes mcp/handler.h.
  *
  * Memory: an exchange is one malloc with an arena; it goes at the end of the turn in which it was closed, so
  * that whoever is on the stack may still look at it. */
-#ifndef AGW_MCP_MCP_INT_H
-#define AGW_MCP_MCP_INT_H
+#ifndef AGW_MCP_EXCHANGE_H
+#define AGW_MCP_EXCHANGE_H
 
 #include "base/map.h"
 #include "json/edit.h"
@@ -41,11 +42,12 @@ struct agw_mcp {
     struct agw_mcp_slots legacy; /* streams of GET /sse: struct agw_mcp_exchange */
     struct agw_mcp_slots posts;  /* POST /sse that wait for the stream's worker, likewise */
     unsigned active;
-    uint32_t body_max;            /* of the next exchange */
-    struct agw_map eras, callers; /* bridge_int.h */
+    uint32_t body_max;                   /* of the next exchange */
+    const struct agw_mcp_bridge *bridge; /* NULL: every target is of its client's era */
+    struct agw_map eras, callers;        /* mcp/era */
     struct agw_list caller_list;
     struct agw_timer caller_timer;
-    struct agw_mcp_slots parked, answering, rounds; /* struct agw_mcp_crossing (park.c) */
+    struct agw_mcp_slots parked, answering, rounds; /* struct agw_mcp_crossing (era/park.c) */
     unsigned renewed;                               /* callers in place of a client's own session */
     uint64_t ended[AGW_MCP_ENDED_MAX];              /* hashes of session ids; a ring */
     unsigned ended_at;
@@ -56,6 +58,25 @@ struct agw_mcp {
 };
 
 struct agw_mcp_exchange;
+struct agw_mcp_leg;
+
+/* What stands between a leg and a target of the other era: the room mcp/era, above this one. */
+struct agw_mcp_bridge {
+    /* Takes the leg over if it is one that crosses; then ops get what comes of it, later. |body| is taken. 1:
+     * it does. 0: it does not. AGW_ENOMEM. */
+    int (*cross)(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
+                 struct agw_chain *body, uint32_t deadline_ms);
+    /* For legs that cross. Nothing of it is with a transport. */
+    bool (*pending)(const struct agw_mcp_leg *leg);
+    /* The leg is given up: no event follows. A server of old is told, if it is at work on the request. */
+    void (*cancel)(struct agw_mcp_leg *leg);
+    void (*release)(struct agw_mcp_leg *leg); /* it goes, and nobody is told */
+    /* The target's answer had |status|: it may be that it is no more of the era that it was. */
+    void (*doubt)(const struct agw_mcp_leg *leg, int status);
+    /* The client has ended the session that |req| names. */
+    void (*ended)(struct agw_mcp *m, const struct agw_msg *req);
+    void (*free)(struct agw_mcp *m); /* after the exchanges */
+};
 
 /* One page of a list, or another answer kept until all are in. */
 struct agw_mcp_page {
@@ -75,7 +96,7 @@ struct agw_mcp_failure {
     struct agw_chain body;    /* ... or, without |response|, a JSON-RPC error message */
 };
 
-struct agw_mcp_crossing; /* bridge_int.h */
+struct agw_mcp_crossing; /* mcp/era */
 struct agw_mcp_caller;
 
 struct agw_mcp_leg {
@@ -240,8 +261,11 @@ int agw_mcp_standard_fields(struct agw_mcp_leg *leg, struct agw_mcp_call_fields 
 /* The client's _meta for requests of our own, without what belongs to its own request alone. */
 int agw_mcp_write_meta(struct agw_mcp_exchange *x, struct agw_json_writer *w);
 
-/* An answer with |status|: it may be that the target is no more of the era that it was (bridge_int.h). */
-void agw_mcp_era_seems_over(const struct agw_mcp_leg *leg, int status);
+static inline void agw_mcp_doubt_era(const struct agw_mcp_leg *leg, int status)
+{
+    if (leg->x->m->bridge)
+        leg->x->m->bridge->doubt(leg, status);
+}
 
 /* --- subscribe.c: subscriptions/listen --- */
 void agw_mcp_subscribe(struct agw_mcp_exchange *x);

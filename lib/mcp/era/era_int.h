@@ -1,17 +1,17 @@
-/* Inside lib/mcp: targets of one era for clients of the other.
+/* Inside lib/mcp/era: targets of one era for clients of the other.
  *
- *     leg ── start ──> cross.c ── caller.c: what does the target speak?
+ *     leg ── start ──> cross.c ── known.c: what does the target speak?
  *                        │   └─── caller.c: the session that the gateway keeps for a client without
  *                        └── lib/mcp/bridge: the message in the other era's form
  *
  * A crossing stands between a leg and its call: what comes back reaches the leg's callbacks as if the target
  * were of the client's era. Ownership: a crossing is its leg's, in the exchange's arena; a caller is its
  * worker's. Threads: the loop's own. */
-#ifndef AGW_MCP_BRIDGE_INT_H
-#define AGW_MCP_BRIDGE_INT_H
+#ifndef AGW_MCP_ERA_INT_H
+#define AGW_MCP_ERA_INT_H
 
 #include "crypto/digest.h"
-#include "mcp/mcp_int.h"
+#include "mcp/exchange.h"
 
 #define AGW_MCP_ERA_MS 600000     /* how long it counts what a target speaks: servers are upgraded in place */
 #define AGW_MCP_ERA_DOUBT_MS 5000 /* an odd answer does not make us ask more often than this */
@@ -21,7 +21,7 @@
 #define AGW_MCP_RENEWED_IDLE_MS 1800000 /* the same for clients of old, as for links */
 #define AGW_MCP_INITIALIZED_MAX 65536   /* bytes of an InitializeResult that is kept to answer from */
 
-/* --- caller.c: what targets speak --- */
+/* --- known.c: what targets speak --- */
 enum agw_mcp_speaks { AGW_MCP_MAYBE, AGW_MCP_YES, AGW_MCP_NO };
 /* The place of a target, as a key. p NULL: no memory. */
 struct agw_str agw_mcp_place(const struct agw_backend *b, uint32_t target, struct agw_arena *arena);
@@ -31,6 +31,8 @@ enum agw_mcp_speaks agw_mcp_era(struct agw_mcp_exchange *x, uint32_t target, boo
 void agw_mcp_era_learn(struct agw_mcp_exchange *x, uint32_t target, bool modern, enum agw_mcp_speaks speaks);
 /* An answer says that this may have changed: the next request asks anew. */
 void agw_mcp_era_doubt(struct agw_mcp_exchange *x, uint32_t target);
+/* An answer with |status|: it may be that the target is no more of the era that it was. */
+void agw_mcp_era_seems_over(const struct agw_mcp_leg *leg, int status);
 void agw_mcp_eras_free(struct agw_mcp *m);
 
 /* --- caller.c --- */
@@ -74,7 +76,7 @@ void agw_mcp_callers_free(struct agw_mcp *m);
 /* A client's request without the header fields of 2026-07-28. NULL: no memory. */
 struct agw_msg *agw_mcp_plain_request(const struct agw_mcp_exchange *x, struct agw_arena *arena);
 
-/* --- caller.c: sessions that were ended --- */
+/* --- known.c: sessions that were ended --- */
 /* The client has ended the session that |req| names: all workers remember it for a while. */
 void agw_mcp_ended_add(struct agw_mcp *m, const struct agw_msg *req);
 bool agw_mcp_ended_has(const struct agw_mcp *m, const struct agw_msg *req);
@@ -121,14 +123,20 @@ struct agw_mcp_crossing {
     struct agw_chain held;        /* ... and its body, or the error message alone */
 };
 
+extern const struct agw_mcp_call_ops agw_mcp_cross_ops; /* of calls for a crossing */
 /* A message for the leg. |message| is empty afterwards. */
 void agw_mcp_cross_give(struct agw_mcp_crossing *cr, struct agw_chain *message);
-/* The last event. */
+/* The message in the scratch document with |edits|, unless |rc| says why there are none. */
+void agw_mcp_cross_give_edited(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f,
+                               const struct agw_json_edits *edits, int rc);
+/* The last event: now, or later, after what is in |local| or |response|. 1. */
 void agw_mcp_cross_finish(struct agw_mcp_crossing *cr, int code);
-/* A JSON-RPC error for the leg, and the last event, both later. 1, or AGW_ENOMEM. */
+int agw_mcp_cross_later(struct agw_mcp_crossing *cr, int code);
+/* The error that was held back, and the last event. */
+void agw_mcp_cross_finish_error(struct agw_mcp_crossing *cr);
+/* A JSON-RPC error for the leg, or {"result":{}}, and the last event, both later. 1, or AGW_ENOMEM. */
 int agw_mcp_cross_refuse(struct agw_mcp_crossing *cr, int code, struct agw_str text);
-/* A message of a server of old. */
-void agw_mcp_cross_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f);
+int agw_mcp_cross_reply_empty(struct agw_mcp_crossing *cr);
 /* Takes the leg over if it is one that crosses; then ops get what comes of it, later. |body| is taken. 1: it
  * does. 0: it does not. AGW_ENOMEM. */
 int agw_mcp_cross(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
@@ -139,6 +147,27 @@ bool agw_mcp_cross_pending(const struct agw_mcp_leg *leg);
 void agw_mcp_cross_cancel(struct agw_mcp_leg *leg);
 /* The leg goes, and nobody is told. */
 void agw_mcp_cross_free(struct agw_mcp_leg *leg);
+
+/* --- to_legacy.c: a client of 2026-07-28, a server of old --- */
+bool agw_mcp_cross_is_removed(struct agw_str method); /* 2026-07-28 has it no more */
+/* The session is there: the request goes over it. 1, AGW_ENOMEM. */
+int agw_mcp_cross_send_legacy(struct agw_mcp_crossing *cr);
+/* A message of a server of old. */
+void agw_mcp_cross_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f);
+/* The server is at work on what nobody waits for. */
+void agw_mcp_cross_tell_cancelled(struct agw_mcp_crossing *cr);
+
+/* --- to_modern.c: a client of old, a server of 2026-07-28 --- */
+/* Whatever the client sent. 1, AGW_ENOMEM. */
+int agw_mcp_cross_begin_modern(struct agw_mcp_crossing *cr);
+/* Sends the request, perhaps once more. 1. */
+int agw_mcp_cross_send_modern(struct agw_mcp_crossing *cr);
+/* A message of a server of 2026-07-28. */
+void agw_mcp_cross_to_legacy(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f);
+/* `initialize`: asks by server/discover instead. 1. What came, and its end. */
+int agw_mcp_cross_discover(struct agw_mcp_crossing *cr);
+void agw_mcp_cross_frame_of_begin(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f);
+void agw_mcp_cross_done_begin(struct agw_mcp_crossing *cr, int code);
 
 /* --- park.c: what servers of old ask clients of 2026-07-28 --- */
 #define AGW_MCP_PARKED_MAX 1024     /* a worker: each holds a request to a server */
@@ -169,7 +198,4 @@ void agw_mcp_round_go_on(struct agw_mcp_crossing *cr);
 void agw_mcp_round_drop(struct agw_mcp_crossing *cr); /* fine at any time */
 /* Brings a client's response to who asked, if it is one of ours. AGW_ENOMEM. */
 int agw_mcp_round_answer(struct agw_mcp_crossing *cr);
-/* cross.c: sends the request to its server of 2026-07-28. 1. */
-int agw_mcp_cross_send_modern(struct agw_mcp_crossing *cr);
-
 #endif

@@ -15,7 +15,7 @@
  * Callers are told apart as for their sessions: nobody answers for another. One question at a time: a server
  * that asks a second one at once is refused it. */
 #include <stdlib.h>
-#include "mcp/bridge_int.h"
+#include "mcp/era/era_int.h"
 
 enum news { NEWS_LETTER, NEWS_NOTICE, NEWS_RESULT, NEWS_QUESTION, NEWS_FAILED };
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include "mcp/bridge/request.h"
 #include "mcp/bridge/result.h"
-#include "mcp/bridge_int.h"
+#include "mcp/era/era_int.h"
 #include "mcp/modern/envelope.h"
 
 static struct agw_mcp_exchange *x_of(const struct agw_mcp_crossing *cr)
@@ -44,7 +44,7 @@ static void run_task(struct agw_task *t)
 }
 
 /* Nothing is told from inside a start. */
-static int later(struct agw_mcp_crossing *cr, int code)
+int agw_mcp_cross_later(struct agw_mcp_crossing *cr, int code)
 {
     cr->pending = true;
     cr->code = code;
@@ -58,10 +58,10 @@ int agw_mcp_cross_refuse(struct agw_mcp_crossing *cr, int code, struct agw_str t
     agw_json_writer_init(&w);
     agw_jsonrpc_write_error(&w, cr->id, code, text, AGW_STR(""));
     int rc = agw_json_writer_finish(&w, 0, &cr->local);
-    return rc == 0 ? later(cr, 0) : rc;
+    return rc == 0 ? agw_mcp_cross_later(cr, 0) : rc;
 }
 
-static int later_empty(struct agw_mcp_crossing *cr)
+int agw_mcp_cross_reply_empty(struct agw_mcp_crossing *cr)
 {
     struct agw_json_writer w;
     agw_json_writer_init(&w);
@@ -71,7 +71,7 @@ static int later_empty(struct agw_mcp_crossing *cr)
     agw_json_put_raw(&w, "result", AGW_STR("{}"));
     agw_json_end_object(&w);
     int rc = agw_json_writer_finish(&w, 0, &cr->local);
-    return rc == 0 ? later(cr, 0) : rc;
+    return rc == 0 ? agw_mcp_cross_later(cr, 0) : rc;
 }
 
 /* Writes what |held| says, if it is a JSON-RPC error, as one about the client's own request. */
@@ -112,7 +112,7 @@ static bool keeps_status(const struct agw_mcp_crossing *cr)
 
 /* The error that was held back. One about the message is a message, whatever its status: 400 and 404 mean
  * other things in the other era. |cr->response| NULL: it came as a message. */
-static void finish_error(struct agw_mcp_crossing *cr)
+void agw_mcp_cross_finish_error(struct agw_mcp_crossing *cr)
 {
     struct agw_mcp_call *c = &cr->leg->call;
     struct agw_chain message;
@@ -138,79 +138,7 @@ static void finish_error(struct agw_mcp_crossing *cr)
     agw_chain_clear(&message);
 }
 
-/* --- to a server of old --- */
-
-static const struct agw_mcp_call_ops cross_ops;
-
-/* Methods that 2026-07-28 has no more. */
-static bool is_removed(struct agw_str method)
-{
-    static const struct agw_str removed[] = {AGW_STR("initialize"), AGW_STR("ping"),
-                                             AGW_STR("logging/setLevel"), AGW_STR("resources/subscribe"),
-                                             AGW_STR("resources/unsubscribe")};
-    for (size_t i = 0; i < AGW_ARRAY_LEN(removed); i++)
-        if (agw_str_eq(method, removed[i]))
-            return true;
-    return false;
-}
-
-static int answer_discover(struct agw_mcp_crossing *cr)
-{
-    struct agw_mcp_exchange *x = x_of(cr);
-    struct agw_mcp_frame f = {.text = agw_mcp_caller_initialized(cr->guest.caller)};
-    struct agw_jsonrpc message;
-    struct agw_json_writer w;
-    int rc = agw_mcp_read_frame(cr->leg, &f, &message);
-    if (rc != 0)
-        return rc;
-    agw_json_writer_init(&w);
-    rc = agw_mcp_initialized_to_discover(&x->m->scratch, message.result, cr->id, &w);
-    rc = agw_json_writer_finish(&w, rc, &cr->local);
-    return rc == 0 ? later(cr, 0) : rc;
-}
-
-static int write_to_legacy(struct agw_mcp_crossing *cr, struct agw_chain *ret_body)
-{
-    struct agw_mcp_exchange *x = x_of(cr);
-    struct agw_mcp_frame f = {.text = cr->text};
-    struct agw_json_edits edits;
-    struct agw_jsonrpc message;
-    struct agw_str token;
-    unsigned long long number = agw_mcp_caller_number(cr->guest.caller);
-    cr->number = agw_arena_printf(&x->arena, "%llu", number);
-    int rc = cr->number.p ? agw_mcp_read_frame(cr->leg, &f, &message) : AGW_ENOMEM;
-    if (rc != 0)
-        return rc;
-    agw_json_edits_init(&edits, &x->m->scratch_arena);
-    rc = agw_mcp_request_to_legacy(&x->m->scratch, &message, cr->number, &edits, &token);
-    cr->token = token; /* in the request's own bytes */
-    return rc == 0 ? agw_json_edits_apply(&edits, cr->text, cr->block, ret_body) : rc;
-}
-
-/* The session is there. */
-static int send_over(struct agw_mcp_crossing *cr)
-{
-    struct agw_mcp_exchange *x = x_of(cr);
-    struct agw_chain body;
-    if (agw_str_eq(cr->method, AGW_STR("server/discover")))
-        return answer_discover(cr);
-    if (agw_str_eq(cr->method, AGW_STR("subscriptions/listen")) || is_removed(cr->method))
-        return agw_mcp_cross_refuse(cr, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
-    if (cr->state) /* servers of old give none */
-        return agw_mcp_cross_refuse(cr, AGW_JSONRPC_INVALID_PARAMS,
-                                    AGW_STR("requestState is of no open request"));
-    agw_chain_init(&body);
-    int rc = write_to_legacy(cr, &body);
-    if (rc == 0 && !cr->leg->from && !(cr->leg->from = agw_mcp_plain_request(x, &x->arena)))
-        rc = AGW_ENOMEM;
-    x->session.peers[cr->leg->target] = *agw_mcp_caller_peer(cr->guest.caller);
-    cr->leg->raw_json = false;
-    cr->leg->raw_from = 0;
-    cr->expired = false;
-    agw_mcp_begin_call(cr->leg, &cross_ops, AGW_METHOD_POST, &body, cr->deadline_ms, rc);
-    agw_chain_clear(&body);
-    return 1;
-}
+/* --- a session for it --- */
 
 /* Both are of old: as it is, over the session that there is now. */
 static int send_renewed(struct agw_mcp_crossing *cr)
@@ -223,7 +151,7 @@ static int send_renewed(struct agw_mcp_crossing *cr)
     cr->expired = false;
     cr->leg->raw_json = cr->raw_json;
     cr->leg->raw_from = cr->raw_from;
-    agw_mcp_begin_call(cr->leg, &cross_ops, cr->http, cr->text.n ? &body : NULL, cr->deadline_ms, rc);
+    agw_mcp_begin_call(cr->leg, &agw_mcp_cross_ops, cr->http, cr->text.n ? &body : NULL, cr->deadline_ms, rc);
     agw_chain_clear(&body);
     return 1;
 }
@@ -256,7 +184,7 @@ static void fail_like(struct agw_mcp_crossing *cr, const struct agw_mcp_leg *fai
     if (rc != 0)
         agw_mcp_cross_finish(cr, rc);
     else
-        finish_error(cr);
+        agw_mcp_cross_finish_error(cr);
 }
 
 static void on_decided(struct agw_mcp_guest *g, enum agw_mcp_verdict verdict, struct agw_mcp_leg *failed)
@@ -264,12 +192,12 @@ static void on_decided(struct agw_mcp_guest *g, enum agw_mcp_verdict verdict, st
     struct agw_mcp_crossing *cr = agw_container_of(g, struct agw_mcp_crossing, guest);
     cr->pending = false;
     if (verdict == AGW_MCP_VERDICT_FAILED && cr->kind == AGW_MCP_RENEW && cr->expired) {
-        finish_error(cr); /* the 404: now it is the client's turn */
+        agw_mcp_cross_finish_error(cr); /* the 404: now it is the client's turn */
     } else if (verdict == AGW_MCP_VERDICT_FAILED) {
         fail_like(cr, failed);
     } else {
         int rc = cr->kind == AGW_MCP_RENEW          ? send_renewed(cr)
-                 : verdict == AGW_MCP_VERDICT_READY ? send_over(cr)
+                 : verdict == AGW_MCP_VERDICT_READY ? agw_mcp_cross_send_legacy(cr)
                                                     : send_as_it_is(cr);
         if (rc < 0)
             agw_mcp_cross_finish(cr, rc);
@@ -283,7 +211,7 @@ static int join(struct agw_mcp_crossing *cr, bool begin)
         cr->pending = true;
     if (rc != 1)
         return rc == 0 ? 1 : rc;
-    return cr->kind == AGW_MCP_RENEW ? send_renewed(cr) : send_over(cr);
+    return cr->kind == AGW_MCP_RENEW ? send_renewed(cr) : agw_mcp_cross_send_legacy(cr);
 }
 
 /* The server has forgotten the session: the request was not looked at, so it goes over a new one. */
@@ -299,37 +227,14 @@ static void try_again(struct agw_mcp_crossing *cr)
     }
     int rc = join(cr, true);
     if (rc < 0 && cr->kind == AGW_MCP_RENEW)
-        finish_error(cr);
+        agw_mcp_cross_finish_error(cr);
     else if (rc < 0)
         agw_mcp_cross_finish(cr, rc);
 }
 
-/* A server's own request. */
-static void answer_server(struct agw_mcp_crossing *cr, const struct agw_jsonrpc *message)
-{
-    struct agw_json_doc *doc = &x_of(cr)->m->scratch;
-    struct agw_json_writer w;
-    agw_json_writer_init(&w);
-    if (agw_str_eq(message->method, AGW_STR("ping"))) {
-        agw_json_begin_object(&w);
-        agw_json_put_string(&w, "jsonrpc", AGW_STR("2.0"));
-        agw_json_put_raw(&w, "id", agw_json_text(doc, message->id));
-        agw_json_put_raw(&w, "result", AGW_STR("{}"));
-        agw_json_end_object(&w);
-    } else if (agw_mcp_ask(cr, message)) {
-        return;
-    } else {
-        agw_jsonrpc_write_error(&w, agw_json_text(doc, message->id), AGW_JSONRPC_METHOD_NOT_FOUND,
-                                AGW_STR("the client cannot be asked"), AGW_STR(""));
-    }
-    if (!w.error)
-        agw_mcp_caller_tell(cr->guest.caller, agw_json_writer_text(&w));
-    agw_json_writer_free(&w);
-}
-
 /* The message in the scratch document with |edits|. */
-static void give_edited(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f,
-                        const struct agw_json_edits *edits, int rc)
+void agw_mcp_cross_give_edited(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f,
+                               const struct agw_json_edits *edits, int rc)
 {
     struct agw_chain out;
     agw_chain_init(&out);
@@ -340,208 +245,6 @@ static void give_edited(struct agw_mcp_crossing *cr, const struct agw_mcp_frame 
     else
         agw_mcp_abort(x_of(cr), rc);
     agw_chain_clear(&out);
-}
-
-void agw_mcp_cross_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f)
-{
-    struct agw_mcp *m = x_of(cr)->m;
-    struct agw_json_edits edits;
-    struct agw_jsonrpc message;
-    int rc = 0;
-    if (f->text.n == 0)
-        return;
-    if (agw_mcp_read_frame(cr->leg, f, &message) != 0) {
-        cr->ops->on_frame(&cr->leg->call, f); /* it says what is wrong */
-        return;
-    }
-    agw_json_edits_init(&edits, &m->scratch_arena);
-    if (message.kind == AGW_JSONRPC_REQUEST) {
-        answer_server(cr, &message);
-        return;
-    }
-    if (message.kind == AGW_JSONRPC_NOTIFICATION) {
-        if (!agw_mcp_notice_to_modern(&m->scratch, &message, cr->token, cr->logs, &edits, &rc))
-            return;
-    } else if (message.id != 0 && cr->number.n &&
-               !agw_str_eq(agw_json_text(&m->scratch, message.id), cr->number)) {
-        return;
-    } else {
-        rc = agw_mcp_response_to_modern(&m->scratch, &message, cr->method, cr->id, &edits);
-    }
-    give_edited(cr, f, &edits, rc);
-}
-
-/* --- to a server of 2026-07-28 --- */
-
-static void frame_to_legacy(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f)
-{
-    struct agw_mcp *m = x_of(cr)->m;
-    struct agw_json_edits edits;
-    struct agw_jsonrpc message;
-    struct agw_chain refusal;
-    struct agw_json_writer w;
-    if (f->text.n == 0)
-        return;
-    if (agw_mcp_read_frame(cr->leg, f, &message) != 0 || message.kind == AGW_JSONRPC_NOTIFICATION) {
-        cr->ops->on_frame(&cr->leg->call, f);
-        return;
-    }
-    if (message.kind == AGW_JSONRPC_REQUEST)
-        return; /* none are known to this revision */
-    if (agw_mcp_input_required(&m->scratch, &message)) {
-        if (agw_mcp_round_begin(cr, &message))
-            return;
-        agw_chain_init(&refusal);
-        agw_json_writer_init(&w);
-        agw_jsonrpc_write_error(&w, cr->id, AGW_JSONRPC_INTERNAL,
-                                AGW_STR("the server wants more of the client, by a result of 2026-07-28"),
-                                AGW_STR(""));
-        if (agw_json_writer_finish(&w, 0, &refusal) == 0)
-            agw_mcp_cross_give(cr, &refusal);
-        else
-            agw_mcp_abort(x_of(cr), AGW_ENOMEM);
-        agw_chain_clear(&refusal);
-        return;
-    }
-    agw_json_edits_init(&edits, &m->scratch_arena);
-    int rc = agw_mcp_response_to_legacy(&m->scratch, &message, &edits);
-    give_edited(cr, f, &edits, rc);
-}
-
-static int no_stream(struct agw_mcp_crossing *cr)
-{
-    struct agw_mcp_exchange *x = x_of(cr);
-    cr->response = agw_arena_alloc(&x->arena, sizeof *cr->response);
-    if (!cr->response)
-        return AGW_ENOMEM;
-    agw_msg_init(cr->response, &x->arena);
-    cr->response->status = 405;
-    cr->leg->call.response = cr->response;
-    cr->leg->call.form = AGW_MCP_FORM_RAW;
-    return later(cr, 0);
-}
-
-int agw_mcp_cross_send_modern(struct agw_mcp_crossing *cr)
-{
-    struct agw_mcp_exchange *x = x_of(cr);
-    struct agw_mcp_frame f = {.text = cr->text};
-    struct agw_json_edits edits;
-    struct agw_jsonrpc message;
-    struct agw_chain body;
-    agw_chain_init(&body);
-    int rc = agw_mcp_read_frame(cr->leg, &f, &message);
-    agw_json_edits_init(&edits, &x->m->scratch_arena);
-    if (rc == 0 && cr->extra.n)
-        rc = agw_json_edits_add(&edits, x->m->scratch.tokens[message.params].offset + 1, 0, cr->extra);
-    if (rc == 0)
-        rc = agw_mcp_request_to_modern(&x->m->scratch, &message, x->session.client, &edits);
-    if (rc == 0)
-        rc = agw_json_edits_apply(&edits, cr->text, cr->block, &body);
-    cr->leg->raw_json = false;
-    cr->leg->raw_from = 0;
-    agw_mcp_begin_call(cr->leg, &cross_ops, AGW_METHOD_POST, &body, cr->deadline_ms, rc);
-    agw_chain_clear(&body);
-    return 1;
-}
-
-static int to_modern(struct agw_mcp_crossing *cr)
-{
-    if (cr->http != AGW_METHOD_POST)
-        return no_stream(cr);
-    if (cr->id.n == 0) { /* the server hears neither notifications nor answers; we may have asked */
-        int rc = agw_mcp_round_answer(cr);
-        return rc == 0 ? later(cr, 0) : rc;
-    }
-    if (agw_str_eq(cr->method, AGW_STR("logging/setLevel")))
-        return later_empty(cr);
-    if (is_removed(cr->method))
-        return agw_mcp_cross_refuse(cr, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
-    return agw_mcp_cross_send_modern(cr);
-}
-
-/* --- initialize --- */
-
-/* What a server of 2026-07-28 says to `initialize`. */
-static bool is_newer(const struct agw_mcp_crossing *cr)
-{
-    if (!cr->response)
-        return !agw_chain_empty(&cr->held);
-    int status = cr->response->status;
-    return status == 400 || status == 404 || status == 405;
-}
-
-static int discover(struct agw_mcp_crossing *cr)
-{
-    struct agw_mcp_exchange *x = x_of(cr);
-    struct agw_json_writer w;
-    struct agw_chain body;
-    cr->asking = true;
-    agw_chain_init(&body);
-    agw_json_writer_init(&w);
-    int rc = agw_json_writer_finish(&w, agw_mcp_write_discover(x->session.client, &w), &body);
-    cr->leg->own_method = AGW_STR("server/discover");
-    x->session.peers[cr->leg->target].version = AGW_MCP_MODERN;
-    agw_mcp_begin_call(cr->leg, &cross_ops, AGW_METHOD_POST, &body, cr->deadline_ms, rc);
-    agw_chain_clear(&body);
-    return 1;
-}
-
-static void take_discovered(struct agw_mcp_crossing *cr, const struct agw_jsonrpc *message)
-{
-    struct agw_mcp_exchange *x = x_of(cr);
-    struct agw_json_writer w;
-    struct agw_chain out;
-    if (message->kind != AGW_JSONRPC_RESULT || cr->leg->bridged)
-        return;
-    agw_chain_init(&out);
-    agw_json_writer_init(&w);
-    int rc = agw_mcp_discovered_to_initialize(&x->m->scratch, message->result, x->session.version,
-                                              x->conf->targets[cr->leg->target].name, cr->id, &w);
-    rc = agw_json_writer_finish(&w, rc, &out);
-    cr->leg->bridged = rc == 0;
-    if (rc == 0) {
-        agw_mcp_era_learn(x, cr->leg->target, true, AGW_MCP_YES);
-        agw_mcp_era_learn(x, cr->leg->target, false, AGW_MCP_NO);
-        agw_mcp_cross_give(cr, &out);
-    } else if (rc == AGW_ENOMEM) {
-        agw_mcp_abort(x, rc);
-    }
-    agw_chain_clear(&out);
-}
-
-static void frame_of_begin(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f)
-{
-    struct agw_mcp *m = x_of(cr)->m;
-    struct agw_jsonrpc message;
-    int64_t code = 0;
-    int rc = f->text.n ? agw_mcp_read_frame(cr->leg, f, &message) : 0;
-    if (cr->asking && f->text.n && rc == 0)
-        take_discovered(cr, &message);
-    if (cr->asking)
-        return;
-    if (f->text.n && rc == 0 && message.kind == AGW_JSONRPC_ERROR) {
-        uint32_t token = agw_json_get(&m->scratch, message.error, AGW_STR("code"));
-        if (token != 0 && agw_json_to_i64(&m->scratch, token, &code) != 0)
-            code = 0;
-    }
-    if (code != AGW_JSONRPC_METHOD_NOT_FOUND && code != AGW_JSONRPC_VERSION)
-        cr->ops->on_frame(&cr->leg->call, f);
-    else if (agw_chain_add(&cr->held, f->block, f->text.p, f->text.n) != 0)
-        agw_mcp_abort(x_of(cr), AGW_ENOMEM);
-}
-
-static void done_begin(struct agw_mcp_crossing *cr, int code)
-{
-    if (cr->leg->bridged || cr->leg->answered) {
-        agw_mcp_cross_finish(cr, code);
-    } else if (!cr->asking && code == 0 && is_newer(cr)) {
-        discover(cr);
-    } else if (cr->response || !agw_chain_empty(&cr->held)) {
-        agw_mcp_era_doubt(x_of(cr), cr->leg->target);
-        finish_error(cr);
-    } else {
-        agw_mcp_cross_finish(cr, code);
-    }
 }
 
 /* --- both of old --- */
@@ -596,11 +299,11 @@ static void on_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
     else if (cr->kind == AGW_MCP_TO_LEGACY)
         agw_mcp_cross_to_modern(cr, f);
     else if (cr->kind == AGW_MCP_TO_MODERN)
-        frame_to_legacy(cr, f);
+        agw_mcp_cross_to_legacy(cr, f);
     else if (cr->kind == AGW_MCP_RENEW)
         cr->ops->on_frame(c, f);
     else
-        frame_of_begin(cr, f);
+        agw_mcp_cross_frame_of_begin(cr, f);
 }
 
 static void on_bytes(struct agw_mcp_call *c, struct agw_chain *data)
@@ -623,16 +326,16 @@ static void on_done(struct agw_mcp_call *c, int code)
     else if (code == 0 && cr->expired)
         try_again(cr);
     else if (cr->kind == AGW_MCP_BEGIN)
-        done_begin(cr, code);
+        agw_mcp_cross_done_begin(cr, code);
     else if (cr->kind == AGW_MCP_RENEW)
         done_renew(cr, code);
     else if (code == 0 && cr->response)
-        finish_error(cr);
+        agw_mcp_cross_finish_error(cr);
     else
         agw_mcp_cross_finish(cr, code);
 }
 
-static const struct agw_mcp_call_ops cross_ops = {on_head, on_frame, on_bytes, on_done};
+const struct agw_mcp_call_ops agw_mcp_cross_ops = {on_head, on_frame, on_bytes, on_done};
 
 /* --- the beginning --- */
 
@@ -730,17 +433,18 @@ int agw_mcp_cross(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, e
     if (rc != 0)
         return rc;
     if (kind == AGW_MCP_TO_MODERN)
-        return to_modern(cr);
+        return agw_mcp_cross_begin_modern(cr);
     if (kind == AGW_MCP_TO_LEGACY && cr->state && (rc = agw_mcp_answer(cr)) != 0)
         return rc;
     if (kind == AGW_MCP_TO_LEGACY)
-        return cr->id.n ? join(cr, true) : later(cr, 0); /* notifications of 2026-07-28 are about streams */
+        return cr->id.n ? join(cr, true)
+                        : agw_mcp_cross_later(cr, 0); /* notifications of 2026-07-28 are about streams */
     if (agw_mcp_era(leg->x, leg->target, false) == AGW_MCP_NO)
-        return discover(cr);
+        return agw_mcp_cross_discover(cr);
     struct agw_chain whole;
     agw_chain_init(&whole);
     rc = agw_chain_add(&whole, cr->block, cr->text.p, cr->text.n);
-    agw_mcp_begin_call(leg, &cross_ops, method, &whole, deadline_ms, rc);
+    agw_mcp_begin_call(leg, &agw_mcp_cross_ops, method, &whole, deadline_ms, rc);
     agw_chain_clear(&whole);
     return 1;
 }
@@ -750,23 +454,13 @@ bool agw_mcp_cross_pending(const struct agw_mcp_leg *leg)
     return leg->cross && leg->cross->pending;
 }
 
-static void tell_cancelled(struct agw_mcp_crossing *cr)
-{
-    struct agw_str text = agw_arena_printf(
-        &x_of(cr)->arena,
-        "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":%.*s}}",
-        AGW_STRF(cr->number));
-    if (text.p)
-        agw_mcp_caller_tell(cr->guest.caller, text);
-}
-
 void agw_mcp_cross_cancel(struct agw_mcp_leg *leg)
 {
     struct agw_mcp_crossing *cr = leg->cross;
     if (!cr)
         return;
     if (cr->kind == AGW_MCP_TO_LEGACY && !cr->pending && leg->call.running && cr->guest.caller)
-        tell_cancelled(cr);
+        agw_mcp_cross_tell_cancelled(cr);
     agw_mcp_answer_drop(cr);
     agw_mcp_round_drop(cr);
     agw_mcp_caller_leave(&cr->guest);

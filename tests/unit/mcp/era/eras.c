@@ -33,13 +33,20 @@ int eras_group_teardown(void **state)
     return 0;
 }
 
+bool begin_endpoint(void)
+{
+    mcp = agw_mcp_new(&fake_loop, NULL, NULL, eras_key);
+    if (mcp)
+        agw_mcp_bridge_eras(mcp);
+    return mcp != NULL;
+}
+
 int eras_setup(void **state)
 {
     fake_reset();
     conf = (struct agw_mcp_backend){.targets = targets, .count = 1};
     session[0] = 0;
-    mcp = agw_mcp_new(&fake_loop, NULL, NULL, eras_key);
-    return mcp ? 0 : -1;
+    return begin_endpoint() ? 0 : -1;
 }
 
 int eras_teardown(void **state)
@@ -115,4 +122,14 @@ void begin_call(void)
     ask("tools/call", "t", CALL);
     open_session(0, "s1", "\"tools\":{}");
     assert_int_equal(fake_up_count, 3);
+}
+
+void fake_era(struct agw_mcp *m, const struct agw_backend *b, bool modern)
+{
+    struct agw_mcp_exchange *x = agw_mcp_exchange_new(m, b, NULL);
+    assert_non_null(x);
+    for (uint32_t i = 0; i < b->mcp->count; i++)
+        agw_mcp_era_learn(x, i, true, modern ? AGW_MCP_YES : AGW_MCP_NO);
+    agw_mcp_exchange_close(x, 0);
+    fake_turn();
 }

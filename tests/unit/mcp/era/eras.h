@@ -2,8 +2,9 @@
 #ifndef ERAS_H
 #define ERAS_H
 
-#include "fake.h"
-#include "mcp/bridge_int.h"
+#include "../fake.h"
+#include "mcp/era/bridge.h"
+#include "mcp/era/era_int.h"
 
 #define JSON "application/json"
 #define SSE "text/event-stream"
@@ -44,6 +45,10 @@ extern struct agw_mcp *mcp;
 extern struct fake_down down;
 extern char session[1024]; /* of a client of old */
 
+/* |m| knows for a while that all of |b|'s targets speak 2026-07-28, or that none does. */
+void fake_era(struct agw_mcp *m, const struct agw_backend *b, bool modern);
+/* A new |mcp|. False: no memory. */
+bool begin_endpoint(void);
 int eras_group_setup(void **state);
 int eras_group_teardown(void **state);
 int eras_setup(void **state);

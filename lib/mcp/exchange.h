@@ -188,9 +188,11 @@ struct agw_mcp_exchange {
     struct agw_timer keepalive, deadline;
     bool old;                      /* GET or POST /sse */
     struct agw_mcp_legacy *legacy; /* GET */
-    struct agw_mcp_key post;       /* POST */
-    bool wrote;                    /* since the last tick */
-    uint32_t body_max;             /* bytes of the client's message */
+    struct agw_mcp_batch *batch;
+    struct agw_mcp_turns *turns; /* of one of these two; NULL: none */
+    struct agw_mcp_key post;     /* POST */
+    bool wrote;                  /* since the last tick */
+    uint32_t body_max;           /* bytes of the client's message */
     struct agw_mcp_report report;
 };
 
@@ -235,11 +237,18 @@ static inline const struct agw_mcp_peer *agw_mcp_leg_peer(const struct agw_mcp_l
 int agw_mcp_request_body(struct agw_mcp_exchange *x, const struct agw_json_edits *edits,
                          struct agw_chain *ret_body);
 
-/* Where every request stands alone: all targets, nothing known about them. AGW_ENOMEM. */
-int agw_mcp_stateless_session(struct agw_mcp_exchange *x);
 /* The request as it is, or with the target's own names to the target it names. */
 void agw_mcp_relay_whole(struct agw_mcp_exchange *x, uint32_t target);
 void agw_mcp_route_one(struct agw_mcp_exchange *x);
+
+/* --- check.c: false: the client was answered --- */
+/* True if an Accept field names |type| or a range over it; quality values are not weighed. */
+bool agw_mcp_accepts(const struct agw_msg *req, struct agw_str type);
+bool agw_mcp_check_types(struct agw_mcp_exchange *x);
+bool agw_mcp_check_version(struct agw_mcp_exchange *x); /* sets x->header_version */
+bool agw_mcp_load_session(struct agw_mcp_exchange *x);
+/* Where every request stands alone: all targets, nothing known about them. AGW_ENOMEM. */
+int agw_mcp_stateless_session(struct agw_mcp_exchange *x);
 
 /* --- modern.c: clients of 2026-07-28 --- */
 bool agw_mcp_is_bare(const struct agw_mcp_exchange *x);   /* one target, which keeps its own names */
@@ -320,6 +329,44 @@ void agw_mcp_keep_error(struct agw_mcp_leg *leg, struct agw_chain *data);
 /* Slows the targets down while the client is slow. */
 void agw_mcp_throttle(struct agw_mcp_exchange *x);
 
+/* --- turn.c: messages that come another way than by a POST each --- */
+struct agw_mcp_turns;
+
+struct agw_mcp_turn_ops {
+    /* An answer's head, before anything of it goes out; may be NULL. AGW_ENOMEM. */
+    int (*on_head)(struct agw_mcp_turns *all, const struct agw_msg *head);
+    void (*on_over)(struct agw_mcp_turns *all, enum agw_method method, int status); /* and it is gone */
+};
+
+struct agw_mcp_turns {
+    struct agw_mcp_exchange *x; /* its client gets what comes of them */
+    const struct agw_mcp_turn_ops *ops;
+    struct agw_list list;
+    unsigned count;
+};
+
+struct agw_mcp_turn_request {
+    const struct agw_msg *from; /* the fields of its request */
+    struct agw_str session;     /* in place of its own; empty: its own */
+    struct agw_block *body;     /* holds |text| */
+    struct agw_str text;        /* p NULL: it is a GET, which listens */
+    struct agw_str id;          /* JSON of the request's id; empty: nobody waits for an answer */
+};
+
+void agw_mcp_turns_init(struct agw_mcp_turns *all, struct agw_mcp_exchange *x,
+                        const struct agw_mcp_turn_ops *ops);
+/* Events come later, never from inside. AGW_ENOMEM. */
+int agw_mcp_turn_start(struct agw_mcp_turns *all, const struct agw_mcp_turn_request *r);
+void agw_mcp_turns_drain(struct agw_mcp_turns *all);
+/* |silent|: nobody hears of it. */
+void agw_mcp_turns_close(struct agw_mcp_turns *all, bool silent);
+
+/* --- batch.c --- */
+#define AGW_MCP_BATCH_MAX 64 /* messages: each may be a request to a target */
+/* The client's message is an array (in x->doc), its session is here. */
+void agw_mcp_batch(struct agw_mcp_exchange *x);
+void agw_mcp_batch_close(struct agw_mcp_exchange *x, bool silent); /* fine without one */
+
 /* --- legacy.c: clients of HTTP+SSE --- */
 #define AGW_MCP_LEGACY_MAX 65536    /* streams a worker: connections have their own limit */
 #define AGW_MCP_LEGACY_TURNS_MAX 64 /* requests of one client under way */
@@ -328,8 +375,7 @@ void agw_mcp_throttle(struct agw_mcp_exchange *x);
 struct agw_mcp_legacy {
     struct agw_mcp_exchange *x;
     struct agw_mcp_key key;
-    struct agw_list turns;
-    unsigned count;
+    struct agw_mcp_turns turns;
     struct agw_str session; /* id of the session within; empty: none yet */
     struct agw_timer listen;
 };
@@ -356,7 +402,6 @@ struct agw_mcp_legacy_letter {
 bool agw_mcp_legacy_path(const struct agw_msg *req);
 void agw_mcp_legacy_listen(struct agw_mcp_exchange *x); /* GET */
 void agw_mcp_legacy_post(struct agw_mcp_exchange *x);
-void agw_mcp_legacy_drain(struct agw_mcp_exchange *x);
 /* |silent|: no events for the turns, the session is left alone. */
 void agw_mcp_legacy_close(struct agw_mcp_exchange *x, bool silent);
 

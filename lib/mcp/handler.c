@@ -93,6 +93,7 @@ static void stop_timers(struct agw_mcp_exchange *x)
 static void free_exchange(struct agw_mcp_exchange *x)
 {
     agw_mcp_legacy_close(x, true);
+    agw_mcp_batch_close(x, true);
     agw_mcp_slots_remove(&x->m->posts, x->post);
     agw_mcp_each_leg(x, leg)
     {
@@ -282,6 +283,7 @@ void agw_mcp_exchange_close(struct agw_mcp_exchange *x, int code)
     x->closed = true;
     stop_timers(x);
     agw_mcp_legacy_close(x, false);
+    agw_mcp_batch_close(x, false);
     agw_mcp_note_impatience(x);
     agw_mcp_let_go(x);
     if (!x->joined && x->method->way == AGW_MCP_WAY_INITIALIZE)
@@ -375,88 +377,6 @@ int agw_mcp_request_body(struct agw_mcp_exchange *x, const struct agw_json_edits
     agw_chain_init(ret_body);
     return edits ? agw_json_edits_apply(edits, x->text, x->block, ret_body)
                  : agw_chain_add(ret_body, x->block, x->text.p, x->text.n);
-}
-
-/* --- checks --- */
-
-/* True if an Accept field names |type| or a range over it; quality values are not weighed. */
-static bool accepts(const struct agw_msg *req, struct agw_str type)
-{
-    ptrdiff_t slash = agw_str_find(type, '/');
-    for (uint32_t i = 0; i < req->headers.n; i++) {
-        struct agw_str rest = req->headers.v[i].value, item, range;
-        if (req->headers.v[i].id != AGW_HDR_ACCEPT)
-            continue;
-        while (agw_str_split(&rest, ',', &item)) {
-            if (!agw_str_split(&item, ';', &range))
-                continue;
-            if (agw_str_ieq(range, type) || agw_str_eq(range, AGW_STR("*/*")))
-                return true;
-            if (range.n == (size_t)slash + 2 && range.p[slash + 1] == '*' &&
-                agw_str_ieq(agw_str(range.p, (size_t)slash), agw_str(type.p, (size_t)slash)))
-                return true;
-        }
-    }
-    return false;
-}
-
-static bool is_json(const struct agw_msg *req)
-{
-    struct agw_str rest = agw_headers_value(&req->headers, AGW_HDR_CONTENT_TYPE), type;
-    return agw_str_split(&rest, ';', &type) && agw_str_ieq(type, AGW_STR("application/json"));
-}
-
-static bool check_version(struct agw_mcp_exchange *x)
-{
-    struct agw_str text = agw_headers_value(&x->req->headers, AGW_HDR_MCP_PROTOCOL_VERSION);
-    x->header_version = agw_mcp_version_parse(text);
-    if (text.n == 0 || x->header_version != AGW_MCP_VERSION_NONE)
-        return true;
-    x->version_text = text;
-    agw_mcp_reply_version(x, AGW_MCP_MODERN, AGW_MCP_2024_11_05);
-    return false;
-}
-
-int agw_mcp_stateless_session(struct agw_mcp_exchange *x)
-{
-    enum agw_mcp_version v =
-        x->header_version ? x->header_version : AGW_MCP_2025_03_26; /* as the spec assumes */
-    x->session = (struct agw_mcp_session){.version = v, .count = x->conf->count};
-    x->session.peers = agw_arena_zalloc(&x->arena, x->conf->count * sizeof *x->session.peers);
-    for (uint32_t i = 0; x->session.peers && i < x->conf->count; i++)
-        x->session.peers[i] = (struct agw_mcp_peer){.present = true, .caps = 0xff, .version = v};
-    return x->session.peers ? 0 : AGW_ENOMEM;
-}
-
-static bool is_too_old(const struct agw_mcp_exchange *x)
-{
-    uint64_t most = x->m->settings.session_age_s, now_s = x->m->loop->wall_ns / AGW_NS_PER_S;
-    return most > 0 && now_s > x->session.issued_s && now_s - x->session.issued_s >= most;
-}
-
-static bool load_session(struct agw_mcp_exchange *x)
-{
-    int rc;
-    if (x->conf->stateless) {
-        rc = agw_mcp_stateless_session(x);
-    } else {
-        struct agw_str id = agw_headers_value(&x->req->headers, AGW_HDR_MCP_SESSION_ID);
-        if (id.n == 0) {
-            agw_mcp_reply_error(x, 400, AGW_JSONRPC_SERVER,
-                                AGW_STR("Bad Request: Mcp-Session-Id header is required"));
-            return false;
-        }
-        rc = agw_mcp_session_open(x->m->seal, x->backend, id, &x->arena, &x->session);
-        if (rc == 0 && is_too_old(x)) {
-            agw_mcp_abandon_session(x);
-            rc = AGW_ENOTFOUND;
-        }
-    }
-    if (rc == AGW_ENOTFOUND)
-        agw_mcp_reply_error(x, 404, AGW_JSONRPC_SESSION, AGW_STR("Session not found"));
-    else if (rc != 0)
-        agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
-    return rc == 0;
 }
 
 /* --- where it goes --- */
@@ -599,6 +519,18 @@ static void dispatch_message(struct agw_mcp_exchange *x)
     agw_chain_clear(&body);
 }
 
+/* The message is an array. */
+static void begin_batch(struct agw_mcp_exchange *x)
+{
+    if (!agw_mcp_check_version(x))
+        return;
+    if (x->header_version > AGW_MCP_2025_03_26)
+        agw_mcp_reply_error(x, 400, AGW_JSONRPC_INVALID_REQUEST,
+                            AGW_STR("Invalid Request: batches are of revision 2025-03-26 alone"));
+    else if (agw_mcp_load_session(x))
+        agw_mcp_batch(x);
+}
+
 static bool read_message(struct agw_mcp_exchange *x)
 {
     struct agw_error err = {0};
@@ -612,6 +544,10 @@ static bool read_message(struct agw_mcp_exchange *x)
             x->method = agw_mcp_method_find(x->message.method);
         return true;
     }
+    if (rc == AGW_EUNSUPPORTED && !x->old) {
+        begin_batch(x);
+        return false;
+    }
     struct agw_str text =
         agw_arena_printf(&x->arena, "%s: %s", rc == AGW_EINVAL ? "Parse error" : "Invalid Request", err.text);
     if (rc == AGW_ENOMEM || !text.p)
@@ -621,36 +557,20 @@ static bool read_message(struct agw_mcp_exchange *x)
     return false;
 }
 
-static bool check_types(struct agw_mcp_exchange *x)
-{
-    bool json = is_json(x->req);
-    if (json && (x->old || (accepts(x->req, AGW_STR("application/json")) &&
-                            accepts(x->req, AGW_STR("text/event-stream")))))
-        return true;
-    if (!json)
-        agw_mcp_reply_error(x, 415, AGW_JSONRPC_SERVER,
-                            AGW_STR("Unsupported Media Type: Content-Type must be application/json"));
-    else
-        agw_mcp_reply_error(
-            x, 406, AGW_JSONRPC_SERVER,
-            AGW_STR("Not Acceptable: Client must accept both application/json and text/event-stream"));
-    return false;
-}
-
 /* The body is here, also for what is refused: the connection can go on. */
 static void dispatch_post(struct agw_mcp_exchange *x)
 {
-    if (!check_types(x) || !read_message(x))
+    if (!agw_mcp_check_types(x) || !read_message(x))
         return;
     if (!x->old && agw_mcp_is_modern(x)) {
         agw_mcp_modern(x);
-    } else if (!check_version(x)) {
+    } else if (!agw_mcp_check_version(x)) {
         return;
     } else if (x->old) {
         agw_mcp_legacy_post(x);
     } else if (x->message.kind == AGW_JSONRPC_REQUEST && x->method->way == AGW_MCP_WAY_INITIALIZE) {
         agw_mcp_initialize(x);
-    } else if (load_session(x)) {
+    } else if (agw_mcp_load_session(x)) {
         if (x->message.kind == AGW_JSONRPC_REQUEST)
             dispatch_request(x);
         else
@@ -680,7 +600,7 @@ static void begin_other(struct agw_mcp_exchange *x)
         agw_mcp_reply_status(x, 405);
         return;
     }
-    if (get && !accepts(x->req, AGW_STR("text/event-stream"))) {
+    if (get && !agw_mcp_accepts(x->req, AGW_STR("text/event-stream"))) {
         agw_mcp_reply_error(x, 406, AGW_JSONRPC_SERVER,
                             AGW_STR("Not Acceptable: Client must accept text/event-stream"));
         return;
@@ -689,11 +609,11 @@ static void begin_other(struct agw_mcp_exchange *x)
         agw_mcp_legacy_listen(x);
         return;
     }
-    if (!check_version(x))
+    if (!agw_mcp_check_version(x))
         return;
     if (x->header_version >= AGW_MCP_MODERN || x->old)
         agw_mcp_reply_status(x, 405);
-    else if (!load_session(x))
+    else if (!agw_mcp_load_session(x))
         return;
     else if (get)
         agw_mcp_listen(x);
@@ -741,8 +661,8 @@ static void down_end(struct agw_stream *s, struct agw_headers *trailers)
 static void down_drain(struct agw_stream *s)
 {
     struct agw_mcp_exchange *x = s->owner;
-    if (x->legacy)
-        agw_mcp_legacy_drain(x);
+    if (x->turns)
+        agw_mcp_turns_drain(x->turns);
     agw_mcp_each_leg(x, leg) agw_mcp_call_resume(&leg->call);
 }
 

@@ -214,6 +214,77 @@ def test_errors_of_a_target_are_passed_on(pair):
     assert response["error"] == {"code": -32050, "message": "mine", "data": {"k": 1}}
 
 
+# --- batches, which 2025-03-26 has ---
+
+
+def call_of(name, id):
+    return {"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": name}}
+
+
+def test_each_message_of_a_batch_is_answered(pair):
+    pair.client.version = "2025-03-26"
+    pair.client.initialize()
+    note = {"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}
+    ping = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
+    answer = pair.client.post([call_of("one_add", 1), ping, note, call_of("two_add", "x"), call_of("nope", 5)])
+    assert answer.status == 200 and answer.get("content-type") == "text/event-stream"
+    got = {message["id"]: message for message in messages_of(answer)}
+    assert set(got) == {1, 2, "x", 5} and len(messages_of(answer)) == 4
+    assert got[1]["result"]["content"][0]["text"] == "one:add" and got[2]["result"] == {}
+    assert got["x"]["result"]["content"][0]["text"] == "two:add" and got[5]["error"]["code"] == -32602
+    assert pair.one.count("tools/call") == pair.two.count("tools/call") == 1
+    eventually(lambda: pair.one.count(note["method"]) == pair.two.count(note["method"]) == 1)
+    silent = pair.client.post([note, note])
+    assert silent.status == 202 and silent.body == b""
+
+
+@pytest.mark.parametrize(
+    "batch, why",
+    [
+        ([], "empty"),
+        ([[call_of("one_add", 1)]], "must be an object"),
+        ([call_of("one_add", 1), 7], "must be an object"),
+        ([{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}], "initialize"),
+        ([call_of("one_add", i) for i in range(65)], "too many"),
+    ],
+)
+def test_what_is_no_batch_is_refused_whole(pair, batch, why):
+    pair.client.version = "2025-03-26"
+    pair.client.initialize()
+    answer = pair.client.post(batch)
+    assert answer.status == 400
+    error = answer.json()["error"]
+    assert error["code"] == -32600 and why in error["message"]
+    assert pair.one.count("tools/call") == 0 and pair.one.count("initialize") == 1
+
+
+@pytest.mark.parametrize("version", ["2024-11-05", "2025-06-18", "2026-07-28"])
+def test_other_revisions_have_no_batches(pair, version):
+    pair.client.version = "2025-06-18"
+    pair.client.initialize()
+    answer = pair.client.post([call_of("one_add", 1)], {"MCP-Protocol-Version": version})
+    assert answer.status == 400 and "2025-03-26" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("sse", [False, True])
+def test_a_targets_batch_is_taken_apart(pair, sse):
+    note = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": 1}}
+
+    def answer(request, stream):
+        message = json.loads(request.body)
+        if message.get("method") != "tools/call":
+            return pair.one._handle(request, stream)
+        both = [note, {"jsonrpc": "2.0", "id": message["id"], "result": {"content": []}}]
+        kind = "text/event-stream" if sse else "application/json"
+        return stream.respond(200, events(both) if sse else json.dumps(both), [("Content-Type", kind)])
+
+    pair.client.version = "2025-03-26"
+    pair.client.initialize()
+    pair.one.on("/mcp", answer)
+    messages = pair.client.call("tools/call", {"name": "one_add"})
+    assert messages[0] == note and messages[1]["result"] == {"content": []} and len(messages) == 2
+
+
 def test_ping_and_lists(pair):
     pair.client.initialize()
     assert pair.client.result("ping") == {}

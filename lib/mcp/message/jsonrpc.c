@@ -60,7 +60,7 @@ int agw_jsonrpc_read(struct agw_json_doc *doc, struct agw_str text, struct agw_a
     if (rc != 0)
         return rc;
     if (agw_json_type(doc, 0) == AGW_JSON_ARRAY)
-        return agw_error_set(err, AGW_EUNSUPPORTED, "batches are not supported");
+        return agw_error_set(err, AGW_EUNSUPPORTED, "a batch has no place here");
     if (agw_json_type(doc, 0) != AGW_JSON_OBJECT)
         return agw_error_set(err, AGW_EPROTO, "a message must be an object");
     uint32_t at[F_COUNT] = {0};

@@ -32,9 +32,9 @@ static int emit_event(struct agw_mcp_call *c, const struct agw_sse_event *e)
                               .has_id = e->has_id,
                               .has_retry = e->has_retry,
                               .retry_ms = e->retry_ms};
-    c->ops->on_frame(c, &f);
+    int rc = agw_mcp_call_frame(c, &f);
     agw_block_unref(b);
-    return 0;
+    return rc;
 }
 
 static int take_events(struct agw_mcp_call *c, struct agw_chain *data)
@@ -123,8 +123,10 @@ static void answer_ended(struct agw_mcp_call *c)
             agw_mcp_call_finish(c, rc);
             return;
         }
-        c->ops->on_frame(c, &f);
+        rc = agw_mcp_call_frame(c, &f);
         agw_block_unref(f.block);
+        agw_mcp_call_finish(c, rc);
+        return;
     }
     agw_mcp_call_finish(c, 0);
 }

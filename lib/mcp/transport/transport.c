@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config/backend_auth.h"
+#include "json/pointer.h"
 #include "mcp/transport/link.h"
 
 struct agw_mcp_transports *agw_mcp_transports_new(struct agw_loop *loop, struct agw_client *client)
@@ -136,6 +137,51 @@ bool agw_mcp_call_answer(struct agw_mcp_call *c, int status, enum agw_mcp_form f
     c->form = form;
     agw_mcp_call_head_came(c);
     return c->running;
+}
+
+static bool is_batch(struct agw_str text)
+{
+    for (size_t i = 0; i < text.n && i < 8; i++)
+        if (!strchr(" \t\r\n", text.p[i]))
+            return text.p[i] == '[';
+    return false;
+}
+
+/* The document is not kept over a callback: where the messages stand is. */
+static int find_messages(struct agw_json_doc *doc, struct agw_str text,
+                         struct agw_str messages[AGW_MCP_ANSWER_BATCH_MAX], uint32_t *ret_count)
+{
+    uint32_t n = 0;
+    int rc = agw_json_parse(doc, text, NULL);
+    if (rc != 0)
+        return rc == AGW_ENOMEM ? rc : AGW_EPROTO;
+    agw_json_each_item(doc, 0, i)
+    {
+        if (n == AGW_MCP_ANSWER_BATCH_MAX || agw_json_type(doc, i) != AGW_JSON_OBJECT)
+            return AGW_EPROTO;
+        messages[n++] = agw_json_text(doc, i);
+    }
+    *ret_count = n;
+    return n > 0 ? 0 : AGW_EPROTO;
+}
+
+int agw_mcp_call_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
+{
+    struct agw_str messages[AGW_MCP_ANSWER_BATCH_MAX];
+    uint32_t n = 0;
+    if (!is_batch(f->text)) {
+        c->ops->on_frame(c, f);
+        return 0;
+    }
+    int rc = find_messages(&c->transports->doc, f->text, messages, &n);
+    for (uint32_t i = 0; rc == 0 && i < n && c->running && !c->ignored; i++) {
+        struct agw_mcp_frame one = {.block = f->block};
+        if (i + 1 == n)
+            one = *f;
+        one.text = messages[i];
+        c->ops->on_frame(c, &one);
+    }
+    return rc;
 }
 
 /* --- the way --- */

@@ -18,6 +18,9 @@ struct agw_mcp_transports {
     struct agw_json_doc doc; /* the message in hand, never kept over a callback */
 };
 
+/* Messages of a target's batch: it answers one request, and may have a few words about it. */
+#define AGW_MCP_ANSWER_BATCH_MAX 64
+
 struct agw_mcp_transport {
     /* Sends what the call holds. Events come later, never from inside. 0, or why not: then let_go follows. */
     int (*start)(struct agw_mcp_call *c);
@@ -37,6 +40,9 @@ bool agw_mcp_call_answer(struct agw_mcp_call *c, int status, enum agw_mcp_form f
                          struct agw_str session);
 /* The head is here: c->response and c->form are set. */
 void agw_mcp_call_head_came(struct agw_mcp_call *c);
+/* Hands the frame on, or what is in it if it is a batch (2025-03-26); the last one has the event's id. The
+ * call may be over then. AGW_EPROTO: a batch that is none; AGW_ENOMEM. */
+int agw_mcp_call_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f);
 /* What stands in the Host field for |e|. p is NULL: no memory. */
 struct agw_str agw_mcp_authority(const struct agw_endpoint *e, struct agw_arena *arena);
 /* The last event: on_done with |code|. Nothing if the call has ended before. */

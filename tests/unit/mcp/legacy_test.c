@@ -234,10 +234,10 @@ static void so_many_at_once(void **state)
         sent(202);
     }
     struct agw_mcp_exchange *x = stream.stream.owner;
-    x->legacy->count += 8;
+    x->legacy->turns.count += 8;
     say(CALL);
     sent(429);
-    x->legacy->count -= 8;
+    x->legacy->turns.count -= 8;
     close_stream();
 }
 

@@ -138,6 +138,42 @@ static enum agw_a2a_method rest_method(enum agw_method m, struct agw_str path, s
     return task_method(m, last, path, ret_task);
 }
 
+/* Where a call's own segments begin: at a slash, or 0. */
+static size_t tail_of(struct agw_str path, enum agw_a2a_method method)
+{
+    static const unsigned char segments[] = {
+        [AGW_A2A_SEND_MESSAGE] = 1,     [AGW_A2A_SEND_STREAMING_MESSAGE] = 1,
+        [AGW_A2A_LIST_TASKS] = 1,       [AGW_A2A_GET_TASK] = 2,
+        [AGW_A2A_CANCEL_TASK] = 2,      [AGW_A2A_SUBSCRIBE_TO_TASK] = 2,
+        [AGW_A2A_CREATE_PUSH] = 3,      [AGW_A2A_LIST_PUSH] = 3,
+        [AGW_A2A_GET_PUSH] = 4,         [AGW_A2A_DELETE_PUSH] = 4,
+        [AGW_A2A_GET_EXTENDED_CARD] = 1};
+    ptrdiff_t query = agw_str_find(path, '?');
+    if (query >= 0)
+        path.n = (size_t)query;
+    for (unsigned i = 0; i < segments[method]; i++)
+        pop(&path);
+    return path.n;
+}
+
+static bool is_below_v1(struct agw_str path, enum agw_a2a_method method)
+{
+    return agw_str_ends(agw_str(path.p, tail_of(path, method)), AGW_STR("/v1"));
+}
+
+int agw_a2a_rest_path(struct agw_str path, enum agw_a2a_method method, bool old, struct agw_arena *arena,
+                      struct agw_str *ret_path)
+{
+    if (method == AGW_A2A_GET_EXTENDED_CARD || (method == AGW_A2A_LIST_TASKS && old))
+        return AGW_EUNSUPPORTED;
+    size_t at = tail_of(path, method);
+    bool below = is_below_v1(path, method);
+    struct agw_str parts[] = {agw_str(path.p, !old && below ? at - 3 : at),
+                              old && !below ? AGW_STR("/v1") : AGW_STR(""), agw_str_from(path, at)};
+    *ret_path = agw_arena_join(arena, parts, AGW_ARRAY_LEN(parts));
+    return ret_path->p ? 0 : AGW_ENOMEM;
+}
+
 /* --- which binding --- */
 
 static bool media_type(struct agw_str value, struct agw_str type)
@@ -170,6 +206,7 @@ struct agw_a2a_call agw_a2a_call_read(const struct agw_msg *req)
     call.method = rest_method(req->method, path, &call.task);
     if (call.method != AGW_A2A_METHOD_NONE) {
         call.binding = AGW_A2A_REST;
+        call.old = is_below_v1(path, call.method);
         return call;
     }
     call.task = AGW_STR("");

@@ -7,6 +7,8 @@
 #define AGW_A2A_CALL_H
 
 #include <stdbool.h>
+#include "base/arena.h"
+#include "base/err.h"
 #include "base/str.h"
 #include "http/msg.h"
 
@@ -37,13 +39,18 @@ enum agw_a2a_method {
 struct agw_a2a_call {
     enum agw_a2a_binding binding;
     enum agw_a2a_method method;
-    bool old;            /* JSON-RPC: named as 0.3 does; gRPC: 0.3's package */
+    bool old;            /* JSON-RPC: named as 0.3 does; gRPC: 0.3's package; HTTP+JSON: below /v1 */
     struct agw_str task; /* HTTP+JSON: the task's id as it stands in the path, percent-encoded; or empty */
 };
 
 /* Reads |req| as it goes to the agent. A POST of JSON whose path is none of HTTP+JSON's is taken for
  * JSON-RPC. Views are into |req|. */
 struct agw_a2a_call agw_a2a_call_read(const struct agw_msg *req);
+/* The path of a call of |method| over HTTP+JSON, with its query, as 0.3 (|old|) or 1.0 spells it; in |arena|.
+ * AGW_EUNSUPPORTED: that version has no such method, or its answer, an extended card, is not translated;
+ * AGW_ENOMEM. */
+int agw_a2a_rest_path(struct agw_str path, enum agw_a2a_method method, bool old, struct agw_arena *arena,
+                      struct agw_str *ret_path);
 /* The method that a JSON-RPC request names; OTHER for unknown names, NONE for an empty one. *ret_old: the
  * name is 0.3's. */
 enum agw_a2a_method agw_a2a_method_find(struct agw_str name, bool *ret_old);

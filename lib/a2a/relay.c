@@ -1,5 +1,7 @@
 #include "a2a/relay.h"
 
+#include "a2a/translate/rest.h"
+
 #define TOKENS_MAX (1u << 18) /* 4 MiB of tokens: a task's history has thousands of members */
 
 void agw_a2a_relay_init(struct agw_a2a_relay *r, const struct agw_siv *key, struct agw_block_pool *pool)
@@ -84,7 +86,10 @@ static int translate(struct agw_a2a_relay *r, struct agw_str text, enum agw_a2a_
                      enum agw_a2a_result *ret_request, struct agw_json_writer *ret_w)
 {
     int rc = agw_json_parse(&r->doc, text, NULL);
-    if (rc == 0)
+    if (rc == 0 && r->rest)
+        rc = ret_request ? agw_a2a_rest_request(&r->doc, to, r->result, ret_w)
+                         : agw_a2a_rest_answer(&r->doc, to, r->result, ret_w);
+    else if (rc == 0)
         rc = ret_request ? agw_a2a_translate_request(&r->doc, to, ret_w, ret_request)
                          : agw_a2a_translate_answer(&r->doc, to, r->result, ret_w);
     return rc ? rc : agw_json_writer_end(ret_w);
@@ -120,6 +125,32 @@ int agw_a2a_relay_translate(struct agw_a2a_relay *r, enum agw_a2a_era to, struct
     r->translates = true;
     r->era = to == AGW_A2A_ERA_10 ? AGW_A2A_ERA_03 : AGW_A2A_ERA_10;
     return 0;
+}
+
+static enum agw_a2a_result result_of(enum agw_a2a_method method)
+{
+    static const enum agw_a2a_result results[] = {[AGW_A2A_SEND_MESSAGE] = AGW_A2A_RESULT_EVENT,
+                                                  [AGW_A2A_SEND_STREAMING_MESSAGE] = AGW_A2A_RESULT_EVENT,
+                                                  [AGW_A2A_GET_TASK] = AGW_A2A_RESULT_TASK,
+                                                  [AGW_A2A_CANCEL_TASK] = AGW_A2A_RESULT_TASK,
+                                                  [AGW_A2A_SUBSCRIBE_TO_TASK] = AGW_A2A_RESULT_EVENT,
+                                                  [AGW_A2A_CREATE_PUSH] = AGW_A2A_RESULT_PUSH,
+                                                  [AGW_A2A_GET_PUSH] = AGW_A2A_RESULT_PUSH,
+                                                  [AGW_A2A_LIST_PUSH] = AGW_A2A_RESULT_PUSH_LIST,
+                                                  [AGW_A2A_DELETE_PUSH] = AGW_A2A_RESULT_NOTHING,
+                                                  [AGW_A2A_GET_EXTENDED_CARD] = AGW_A2A_RESULT_RAW};
+    return results[method];
+}
+
+int agw_a2a_relay_translate_rest(struct agw_a2a_relay *r, const struct agw_a2a_call *call,
+                                 enum agw_a2a_era to, struct agw_chain *body)
+{
+    enum agw_a2a_result ignored;
+    r->rest = true;
+    r->result = result_of(call->method);
+    r->translates = true;
+    r->era = to == AGW_A2A_ERA_10 ? AGW_A2A_ERA_03 : AGW_A2A_ERA_10;
+    return body->bytes == 0 ? 0 : translate_body(r, to, &ignored, body);
 }
 
 int agw_a2a_relay_json(struct agw_a2a_relay *r, struct agw_chain *body)

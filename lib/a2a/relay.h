@@ -24,6 +24,7 @@ struct agw_a2a_relay {
     struct agw_sse events;
     struct agw_a2a_owner owner; /* of the answer */
     bool jsonrpc;
+    bool rest;                  /* what is translated is HTTP+JSON, else JSON-RPC */
     bool translates;            /* answers, into: */
     enum agw_a2a_era era;       /* the client's version */
     enum agw_a2a_result result; /* what they are */
@@ -39,6 +40,9 @@ int agw_a2a_relay_request(struct agw_a2a_relay *r, const struct agw_a2a_call *ca
 /* |body|, a JSON-RPC request that was mapped, becomes one of version |to|, and what is answered one of the
  * other. What is no JSON-RPC stays as it is. AGW_EUNSUPPORTED: |to| has no such method. */
 int agw_a2a_relay_translate(struct agw_a2a_relay *r, enum agw_a2a_era to, struct agw_chain *body);
+/* The same of a request of |call|, over HTTP+JSON; what is no JSON stays as it is. */
+int agw_a2a_relay_translate_rest(struct agw_a2a_relay *r, const struct agw_a2a_call *call,
+                                 enum agw_a2a_era to, struct agw_chain *body);
 /* The answer of |owner| follows. */
 void agw_a2a_relay_answer(struct agw_a2a_relay *r, const struct agw_a2a_owner *owner, bool jsonrpc);
 /* |body|, the whole of a JSON answer, becomes what the client gets. */

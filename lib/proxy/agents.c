@@ -117,27 +117,43 @@ static enum agw_a2a_known card_of(struct agw_exchange *x, const struct agw_backe
     return agw_a2a_directory_get(x->worker->agents, b->key, pick.endpoint, ret_card);
 }
 
-/* True if the agent does not speak version |era|, but the other one. */
-static bool is_foreign(const struct agw_json_doc *card, enum agw_a2a_era era)
+/* True if the agent does not speak version |era| over this binding, but the other one. */
+static bool is_foreign(const struct agw_json_doc *card, enum agw_a2a_binding binding, enum agw_a2a_era era)
 {
-    unsigned speaks = agw_a2a_card_speaks(card);
+    bool rest = binding == AGW_A2A_REST;
+    unsigned speaks = agw_a2a_card_speaks(card, rest ? AGW_A2A_OVER_REST : AGW_A2A_OVER_JSONRPC);
     return speaks != 0 && !(speaks & 1u << era);
 }
 
-/* True if the call may have to be translated for the route's one agent. By A2A-Version, whose absence means
- * 0.3: the method is not known yet. */
+static bool is_translated(const struct agw_a2a_call *call)
+{
+    return call->binding == AGW_A2A_JSONRPC ||
+           (call->binding == AGW_A2A_REST && call->method != AGW_A2A_GET_EXTENDED_CARD);
+}
+
+/* By A2A-Version, whose absence means 0.3; but a client of HTTP+JSON without it that does not ask below /v1
+ * is one of 1.0, too. */
+static enum agw_a2a_era era_of(const struct agw_exchange *x, const struct agw_a2a_call *call)
+{
+    const struct agw_header *version = agw_headers_find(&x->req->headers, AGW_STR("a2a-version"));
+    bool told = version && version->value.n > 0;
+    bool newer =
+        told ? !agw_str_starts(version->value, AGW_STR("0.")) : call->binding == AGW_A2A_REST && !call->old;
+    return newer ? AGW_A2A_ERA_10 : AGW_A2A_ERA_03;
+}
+
+/* True if the call may have to be translated for the route's one agent. Of JSON-RPC the method is not known
+ * yet. */
 static bool may_be_foreign(struct agw_exchange *x)
 {
     const struct agw_backend *b = x->ctx.route->backend_count == 1 ? agent_at(x, 0) : NULL;
     struct agw_exchange_agent *a = b ? agent_of(x) : NULL;
-    const struct agw_header *version = agw_headers_find(&x->req->headers, AGW_STR("a2a-version"));
     const struct agw_json_doc *card;
-    if (!a || a->watch.call.binding != AGW_A2A_JSONRPC || x->req->length > (int64_t)AGW_A2A_REQUEST_MAX)
+    if (!a || !is_translated(&a->watch.call) || x->req->length > (int64_t)AGW_A2A_REQUEST_MAX)
         return false;
-    bool newer = version && version->value.n > 0 && !agw_str_starts(version->value, AGW_STR("0."));
     enum agw_a2a_known known = card_of(x, b, &card);
     return known == AGW_A2A_CARD_COMING ||
-           (known == AGW_A2A_CARD_HERE && is_foreign(card, newer ? AGW_A2A_ERA_10 : AGW_A2A_ERA_03));
+           (known == AGW_A2A_CARD_HERE && is_foreign(card, a->watch.call.binding, era_of(x, &a->watch.call)));
 }
 
 bool agw_exchange_agent_holds(struct agw_exchange *x)
@@ -238,13 +254,25 @@ static bool to_choose(const struct agw_exchange *x)
     uint32_t agents = 0;
     for (uint32_t i = 0; i < x->ctx.route->backend_count; i++)
         agents += open_agent_at(x, i) != NULL;
-    return agents > 1 && (message || (call.binding == AGW_A2A_JSONRPC && call.method > AGW_A2A_METHOD_OTHER));
+    return agents > 1 && (message || (is_translated(&call) && call.method > AGW_A2A_METHOD_OTHER));
+}
+
+static int translate_rest(struct agw_exchange *x, const struct agw_a2a_call *call, enum agw_a2a_era to)
+{
+    int rc = agw_a2a_rest_path(x->req->path, call->method, to == AGW_A2A_ERA_03, x->ctx.arena, &x->req->path);
+    if (rc == 0)
+        rc = agw_a2a_relay_translate_rest(x->agent->relay, call, to, &x->held);
+    if (rc == 0 && x->held.bytes > 0) /* 0.3 knows no other one */
+        rc = agw_headers_set_id(&x->req->headers, AGW_HDR_CONTENT_TYPE, AGW_STR("application/json"));
+    return rc;
 }
 
 /* 0 or a status. */
-static int translate(struct agw_exchange *x, enum agw_a2a_era to, const char **ret_why)
+static int translate(struct agw_exchange *x, const struct agw_a2a_call *call, enum agw_a2a_era to,
+                     const char **ret_why)
 {
-    int rc = agw_a2a_relay_translate(x->agent->relay, to, &x->held);
+    int rc = call->binding == AGW_A2A_REST ? translate_rest(x, call, to)
+                                           : agw_a2a_relay_translate(x->agent->relay, to, &x->held);
     if (rc == 0)
         rc = agw_headers_set(&x->req->headers, AGW_STR("a2a-version"),
                              to == AGW_A2A_ERA_10 ? AGW_STR("1.0") : AGW_STR("0.3"));
@@ -265,17 +293,19 @@ static int adapt(struct agw_exchange *x, const char **ret_why)
     const struct agw_backend_ref *ref = a->ref ? a->ref : r->backend_count == 1 ? &r->backends[0] : NULL;
     const struct agw_backend *b = ref ? agw_snapshot_backend(x->snap, ref->backend) : NULL;
     struct agw_a2a_call call = agw_a2a_watch_call(&a->watch);
-    enum agw_a2a_era era = call.old ? AGW_A2A_ERA_03 : AGW_A2A_ERA_10;
+    enum agw_a2a_era era = call.binding == AGW_A2A_REST ? era_of(x, &call)
+                           : call.old                   ? AGW_A2A_ERA_03
+                                                        : AGW_A2A_ERA_10;
     const struct agw_json_doc *card;
     a->chosen = true;
-    if (!b || !b->is_a2a || call.binding != AGW_A2A_JSONRPC || call.method <= AGW_A2A_METHOD_OTHER)
+    if (!b || !b->is_a2a || !is_translated(&call) || call.method <= AGW_A2A_METHOD_OTHER)
         return 0;
     enum agw_a2a_known known = card_of(x, b, &card);
     if (known == AGW_A2A_CARD_COMING)
         return ask_again(x);
     *ret_why = "out of memory";
-    return known == AGW_A2A_CARD_HERE && is_foreign(card, era)
-               ? translate(x, era == AGW_A2A_ERA_10 ? AGW_A2A_ERA_03 : AGW_A2A_ERA_10, ret_why)
+    return known == AGW_A2A_CARD_HERE && is_foreign(card, call.binding, era)
+               ? translate(x, &call, era == AGW_A2A_ERA_10 ? AGW_A2A_ERA_03 : AGW_A2A_ERA_10, ret_why)
                : 0;
 }
 
@@ -404,8 +434,7 @@ static int for_both(struct agw_exchange *x, struct agw_str *card, struct agw_err
     agw_json_writer_init(&w);
     agw_json_doc_init(&doc, 0);
     int rc = agw_json_parse(&doc, *card, err);
-    unsigned speaks = rc == 0 ? agw_a2a_card_speaks(&doc) : 0;
-    if (speaks == 1u << AGW_A2A_ERA_03 || speaks == 1u << AGW_A2A_ERA_10) {
+    if (rc == 0 && agw_a2a_card_lacks(&doc)) {
         rc = agw_a2a_card_for_both(&doc, &w);
         if (rc == 0 && (rc = agw_json_writer_end(&w)) == 0)
             text = agw_arena_str(x->ctx.arena, agw_json_writer_text(&w));

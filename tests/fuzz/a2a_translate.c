@@ -2,6 +2,7 @@
  * JSON. */
 #include <stdlib.h>
 #include "a2a/translate/card.h"
+#include "a2a/translate/rest.h"
 #include "base/check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,6 +33,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (int r = AGW_A2A_RESULT_RAW; r <= AGW_A2A_RESULT_NOTHING; r++) {
             agw_json_writer_init(&w);
             finish(&w, agw_a2a_translate_answer(&doc, (enum agw_a2a_era)to, (enum agw_a2a_result)r, &w));
+            agw_json_writer_init(&w);
+            finish(&w, agw_a2a_rest_answer(&doc, (enum agw_a2a_era)to, (enum agw_a2a_result)r, &w));
+            agw_json_writer_init(&w);
+            finish(&w, agw_a2a_rest_request(&doc, (enum agw_a2a_era)to, (enum agw_a2a_result)r, &w));
         }
     }
     if (doc.count > 0) {

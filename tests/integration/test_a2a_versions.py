@@ -1,4 +1,4 @@
-"""An agent that speaks one version of A2A over JSON-RPC serves clients of the other: the gateway translates."""
+"""An agent that speaks one version of A2A serves clients of the other, over JSON-RPC and HTTP+JSON: the gateway translates."""
 
 import json
 import re
@@ -44,9 +44,10 @@ def old_message(text):
     return {"message": {"kind": "message", "messageId": "m", "role": "user", "parts": [{"kind": "text", "text": text}]}}
 
 
+@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
 @pytest.mark.parametrize("path", ["/old", "/new", "/mixed"])
-def test_sdk_of_1_0(port, path):
-    seen = run_script("a2a.mjs", f"http://127.0.0.1:{port}{path}/")
+def test_sdk_of_1_0(port, path, binding):
+    seen = run_script("a2a.mjs", f"http://127.0.0.1:{port}{path}/", binding)
     assert seen["answer"] == "Hello! You said: I am Ada"
     assert seen["events"] == ["task", *["status TASK_STATE_WORKING"] * 3, "artifactUpdate", "status TASK_STATE_COMPLETED"]
     assert (seen["task"], seen["artifact"]) == ("TASK_STATE_COMPLETED", "1 2 3")
@@ -74,13 +75,40 @@ def test_clients_of_0_3(port, path):
     assert old_call(port, path, "tasks/get", {"id": "no-such-task"}).json()["error"]["code"] == -32001
 
 
+@pytest.mark.parametrize("path", ["/old", "/new", "/mixed"])
+def test_clients_of_0_3_over_http_json(port, path):
+    def call(method, tail, body=None):
+        text = json.dumps(body).encode() if body else None
+        return ask(port, method, f"{path}/rest/v1/{tail}", JSON if body else {}, text)
+
+    def message(text):
+        return {"message": {"messageId": "m", "role": "ROLE_USER", "content": [{"text": text}]}}
+
+    said = call("POST", "message:send", message("Ada")).json()["message"]
+    assert (said["role"], said["content"][0]["text"]) == ("ROLE_AGENT", "Hello! You said: Ada")
+
+    stream = call("POST", "message:stream", message("count 2"))
+    events = [json.loads(data) for data in re.findall(r"^data: ?(.*)$", stream.body.decode(), re.M)]
+    assert [next(iter(e)) for e in events] == ["task", "statusUpdate", "statusUpdate", "artifactUpdate", "statusUpdate"]
+    assert [bool(e["statusUpdate"].get("final")) for e in events if "statusUpdate" in e] == [False, False, True]
+
+    task = call("GET", f"tasks/{events[0]['task']['id']}?historyLength=1").json()
+    assert task["status"]["state"] == "TASK_STATE_COMPLETED" and task["history"][0]["content"][0]["text"]
+    missing = call("GET", "tasks/no-such-task")
+    assert missing.status == 404 and missing.json()["code"] == -32001
+
+
 def test_without_the_gateway_they_do_not_meet(agents):
+    sent = json.dumps({"message": {"messageId": "m", "role": "ROLE_USER", "content": [{"text": "Ada"}]}}).encode()
+    assert ask(agents["new"].port, "POST", "/rest/v1/message:send", JSON, sent).status >= 400
+    assert ask(agents["old"].port, "POST", "/rest/message:send", JSON | {"A2A-Version": "1.0"}, sent).status == 404
     assert "result" not in old_call(agents["new"].port, "/", "message/send", old_message("Ada")).json()
     body = {"jsonrpc": "2.0", "id": 1, "method": "GetTask", "params": {"id": "t"}}
     assert ask(agents["old"].port, "POST", "/", {**JSON, "A2A-Version": "1.0"}, json.dumps(body).encode()).status == 400
 
 
 def test_what_0_3_has_not_is_refused(port):
+    assert ask(port, "GET", "/old/rest/tasks", {"A2A-Version": "1.0"}).status == 400
     body = {"jsonrpc": "2.0", "id": 1, "method": "ListTasks", "params": {}}
     answer = ask(port, "POST", "/old", {**JSON, "A2A-Version": "1.0"}, json.dumps(body).encode())
     assert answer.status == 400 and answer.json()["error"]["code"] == -32004
@@ -89,5 +117,6 @@ def test_what_0_3_has_not_is_refused(port):
 @pytest.mark.parametrize("path", ["/old", "/new"])
 def test_cards_name_both(port, path):
     card = ask(port, path=path + CARD).json()
-    assert {i["protocolVersion"][:3] for i in card["supportedInterfaces"] if i["protocolBinding"] == "JSONRPC"} == {"0.3", "1.0"}
+    for binding in "JSONRPC", "HTTP+JSON":
+        assert {i["protocolVersion"][:3] for i in card["supportedInterfaces"] if i["protocolBinding"] == binding} == {"0.3", "1.0"}
     assert card["url"].rstrip("/") == f"http://test{path}"

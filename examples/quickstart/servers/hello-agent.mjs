@@ -1,6 +1,6 @@
 // The quickstart's A2A agent: greets whoever writes to it. A message that starts with "count" becomes a task that
 // streams one update a number. Speaks A2A 1.0 and 0.3 over JSON-RPC at /, and 1.0 over REST at /rest. PORT says where.
-// SPEAKS=1.0 or SPEAKS=0.3 leaves it one version, over JSON-RPC alone.
+// SPEAKS=1.0 or SPEAKS=0.3 leaves it one version, over both.
 import { randomUUID } from 'node:crypto';
 import express from 'express';
 import { Role, TaskState } from '@a2a-js/sdk';
@@ -22,7 +22,8 @@ const card = {
     { url: `${base}/`, protocolBinding: 'JSONRPC', protocolVersion: '1.0', tenant: '' },
     { url: `${base}/rest`, protocolBinding: 'HTTP+JSON', protocolVersion: '1.0', tenant: '' },
     { url: `${base}/`, protocolBinding: 'JSONRPC', protocolVersion: '0.3', tenant: '' },
-  ].filter((one) => !speaks || (one.protocolBinding === 'JSONRPC' && one.protocolVersion === speaks)),
+    ...(speaks === '0.3' ? [{ url: `${base}/rest`, protocolBinding: 'HTTP+JSON', protocolVersion: '0.3', tenant: '' }] : []),
+  ].filter((one) => !speaks || one.protocolVersion === speaks),
   capabilities: { streaming: true, pushNotifications: false, extensions: [] },
   securitySchemes: {},
   securityRequirements: [],
@@ -142,10 +143,12 @@ const userBuilder = UserBuilder.noAuthentication;
 
 const app = express();
 app.use('/.well-known/agent-card.json', agentCardHandler({ agentCardProvider: requestHandler, legacyCompat }));
-app.use('/rest', restHandler({ requestHandler, userBuilder }));
 if (speaks === '0.3') {
-  app.post('/', (req, res, next) => (/^1\./.test(req.get('A2A-Version') ?? '') ? res.status(400).end() : next()));
+  const isOld = (req) => !/^1\./.test(req.get('A2A-Version') ?? '');
+  app.post('/', (req, res, next) => (isOld(req) ? next() : res.status(400).end()));
+  app.use('/rest', (req, res, next) => (isOld(req) && req.path.startsWith('/v1/') ? next() : res.status(404).end()));
 }
+app.use('/rest', restHandler({ requestHandler, userBuilder, legacyCompat: { enabled: speaks === '0.3' } }));
 app.use('/', jsonRpcHandler({ requestHandler, userBuilder, legacyCompat }));
 
 const server = app.listen(port, () => console.log(`hello agent on ${base}/`));

@@ -13,8 +13,7 @@ static bool is(const struct agw_a2a_turn *t, uint32_t v, enum agw_json_type type
     return agw_json_type(t->doc, v) == type;
 }
 
-/* The member, if it is there, under another name or the same. */
-static void put(const struct agw_a2a_turn *t, uint32_t object, const char *name, const char *as)
+void agw_a2a_shape_put(const struct agw_a2a_turn *t, uint32_t object, const char *name, const char *as)
 {
     uint32_t v = agw_json_get(t->doc, object, agw_str_c(name));
     if (v)
@@ -28,8 +27,7 @@ static void put_member(const struct agw_a2a_turn *t, uint32_t k)
     agw_json_raw(t->w, agw_str(t->doc->text.p + name->offset, value->offset + value->length - name->offset));
 }
 
-/* All members but those whose names are in |taken|, which NULL ends. */
-static void put_others(const struct agw_a2a_turn *t, uint32_t object, const char *const *taken)
+void agw_a2a_shape_put_others(const struct agw_a2a_turn *t, uint32_t object, const char *const *taken)
 {
     agw_json_each_member(t->doc, object, k)
     {
@@ -145,13 +143,13 @@ static void part_to_10(const struct agw_a2a_turn *t, uint32_t v)
     static const char *const named[] = {"bytes", "uri", "name", "mimeType", NULL};
     uint32_t file = agw_json_get(t->doc, v, AGW_STR("file"));
     if (file && is(t, file, AGW_JSON_OBJECT)) {
-        put(t, file, "bytes", "raw");
-        put(t, file, "uri", "url");
-        put(t, file, "name", "filename");
-        put(t, file, "mimeType", "mediaType");
-        put_others(t, file, named);
+        agw_a2a_shape_put(t, file, "bytes", "raw");
+        agw_a2a_shape_put(t, file, "uri", "url");
+        agw_a2a_shape_put(t, file, "name", "filename");
+        agw_a2a_shape_put(t, file, "mimeType", "mediaType");
+        agw_a2a_shape_put_others(t, file, named);
     }
-    put_others(t, v, taken);
+    agw_a2a_shape_put_others(t, v, taken);
 }
 
 static void file_to_03(const struct agw_a2a_turn *t, uint32_t v)
@@ -160,12 +158,12 @@ static void file_to_03(const struct agw_a2a_turn *t, uint32_t v)
     agw_json_put_string(t->w, "kind", AGW_STR("file"));
     agw_json_key(t->w, AGW_STR("file"));
     agw_json_begin_object(t->w);
-    put(t, v, "raw", "bytes");
-    put(t, v, "url", "uri");
-    put(t, v, "filename", "name");
-    put(t, v, "mediaType", "mimeType");
+    agw_a2a_shape_put(t, v, "raw", "bytes");
+    agw_a2a_shape_put(t, v, "url", "uri");
+    agw_a2a_shape_put(t, v, "filename", "name");
+    agw_a2a_shape_put(t, v, "mediaType", "mimeType");
     agw_json_end_object(t->w);
-    put_others(t, v, taken);
+    agw_a2a_shape_put_others(t, v, taken);
 }
 
 /* 1.0 allows any value as data, 0.3 objects alone. */
@@ -181,7 +179,7 @@ static void data_to_03(const struct agw_a2a_turn *t, uint32_t v, uint32_t data)
     } else {
         raw(t, data);
     }
-    put_others(t, v, taken);
+    agw_a2a_shape_put_others(t, v, taken);
 }
 
 static void part_to_03(const struct agw_a2a_turn *t, uint32_t v)
@@ -195,7 +193,7 @@ static void part_to_03(const struct agw_a2a_turn *t, uint32_t v)
     } else {
         if (agw_json_get(t->doc, v, AGW_STR("text")))
             agw_json_put_string(t->w, "kind", AGW_STR("text"));
-        put_others(t, v, taken);
+        agw_a2a_shape_put_others(t, v, taken);
     }
 }
 
@@ -229,8 +227,7 @@ static void write_schemes(const struct agw_a2a_turn *t, uint32_t v)
     }
 }
 
-/* 0.3: whether the stream ends here, as 1.0 lets clients tell from the state. */
-static void put_final(const struct agw_a2a_turn *t, uint32_t v)
+void agw_a2a_shape_final(const struct agw_a2a_turn *t, uint32_t v)
 {
     static const char *const way[] = {"status", "state"};
     static const char *const open[] = {"TASK_STATE_SUBMITTED", "TASK_STATE_WORKING",
@@ -245,8 +242,8 @@ static void put_final(const struct agw_a2a_turn *t, uint32_t v)
 
 #define FIELDS(list) .fields = (list), .count = AGW_ARRAY_LEN(list)
 
-static const struct agw_a2a_shape word = {.write = write_word}, negated = {.write = write_not},
-                                  part = {.write = write_part},
+const struct agw_a2a_shape agw_a2a_shape_not = {.write = write_not};
+static const struct agw_a2a_shape word = {.write = write_word}, part = {.write = write_part},
                                   schemes = {.write = write_schemes, .whole = true};
 
 static const struct agw_a2a_field message_fields[] = {{"role", "role", &word}, {"parts", "parts", &part}};
@@ -267,7 +264,7 @@ const struct agw_a2a_shape agw_a2a_shape_task = {.kind = "task", FIELDS(task_fie
 static const struct agw_a2a_field status_update_fields[] = {{"status", "status", &status},
                                                             {"final", NULL, NULL}};
 const struct agw_a2a_shape agw_a2a_shape_status_update = {
-    .kind = "status-update", FIELDS(status_update_fields), .more = put_final};
+    .kind = "status-update", FIELDS(status_update_fields), .more = agw_a2a_shape_final};
 
 static const struct agw_a2a_field artifact_update_fields[] = {{"artifact", "artifact", &artifact}};
 const struct agw_a2a_shape agw_a2a_shape_artifact_update = {.kind = "artifact-update",
@@ -284,7 +281,7 @@ static const struct agw_a2a_field push_key_fields[] = {{"id", "taskId", NULL},
 const struct agw_a2a_shape agw_a2a_shape_push_key = {FIELDS(push_key_fields)};
 
 static const struct agw_a2a_field configuration_fields[] = {
-    {"blocking", "returnImmediately", &negated},
+    {"blocking", "returnImmediately", &agw_a2a_shape_not},
     {"pushNotificationConfig", "taskPushNotificationConfig", &agw_a2a_shape_push}};
 static const struct agw_a2a_shape configuration = {FIELDS(configuration_fields)};
 

@@ -28,8 +28,15 @@ struct agw_a2a_shape {
 };
 
 extern const struct agw_a2a_shape agw_a2a_shape_message, agw_a2a_shape_task, agw_a2a_shape_status_update,
-    agw_a2a_shape_artifact_update, agw_a2a_shape_send, agw_a2a_shape_push, agw_a2a_shape_push_key;
+    agw_a2a_shape_artifact_update, agw_a2a_shape_send, agw_a2a_shape_push, agw_a2a_shape_push_key,
+    agw_a2a_shape_not; /* a boolean that means the opposite */
 
+/* 0.3: whether the stream ends with the update |v|, as 1.0 lets clients tell from the state. A .more. */
+void agw_a2a_shape_final(const struct agw_a2a_turn *t, uint32_t v);
+/* The member, if it is there, under another name or the same. */
+void agw_a2a_shape_put(const struct agw_a2a_turn *t, uint32_t object, const char *name, const char *as);
+/* All members but those whose names are in |taken|, which NULL ends. */
+void agw_a2a_shape_put_others(const struct agw_a2a_turn *t, uint32_t object, const char *const *taken);
 void agw_a2a_shape_write(const struct agw_a2a_turn *t, const struct agw_a2a_shape *shape, uint32_t v);
 /* The members alone, into an object that is open. |v| must be an object. */
 void agw_a2a_shape_members(const struct agw_a2a_turn *t, const struct agw_a2a_shape *shape, uint32_t v);

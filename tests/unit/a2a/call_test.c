@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/check.h"
+#include "failmalloc.h"
 
 static struct agw_a2a_call read_call(struct agw_arena *arena, const char *method, const char *path,
                                      const char *type)
@@ -77,6 +78,45 @@ static void calls_of_all_bindings(void **state)
     agw_arena_free(&arena);
 }
 
+static void paths_of_both_versions(void **state)
+{
+    static const struct {
+        const char *v03, *v10;
+        enum agw_a2a_method method;
+    } cases[] = {
+        {"/v1/message:send", "/message:send", AGW_A2A_SEND_MESSAGE},
+        {"/rest/v1/message:stream", "/rest/message:stream", AGW_A2A_SEND_STREAMING_MESSAGE},
+        {"/a/v1/tasks/t%2F1?historyLength=2", "/a/tasks/t%2F1?historyLength=2", AGW_A2A_GET_TASK},
+        {"/v1/v1/tasks/t:cancel", "/v1/tasks/t:cancel", AGW_A2A_CANCEL_TASK},
+        {"/v1/tasks/v1:subscribe", "/tasks/v1:subscribe", AGW_A2A_SUBSCRIBE_TO_TASK},
+        {"/v1/tasks/t/pushNotificationConfigs", "/tasks/t/pushNotificationConfigs", AGW_A2A_CREATE_PUSH},
+        {"/v1/tasks/t/pushNotificationConfigs/c", "/tasks/t/pushNotificationConfigs/c", AGW_A2A_DELETE_PUSH},
+    };
+    struct agw_arena arena;
+    struct agw_str path;
+    agw_arena_init(&arena, 1024, 0);
+    for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {
+        struct agw_str v03 = agw_str_c(cases[i].v03), v10 = agw_str_c(cases[i].v10);
+        assert_int_equal(agw_a2a_rest_path(v03, cases[i].method, false, &arena, &path), 0);
+        assert_string_equal(path.p, cases[i].v10);
+        if (i == 3) /* is its /v1 the version's, or the agent's? it is taken for the version's */
+            continue;
+        assert_int_equal(agw_a2a_rest_path(v10, cases[i].method, true, &arena, &path), 0);
+        assert_string_equal(path.p, cases[i].v03);
+        assert_int_equal(agw_a2a_rest_path(v03, cases[i].method, true, &arena, &path), 0);
+        assert_string_equal(path.p, cases[i].v03);
+    }
+    struct agw_str list = AGW_STR("/tasks"), card = AGW_STR("/extendedAgentCard");
+    assert_int_equal(agw_a2a_rest_path(list, AGW_A2A_LIST_TASKS, true, &arena, &path), AGW_EUNSUPPORTED);
+    assert_int_equal(agw_a2a_rest_path(card, AGW_A2A_GET_EXTENDED_CARD, false, &arena, &path),
+                     AGW_EUNSUPPORTED);
+    agw_arena_free(&arena);
+    failmalloc_at(1);
+    int rc = agw_a2a_rest_path(list, AGW_A2A_LIST_TASKS, false, &arena, &path);
+    failmalloc_at(0);
+    assert_int_equal(rc, AGW_ENOMEM);
+}
+
 static void names_of_both_versions(void **state)
 {
     bool old;
@@ -103,6 +143,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_of_all_bindings),
+        cmocka_unit_test(paths_of_both_versions),
         cmocka_unit_test(names_of_both_versions),
         cmocka_unit_test(codes_that_nobody_knows_share_a_label),
     };

@@ -12,6 +12,8 @@ enum { OLD = 1 << AGW_A2A_ERA_03, NEW = 1 << AGW_A2A_ERA_10 };
 
 #define LIST_OF(url, version)                                                                                \
     "{\"url\":\"" url "\",\"protocolBinding\":\"JSONRPC\",\"protocolVersion\":\"" version "\"}"
+#define REST_OF(url, version)                                                                                \
+    "{\"url\":\"" url "\",\"protocolBinding\":\"HTTP+JSON\",\"protocolVersion\":\"" version "\"}"
 #define BOTH(url) "\"supportedInterfaces\":[" LIST_OF(url, "1.0") "," LIST_OF(url, "0.3") "]"
 #define OLD_TOP(url) "\"url\":\"" url "\",\"preferredTransport\":\"JSONRPC\",\"protocolVersion\":\"0.3.0\""
 
@@ -24,7 +26,8 @@ static const struct {
     {"{\"url\":\"r\",\"preferredTransport\":\"HTTP+JSON\",\"additionalInterfaces\":[7,{\"url\":\"r\","
      "\"transport\":\"HTTP+JSON\"},{\"url\":\"j\",\"transport\":\"JSONRPC\"}]}",
      "{\"url\":\"r\",\"preferredTransport\":\"HTTP+JSON\",\"additionalInterfaces\":[7,{\"url\":\"r\","
-     "\"transport\":\"HTTP+JSON\"},{\"url\":\"j\",\"transport\":\"JSONRPC\"}]," BOTH("j") "}",
+     "\"transport\":\"HTTP+JSON\"},{\"url\":\"j\",\"transport\":\"JSONRPC\"}],\"supportedInterfaces\":"
+     "[" LIST_OF("j", "1.0") "," LIST_OF("j", "0.3") "," REST_OF("r", "1.0") "," REST_OF("r", "0.3") "]}",
      OLD},
     {"{\"supportedInterfaces\":[" LIST_OF("j", "1.0") "]}", "{" BOTH("j") "," OLD_TOP("j") "}", NEW},
     {"{\"supportedInterfaces\":[{\"url\":\"j\",\"protocolBinding\":\"JSONRPC\"}]}",
@@ -36,8 +39,20 @@ static const struct {
     {"{\"supportedInterfaces\":[" LIST_OF("j", "0.3") "]}",
      "{\"supportedInterfaces\":[" LIST_OF("j", "0.3") "," LIST_OF("j", "1.0") "]}", OLD},
     {"{\"supportedInterfaces\":[" LIST_OF("j", "1.0") "],\"url\":7}", "{" BOTH("j") ",\"url\":7}", NEW},
-    {"{\"supportedInterfaces\":[{\"url\":\"r\",\"protocolBinding\":\"HTTP+JSON\"},{}]}", NULL, 0},
-    {"{\"url\":\"r\",\"preferredTransport\":\"HTTP+JSON\"}", NULL, 0},
+    {"{\"supportedInterfaces\":[" REST_OF("r", "1.0") ",{}]}",
+     "{\"supportedInterfaces\":[" REST_OF("r", "1.0") ",{}," REST_OF(
+         "r", "0.3") "],\"url\":\"r\",\"preferredTransport\":\"HTTP+JSON\",\"protocolVersion\":\"0.3.0\"}",
+     0},
+    {"{\"url\":\"r\",\"preferredTransport\":\"HTTP+JSON\"}",
+     "{\"url\":\"r\",\"preferredTransport\":\"HTTP+JSON\",\"supportedInterfaces\":[" REST_OF(
+         "r", "1.0") "," REST_OF("r", "0.3") "]}",
+     0},
+    {"{\"supportedInterfaces\":[" LIST_OF("j", "1.0") "," REST_OF("r", "1.0") "]}",
+     "{\"supportedInterfaces\":[" LIST_OF("j", "1.0") "," REST_OF("r", "1.0") "," LIST_OF(
+         "j", "0.3") "," REST_OF("r", "0.3") "]," OLD_TOP("j") ",\"additionalInterfaces\":[{\"url\":\"r\","
+                                                               "\"transport\":\"HTTP+JSON\"}]}",
+     NEW},
+    {"{\"supportedInterfaces\":[{\"url\":\"g\",\"protocolBinding\":\"GRPC\"}]}", NULL, 0},
     {"{\"supportedInterfaces\":7,\"url\":[]}", NULL, 0},
     {"{}", NULL, 0},
 };
@@ -50,7 +65,7 @@ static int for_both(const char *text, char *out, size_t size, unsigned *ret_spea
     agw_json_writer_init(&w);
     int rc = agw_json_parse(&doc, agw_str_c(text), NULL);
     if (rc == 0) {
-        *ret_speaks = agw_a2a_card_speaks(&doc);
+        *ret_speaks = agw_a2a_card_speaks(&doc, AGW_A2A_OVER_JSONRPC);
         rc = agw_a2a_card_for_both(&doc, &w);
     }
     if (rc == 0 && (rc = agw_json_writer_end(&w)) == 0) {

@@ -1,4 +1,4 @@
-#include "a2a/translate/translate.h"
+#include "a2a/translate/rest.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,8 @@
 #include "base/check.h"
 #include "failmalloc.h"
 
-enum { REQUEST = -1 };
+/* Bodies of HTTP+JSON: requests that a result answers, and results. */
+enum { REQUEST = -1, REST_REQUEST = 100, REST_ANSWER = 200 };
 
 static int translate(const char *text, enum agw_a2a_era to, int result, char *out, size_t size,
                      enum agw_a2a_result *ret_result)
@@ -20,6 +21,10 @@ static int translate(const char *text, enum agw_a2a_era to, int result, char *ou
     int rc = agw_json_parse(&doc, agw_str_c(text), NULL);
     if (rc == 0 && result == REQUEST)
         rc = agw_a2a_translate_request(&doc, to, &w, ret_result);
+    else if (rc == 0 && result >= REST_ANSWER)
+        rc = agw_a2a_rest_answer(&doc, to, (enum agw_a2a_result)(result - REST_ANSWER), &w);
+    else if (rc == 0 && result >= REST_REQUEST)
+        rc = agw_a2a_rest_request(&doc, to, (enum agw_a2a_result)(result - REST_REQUEST), &w);
     else if (rc == 0)
         rc = agw_a2a_translate_answer(&doc, to, (enum agw_a2a_result)result, &w);
     if (rc == 0 && (rc = agw_json_writer_end(&w)) == 0) {
@@ -59,6 +64,19 @@ static void expect(const char *text, enum agw_a2a_era to, int result, const char
 #define DATA_10 "{\"data\":{\"kind\":\"user\"}}"
 #define CALL(method, params) "{\"method\":\"" method "\",\"jsonrpc\":\"2.0\",\"id\":7,\"params\":" params "}"
 #define ANSWER(result) "{\"jsonrpc\":\"2.0\",\"id\":\"q\",\"result\":" result "}"
+
+#define REST_MESSAGE_03                                                                                      \
+    "{\"messageId\":\"m\",\"role\":\"ROLE_USER\",\"content\":[" REST_PARTS_03 "],\"x\":[1]}"
+#define REST_MESSAGE_10 "{\"messageId\":\"m\",\"role\":\"ROLE_USER\",\"parts\":[" REST_PARTS_10 "],\"x\":[1]}"
+#define REST_PARTS_03                                                                                        \
+    "{\"text\":\"a\\u0062\"},{\"file\":{\"fileWithBytes\":\"QQ==\",\"name\":\"n\",\"mimeType\":\"a/b\"},"    \
+    "\"metadata\":{}},{\"file\":{\"fileWithUri\":\"u\"}},{\"data\":{\"data\":{\"k\":1}}}"
+#define REST_PARTS_10                                                                                        \
+    "{\"text\":\"a\\u0062\"},{\"raw\":\"QQ==\",\"filename\":\"n\",\"mediaType\":\"a/b\",\"metadata\":{}},"   \
+    "{\"url\":\"u\"},{\"data\":{\"k\":1}}"
+#define REST_TASK(state, message, parts)                                                                     \
+    "{\"id\":\"t\",\"status\":{\"state\":\"TASK_STATE_" state "\",\"message\":" message "},\"artifacts\":[{" \
+    "\"parts\":[" parts "]}],\"history\":[" message "]}"
 
 struct pair {
     int result;
@@ -121,6 +139,42 @@ static const struct pair pairs[] = {
     {AGW_A2A_RESULT_TASK,
      "{\"id\":null,\"error\":{\"code\":-32001,\"message\":\"m\",\"data\":[{\"kind\":1}]}}",
      "{\"id\":null,\"error\":{\"code\":-32001,\"message\":\"m\",\"data\":[{\"kind\":1}]}}"},
+    {REST_REQUEST + AGW_A2A_RESULT_EVENT,
+     "{\"message\":" REST_MESSAGE_03 ",\"configuration\":{\"blocking\":true,\"historyLength\":2,"
+     "\"pushNotification\":{\"url\":\"u\",\"authentication\":{\"schemes\":[\"Bearer\"]}}},\"metadata\":{}}",
+     "{\"message\":" REST_MESSAGE_10 ",\"configuration\":{\"returnImmediately\":false,\"historyLength\":2,"
+     "\"taskPushNotificationConfig\":{\"url\":\"u\",\"authentication\":{\"scheme\":\"Bearer\"}}},"
+     "\"metadata\":{}}"},
+    {REST_ANSWER + AGW_A2A_RESULT_TASK, REST_TASK("CANCELLED", REST_MESSAGE_03, REST_PARTS_03),
+     REST_TASK("CANCELED", REST_MESSAGE_10, REST_PARTS_10)},
+    {REST_ANSWER + AGW_A2A_RESULT_EVENT,
+     "{\"task\":" REST_TASK("WORKING", REST_MESSAGE_03, REST_PARTS_03) "}",
+     "{\"task\":" REST_TASK("WORKING", REST_MESSAGE_10, REST_PARTS_10) "}"},
+    {REST_ANSWER + AGW_A2A_RESULT_EVENT, "{\"message\":" REST_MESSAGE_03 "}",
+     "{\"message\":" REST_MESSAGE_10 "}"},
+    {REST_ANSWER + AGW_A2A_RESULT_EVENT,
+     "{\"statusUpdate\":{\"taskId\":\"t\",\"status\":{\"state\":\"TASK_STATE_FAILED\"},\"final\":true}}",
+     "{\"statusUpdate\":{\"taskId\":\"t\",\"status\":{\"state\":\"TASK_STATE_FAILED\"}}}"},
+    {REST_ANSWER + AGW_A2A_RESULT_EVENT,
+     "{\"artifactUpdate\":{\"artifact\":{\"parts\":[" REST_PARTS_03 "]}}}",
+     "{\"artifactUpdate\":{\"artifact\":{\"parts\":[" REST_PARTS_10 "]}}}"},
+    {REST_REQUEST + AGW_A2A_RESULT_PUSH,
+     "{\"name\":\"tasks/t/pushNotificationConfigs/"
+     "p\",\"pushNotificationConfig\":{\"id\":\"p\",\"url\":\"u\"}}",
+     "{\"taskId\":\"t\",\"id\":\"p\",\"url\":\"u\"}"},
+    {REST_ANSWER + AGW_A2A_RESULT_PUSH_LIST,
+     "{\"configs\":[{\"name\":\"tasks/t/pushNotificationConfigs/"
+     "\",\"pushNotificationConfig\":{\"url\":\"u\"}}],"
+     "\"nextPageToken\":\"\"}",
+     "{\"configs\":[{\"taskId\":\"t\",\"url\":\"u\"}],\"nextPageToken\":\"\"}"},
+    {REST_ANSWER + AGW_A2A_RESULT_EVENT, "{\"code\":-32001,\"message\":\"m\"}",
+     "{\"error\":{\"code\":404,\"status\":\"NOT_FOUND\",\"message\":\"m\",\"details\":[{"
+     "\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\",\"reason\":\"TASK_NOT_FOUND\","
+     "\"domain\":\"a2a-protocol.org\"}]}}"},
+    {REST_ANSWER + AGW_A2A_RESULT_EVENT, "{\"code\":-32603,\"message\":\"m\"}",
+     "{\"error\":{\"code\":500,\"status\":\"INTERNAL\",\"message\":\"m\",\"details\":[]}}"},
+    {REST_ANSWER + AGW_A2A_RESULT_EVENT, "{\"code\":\"5\"}", "{\"code\":\"5\"}"},
+    {REST_ANSWER + AGW_A2A_RESULT_NOTHING, "[{}]", "[{}]"},
     /* what neither version expects stays */
     {AGW_A2A_RESULT_EVENT, ANSWER("[[{}],7]"), ANSWER("[[{}],7]")},
     {AGW_A2A_RESULT_TASK, ANSWER("[[[{}]],7]"), ANSWER("[[[{}]],7]")},
@@ -153,6 +207,22 @@ static void one_way(void **state)
            AGW_A2A_ERA_03, REQUEST,
            CALL("tasks/pushNotificationConfig/set",
                 "{\"taskId\":\"t\",\"pushNotificationConfig\":{\"url\":\"u\"}}"));
+}
+
+/* Names of the protocol buffers' fields, and what 0.3 cannot say. */
+static void one_way_over_rest(void **state)
+{
+    expect("{\"request\":{\"content\":[]}}", AGW_A2A_ERA_10, REST_REQUEST + AGW_A2A_RESULT_EVENT,
+           "{\"message\":{\"parts\":[]}}");
+    expect("{\"msg\":{\"content\":[{\"text\":\"a\"}]}}", AGW_A2A_ERA_10, REST_ANSWER + AGW_A2A_RESULT_EVENT,
+           "{\"message\":{\"parts\":[{\"text\":\"a\"}]}}");
+    expect("{\"status\":{\"update\":{\"content\":[7]}}}", AGW_A2A_ERA_10, REST_ANSWER + AGW_A2A_RESULT_TASK,
+           "{\"status\":{\"message\":{\"parts\":[7]}}}");
+    expect("{\"message\":{\"parts\":[{\"data\":[1]},{\"later\":2}]}}", AGW_A2A_ERA_03,
+           REST_ANSWER + AGW_A2A_RESULT_EVENT,
+           "{\"message\":{\"content\":[{\"data\":{\"data\":{\"value\":[1]}}},{\"later\":2}]}}");
+    expect("{\"url\":\"u\",\"id\":\"p\"}", AGW_A2A_ERA_10, REST_REQUEST + AGW_A2A_RESULT_PUSH,
+           "{\"url\":\"u\",\"id\":\"p\"}");
 }
 
 static void refused(void **state)
@@ -200,10 +270,8 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_way),
-        cmocka_unit_test(one_way),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(each_way), cmocka_unit_test(one_way),       cmocka_unit_test(one_way_over_rest),
+        cmocka_unit_test(refused),  cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

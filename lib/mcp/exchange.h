@@ -47,6 +47,8 @@ struct agw_mcp {
     struct agw_map eras, callers;        /* mcp/era */
     struct agw_list caller_list;
     struct agw_timer caller_timer;
+    struct agw_map standings, cancellable;
+    struct agw_list standing_list;
     struct agw_mcp_slots parked, answering, rounds; /* struct agw_mcp_crossing (era/park.c) */
     unsigned renewed;                               /* callers in place of a client's own session */
     uint64_t ended[AGW_MCP_ENDED_MAX];              /* hashes of session ids; a ring */

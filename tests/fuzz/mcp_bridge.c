@@ -58,7 +58,7 @@ static void request(const struct agw_json_doc *doc, const struct agw_jsonrpc *m,
     agw_check(agw_mcp_request_to_modern(doc, m, client, &edits) == 0);
     check_edited(&edits, doc, arena);
     agw_json_edits_init(&edits, arena);
-    if (agw_mcp_notice_to_modern(doc, m, AGW_STR("\"t\""), true, &edits, &rc))
+    if (agw_mcp_notice_to_modern(doc, m, AGW_STR("\"t\""), 1, &edits, &rc))
         check_edited(&edits, doc, arena);
 }
 

@@ -166,6 +166,14 @@ int agw_mcp_request_to_modern(const struct agw_json_doc *doc, const struct agw_j
     return agw_json_edits_add(edits, at, 0, text);
 }
 
+struct agw_str agw_mcp_client_with_level(struct agw_str client, agw_mcp_level level, struct agw_arena *arena)
+{
+    struct agw_str parts[] = {client.n ? client : AGW_STR(NOTHING),
+                              AGW_STR(",\"" AGW_MCP_META_LOG_LEVEL "\":\""), agw_mcp_level_text(level),
+                              AGW_STR("\"")};
+    return agw_arena_join(arena, parts, sizeof parts / sizeof parts[0]);
+}
+
 static void put_names(const struct agw_json_doc *doc, uint32_t caps, struct agw_json_writer *w)
 {
     static const struct agw_str known[] = {{"sampling", 8}, {"elicitation", 11}, {"roots", 5}};

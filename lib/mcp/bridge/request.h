@@ -8,6 +8,7 @@
 #define AGW_MCP_BRIDGE_REQUEST_H
 
 #include "json/edit.h"
+#include "mcp/bridge/level.h"
 #include "mcp/message/jsonrpc.h"
 #include "mcp/message/session.h"
 
@@ -25,6 +26,9 @@ int agw_mcp_request_to_legacy(const struct agw_json_doc *doc, const struct agw_j
  * agw_mcp_client_read gives them (empty: a client that can do nothing). AGW_ENOMEM. */
 int agw_mcp_request_to_modern(const struct agw_json_doc *doc, const struct agw_jsonrpc *message,
                               struct agw_str client, struct agw_json_edits *edits);
+
+/* |client| that wants log messages from |level| on. p NULL: no memory. */
+struct agw_str agw_mcp_client_with_level(struct agw_str client, agw_mcp_level level, struct agw_arena *arena);
 
 /* What a client says of itself, |caps| and |info| (tokens of its capabilities and its clientInfo; 0: not
  * said), as the members of _meta that 2026-07-28 has for it, without braces; at most AGW_MCP_CLIENT_MAX

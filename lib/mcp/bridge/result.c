@@ -54,11 +54,12 @@ int agw_mcp_response_to_modern(const struct agw_json_doc *doc, const struct agw_
 }
 
 bool agw_mcp_notice_to_modern(const struct agw_json_doc *doc, const struct agw_jsonrpc *message,
-                              struct agw_str token, bool logs, struct agw_json_edits *edits, int *ret_rc)
+                              struct agw_str token, agw_mcp_level level, struct agw_json_edits *edits,
+                              int *ret_rc)
 {
     *ret_rc = 0;
     if (agw_str_eq(message->method, AGW_STR("notifications/message")))
-        return logs;
+        return level != 0 && agw_mcp_level_of(doc, message->params, "level") >= level;
     if (!agw_str_eq(message->method, AGW_STR("notifications/progress")))
         return false;
     uint32_t own = message->params ? agw_json_get(doc, message->params, AGW_STR("progressToken")) : 0;
@@ -88,14 +89,13 @@ static void begin_result(struct agw_json_writer *w, struct agw_str id)
 }
 
 /* That there is such a thing; what is announced about it does not cross. */
-static void put_capabilities(const struct agw_json_doc *doc, uint32_t result, bool logs,
-                             struct agw_json_writer *w)
+static void put_capabilities(const struct agw_json_doc *doc, uint32_t result, struct agw_json_writer *w)
 {
     static const char *const known[] = {"tools", "prompts", "resources", "completions", "logging"};
     uint32_t caps = agw_json_get(doc, result, AGW_STR("capabilities"));
     agw_json_key(w, AGW_STR("capabilities"));
     agw_json_begin_object(w);
-    for (size_t i = 0; caps != 0 && i < sizeof known / sizeof known[0] - !logs; i++)
+    for (size_t i = 0; caps != 0 && i < sizeof known / sizeof known[0]; i++)
         if (agw_json_get(doc, caps, agw_str_c(known[i])) != 0)
             agw_json_put_raw(w, known[i], AGW_STR("{}"));
     agw_json_end_object(w);
@@ -113,7 +113,7 @@ int agw_mcp_initialized_to_discover(const struct agw_json_doc *doc, uint32_t res
     if (version != 0 && agw_json_type(doc, version) == AGW_JSON_STRING)
         agw_json_raw(w, agw_json_text(doc, version));
     agw_json_end_array(w);
-    put_capabilities(doc, result, true, w);
+    put_capabilities(doc, result, w);
     copy_member(doc, result, "instructions", w);
     agw_json_put_string(w, "resultType", AGW_STR("complete"));
     agw_json_put_int(w, "ttlMs", 0);
@@ -220,7 +220,7 @@ int agw_mcp_discovered_to_initialize(const struct agw_json_doc *doc, uint32_t re
         return AGW_EPROTO;
     begin_result(w, id);
     agw_json_put_string(w, "protocolVersion", agw_mcp_version_text(version));
-    put_capabilities(doc, result, false, w);
+    put_capabilities(doc, result, w);
     put_server(doc, result, name, w);
     copy_member(doc, result, "instructions", w);
     agw_json_end_object(w);

@@ -6,6 +6,7 @@
 #define AGW_MCP_BRIDGE_RESULT_H
 
 #include "json/edit.h"
+#include "mcp/bridge/level.h"
 #include "mcp/message/router.h"
 #include "mcp/message/session.h"
 
@@ -17,9 +18,10 @@ int agw_mcp_response_to_modern(const struct agw_json_doc *doc, const struct agw_
 
 /* A notification of a server of old about the request that it knows as |id|: progress gets the client's
  * |token| (JSON) back. False: the client has no use for it, or may not have it (log messages, unless it asked
- * for them: |logs|). *ret_rc: AGW_ENOMEM. */
+ * for them from their level on: |level|, 0: it did not). *ret_rc: AGW_ENOMEM. */
 bool agw_mcp_notice_to_modern(const struct agw_json_doc *doc, const struct agw_jsonrpc *message,
-                              struct agw_str token, bool logs, struct agw_json_edits *edits, int *ret_rc);
+                              struct agw_str token, agw_mcp_level level, struct agw_json_edits *edits,
+                              int *ret_rc);
 
 /* A response of a server of 2026-07-28 for a client of old: what older schemas forbid is left out
  * (structuredContent and outputSchema that are about no object). AGW_ENOMEM. */

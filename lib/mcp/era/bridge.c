@@ -6,6 +6,7 @@ static void free_all(struct agw_mcp *m)
 {
     agw_mcp_callers_free(m);
     agw_mcp_eras_free(m);
+    agw_mcp_standings_free(m);
     agw_mcp_slots_free(&m->parked);
     agw_mcp_slots_free(&m->answering);
     agw_mcp_slots_free(&m->rounds);
@@ -22,5 +23,6 @@ static const struct agw_mcp_bridge bridge = {.cross = agw_mcp_cross,
 void agw_mcp_bridge_eras(struct agw_mcp *m)
 {
     agw_mcp_callers_init(m);
+    agw_mcp_standings_init(m);
     m->bridge = &bridge;
 }

@@ -42,6 +42,7 @@ struct agw_mcp_caller {
     struct agw_mcp_peer peer;
     struct agw_str initialized;
     uint64_t used_ms, number;
+    agw_mcp_level level;
 };
 
 /* --- who it is --- */
@@ -551,6 +552,16 @@ int agw_mcp_caller_digest(struct agw_mcp_exchange *x, uint32_t target, char ret_
 {
     int rc = read_client(x);
     return rc == 0 ? digest_of(x, target, ret_digest) : rc;
+}
+
+agw_mcp_level agw_mcp_caller_level(const struct agw_mcp_caller *c)
+{
+    return c->level;
+}
+
+void agw_mcp_caller_set_level(struct agw_mcp_caller *c, agw_mcp_level level)
+{
+    c->level = level;
 }
 
 uint64_t agw_mcp_caller_number(struct agw_mcp_caller *c)

@@ -27,6 +27,7 @@ void agw_mcp_cross_give(struct agw_mcp_crossing *cr, struct agw_chain *message)
 void agw_mcp_cross_finish(struct agw_mcp_crossing *cr, int code)
 {
     agw_mcp_caller_leave(&cr->guest);
+    agw_mcp_cancellable_remove(cr);
     cr->ops->on_done(&cr->leg->call, code);
 }
 
@@ -218,6 +219,7 @@ static int join(struct agw_mcp_crossing *cr, bool begin)
 static void try_again(struct agw_mcp_crossing *cr)
 {
     cr->again = true;
+    cr->asking = false;
     if (cr->guest.caller)
         agw_mcp_caller_expired(cr->guest.caller);
     agw_mcp_caller_leave(&cr->guest);
@@ -276,18 +278,30 @@ static struct agw_mcp_crossing *cross_of(struct agw_mcp_call *c)
     return AGW_MCP_LEG(c)->cross;
 }
 
+/* Another session answers to a request that was not looked at. */
+static void note_expiry(struct agw_mcp_crossing *cr, int status)
+{
+    if (status == 404 && cr->kind == AGW_MCP_RENEW)
+        cr->expired = may_renew(cr);
+    if (status == 404 && cr->kind == AGW_MCP_TO_LEGACY && !cr->again)
+        cr->expired = agw_mcp_caller_peer(cr->guest.caller)->sid.n > 0;
+}
+
+static bool asks_level(const struct agw_mcp_crossing *cr)
+{
+    return cr->asking && cr->kind == AGW_MCP_TO_LEGACY;
+}
+
 static void on_head(struct agw_mcp_call *c)
 {
     struct agw_mcp_crossing *cr = cross_of(c);
-    if (cr->kind == AGW_MCP_RENEW && c->form == AGW_MCP_FORM_RAW && c->response->status == 404)
-        cr->expired = may_renew(cr);
-    if (c->form != AGW_MCP_FORM_RAW || (cr->kind == AGW_MCP_RENEW && !cr->expired)) {
-        cr->ops->on_head(c);
+    if (c->form == AGW_MCP_FORM_RAW)
+        note_expiry(cr, c->response->status);
+    if (asks_level(cr))
         return;
-    }
-    if (cr->kind == AGW_MCP_TO_LEGACY && c->response->status == 404 && !cr->again)
-        cr->expired = agw_mcp_caller_peer(cr->guest.caller)->sid.n > 0;
-    if (!cr->response && agw_chain_empty(&cr->held))
+    if (c->form != AGW_MCP_FORM_RAW || (cr->kind == AGW_MCP_RENEW && !cr->expired))
+        cr->ops->on_head(c);
+    else if (!cr->response && agw_chain_empty(&cr->held))
         cr->response = c->response; /* of `initialize`, if there are two */
 }
 
@@ -296,6 +310,8 @@ static void on_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *f)
     struct agw_mcp_crossing *cr = cross_of(c);
     if (cr->parked.turn)
         agw_mcp_parked_frame(cr, f);
+    else if (asks_level(cr))
+        return; /* whether it is set matters to nobody */
     else if (cr->kind == AGW_MCP_TO_LEGACY)
         agw_mcp_cross_to_modern(cr, f);
     else if (cr->kind == AGW_MCP_TO_MODERN)
@@ -325,6 +341,8 @@ static void on_done(struct agw_mcp_call *c, int code)
         agw_mcp_round_go_on(cr);
     else if (code == 0 && cr->expired)
         try_again(cr);
+    else if (asks_level(cr))
+        agw_mcp_cross_done_level(cr, code);
     else if (cr->kind == AGW_MCP_BEGIN)
         agw_mcp_cross_done_begin(cr, code);
     else if (cr->kind == AGW_MCP_RENEW)
@@ -377,6 +395,7 @@ static int new_crossing(struct agw_mcp_leg *leg)
 /* Forgets the last request: a leg reads page after page. */
 static void begin_again(struct agw_mcp_crossing *cr)
 {
+    agw_mcp_cancellable_remove(cr);
     agw_mcp_caller_leave(&cr->guest);
     agw_chain_clear(&cr->local);
     agw_chain_clear(&cr->held);
@@ -385,13 +404,12 @@ static void begin_again(struct agw_mcp_crossing *cr)
     cr->asks = NULL;
     cr->text = cr->method = cr->id = cr->token = cr->extra = agw_str(NULL, 0);
     cr->response = NULL;
-    cr->pending = cr->gone = cr->expired = cr->again = cr->asking = cr->logs = false;
+    cr->pending = cr->gone = cr->expired = cr->again = cr->asking = false;
 }
 
 /* What the request says that matters here. */
 static int read_request(struct agw_mcp_crossing *cr, struct agw_chain *body)
 {
-    static const char *const level[] = {"_meta", AGW_MCP_META_LOG_LEVEL};
     struct agw_mcp_exchange *x = x_of(cr);
     struct agw_mcp_frame f = {0};
     struct agw_jsonrpc message;
@@ -404,7 +422,8 @@ static int read_request(struct agw_mcp_crossing *cr, struct agw_chain *body)
     cr->method = agw_arena_str(&x->arena, message.method);
     if (message.kind == AGW_JSONRPC_REQUEST)
         cr->id = agw_json_text(&x->m->scratch, message.id);
-    cr->logs = message.params && agw_json_path(&x->m->scratch, message.params, level, 2) != 0;
+    uint32_t meta = message.params ? agw_json_get(&x->m->scratch, message.params, AGW_STR("_meta")) : 0;
+    cr->level = agw_mcp_level_of(&x->m->scratch, meta, AGW_MCP_META_LOG_LEVEL);
     cr->state =
         message.params ? agw_json_get(&x->m->scratch, message.params, AGW_STR("requestState")) != 0 : false;
     return cr->method.p ? 0 : AGW_ENOMEM;
@@ -459,8 +478,9 @@ void agw_mcp_cross_cancel(struct agw_mcp_leg *leg)
     struct agw_mcp_crossing *cr = leg->cross;
     if (!cr)
         return;
-    if (cr->kind == AGW_MCP_TO_LEGACY && !cr->pending && leg->call.running && cr->guest.caller)
+    if (cr->kind == AGW_MCP_TO_LEGACY && !cr->pending && !cr->asking && leg->call.running && cr->guest.caller)
         agw_mcp_cross_tell_cancelled(cr);
+    agw_mcp_cancellable_remove(cr);
     agw_mcp_answer_drop(cr);
     agw_mcp_round_drop(cr);
     agw_mcp_caller_leave(&cr->guest);
@@ -474,6 +494,7 @@ void agw_mcp_cross_free(struct agw_mcp_leg *leg)
     struct agw_mcp_crossing *cr = leg->cross;
     if (!cr)
         return;
+    agw_mcp_cancellable_remove(cr);
     agw_mcp_answer_drop(cr);
     agw_mcp_round_drop(cr);
     agw_mcp_unpark(cr, AGW_ECANCELED);

@@ -11,6 +11,7 @@
 #define AGW_MCP_ERA_INT_H
 
 #include "crypto/digest.h"
+#include "mcp/bridge/level.h"
 #include "mcp/exchange.h"
 
 #define AGW_MCP_ERA_MS 600000     /* how long it counts what a target speaks: servers are upgraded in place */
@@ -67,6 +68,10 @@ struct agw_str agw_mcp_caller_initialized(const struct agw_mcp_caller *c);
 /* Whether it is the same caller as the one with |digest|; and the digest of the client of |x|. AGW_ENOMEM. */
 bool agw_mcp_caller_is(const struct agw_mcp_caller *c, const char digest[AGW_SHA256_SIZE]);
 int agw_mcp_caller_digest(struct agw_mcp_exchange *x, uint32_t target, char ret_digest[AGW_SHA256_SIZE]);
+/* The level that the session was told; 0: none yet. It is the lowest that anybody asked for: who wants less
+ * is spared the rest here. */
+agw_mcp_level agw_mcp_caller_level(const struct agw_mcp_caller *c);
+void agw_mcp_caller_set_level(struct agw_mcp_caller *c, agw_mcp_level level);
 /* A number that no request over this session has had. */
 uint64_t agw_mcp_caller_number(struct agw_mcp_caller *c);
 /* Sends |text|, one JSON-RPC message, and looks at no answer. */
@@ -100,8 +105,8 @@ struct agw_mcp_crossing {
     uint32_t raw_from;
     bool pending; /* waits for a session or for |task| */
     bool gone;
-    bool expired, again;                /* the session was; a second one was taken */
-    bool asking;                        /* AGW_MCP_BEGIN: by server/discover */
+    bool expired, again; /* the session was; a second one was taken */
+    bool asking;         /* AGW_MCP_BEGIN: by server/discover; AGW_MCP_TO_LEGACY: for the level */
     struct agw_mcp_key parked, answers; /* park.c: this waits for the client; this brings its answer */
     struct agw_str question;            /* the server's id of what it asked; empty: nothing */
     unsigned heard_by;                  /* worker of who brought the answer ... */
@@ -109,9 +114,10 @@ struct agw_mcp_crossing {
     struct agw_timer patience;
     struct agw_mcp_key round; /* park.c: the client of old is asked; turn 0: it is not */
     struct agw_mcp_round *asks;
-    struct agw_str extra; /* members for params of the next round, with a comma; empty: none */
-    bool state;           /* the request goes on with one that was parked */
-    bool logs;            /* the client wants log messages */
+    struct agw_str extra;      /* members for params of the next round, with a comma; empty: none */
+    bool state;                /* the request goes on with one that was parked */
+    agw_mcp_level level;       /* the client wants log messages from it on; 0: none */
+    struct agw_str cancel_key; /* standing.c; empty: it cannot be cancelled */
     struct agw_task task;
     int code;                /* |task|: of on_done */
     struct agw_chain local;  /* |task|: our own answer; may be empty */
@@ -157,6 +163,9 @@ void agw_mcp_cross_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_f
 /* The server is at work on what nobody waits for. */
 void agw_mcp_cross_tell_cancelled(struct agw_mcp_crossing *cr);
 
+/* The server's answer to what it was told about the level, before the request itself goes. */
+void agw_mcp_cross_done_level(struct agw_mcp_crossing *cr, int code);
+
 /* --- to_modern.c: a client of old, a server of 2026-07-28 --- */
 /* Whatever the client sent. 1, AGW_ENOMEM. */
 int agw_mcp_cross_begin_modern(struct agw_mcp_crossing *cr);
@@ -168,6 +177,21 @@ void agw_mcp_cross_to_legacy(struct agw_mcp_crossing *cr, const struct agw_mcp_f
 int agw_mcp_cross_discover(struct agw_mcp_crossing *cr);
 void agw_mcp_cross_frame_of_begin(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f);
 void agw_mcp_cross_done_begin(struct agw_mcp_crossing *cr, int code);
+
+/* --- standing.c: what clients of old say once, and about their requests on other workers --- */
+#define AGW_MCP_STANDINGS_MAX 4096 /* sessions a worker: about 100 bytes each; few clients set a level */
+
+/* The session of |x| wants log messages from |level| on. AGW_ENOMEM. */
+int agw_mcp_standing_level(struct agw_mcp_exchange *x, agw_mcp_level level);
+agw_mcp_level agw_mcp_standing_level_of(struct agw_mcp_exchange *x); /* 0: it did not say */
+/* The request is under way and its client may cancel it by a message; and is no more, fine at any time. */
+void agw_mcp_cancellable_add(struct agw_mcp_crossing *cr);
+void agw_mcp_cancellable_remove(struct agw_mcp_crossing *cr);
+/* The message of |cr| is notifications/cancelled: the request that it names ends, on whatever worker, later.
+ * AGW_ENOMEM. */
+int agw_mcp_cancellable_end(struct agw_mcp_crossing *cr);
+void agw_mcp_standings_init(struct agw_mcp *m);
+void agw_mcp_standings_free(struct agw_mcp *m);
 
 /* --- park.c: what servers of old ask clients of 2026-07-28 --- */
 #define AGW_MCP_PARKED_MAX 1024     /* a worker: each holds a request to a server */

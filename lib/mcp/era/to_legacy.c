@@ -56,10 +56,61 @@ static int write_to_legacy(struct agw_mcp_crossing *cr, struct agw_chain *ret_bo
     return rc == 0 ? agw_json_edits_apply(&edits, cr->text, cr->block, ret_body) : rc;
 }
 
+/* Over the session, which stays the caller's. 1. */
+static int send_body(struct agw_mcp_crossing *cr, struct agw_chain *body, int rc)
+{
+    struct agw_mcp_exchange *x = x_of(cr);
+    if (rc == 0 && !cr->leg->from && !(cr->leg->from = agw_mcp_plain_request(x, &x->arena)))
+        rc = AGW_ENOMEM;
+    x->session.peers[cr->leg->target] = *agw_mcp_caller_peer(cr->guest.caller);
+    cr->leg->raw_json = false;
+    cr->leg->raw_from = 0;
+    cr->expired = false;
+    agw_mcp_begin_call(cr->leg, &agw_mcp_cross_ops, AGW_METHOD_POST, body, cr->deadline_ms, rc);
+    agw_chain_clear(body);
+    return 1;
+}
+
+static bool needs_level(const struct agw_mcp_crossing *cr)
+{
+    agw_mcp_level told = agw_mcp_caller_level(cr->guest.caller);
+    return cr->level && (told == 0 || cr->level < told) &&
+           (agw_mcp_caller_peer(cr->guest.caller)->caps & AGW_MCP_CAP_LOGGING);
+}
+
+/* The server is told before the request goes: else it might be done with it by then. */
+static int send_level(struct agw_mcp_crossing *cr)
+{
+    struct agw_chain body;
+    struct agw_json_writer w;
+    agw_chain_init(&body);
+    agw_json_writer_init(&w);
+    cr->asking = true;
+    agw_json_begin_object(&w);
+    agw_json_put_string(&w, "jsonrpc", AGW_STR("2.0"));
+    agw_json_put_int(&w, "id", (int64_t)agw_mcp_caller_number(cr->guest.caller));
+    agw_json_put_string(&w, "method", AGW_STR("logging/setLevel"));
+    agw_json_key(&w, AGW_STR("params"));
+    agw_json_begin_object(&w);
+    agw_json_put_string(&w, "level", agw_mcp_level_text(cr->level));
+    agw_json_end_object(&w);
+    agw_json_end_object(&w);
+    return send_body(cr, &body, agw_json_writer_finish(&w, 0, &body));
+}
+
+void agw_mcp_cross_done_level(struct agw_mcp_crossing *cr, int code)
+{
+    cr->asking = false;
+    if (code == 0)
+        agw_mcp_caller_set_level(cr->guest.caller, cr->level);
+    int rc = code ? code : agw_mcp_cross_send_legacy(cr);
+    if (rc < 0)
+        agw_mcp_cross_finish(cr, rc);
+}
+
 /* The session is there. */
 int agw_mcp_cross_send_legacy(struct agw_mcp_crossing *cr)
 {
-    struct agw_mcp_exchange *x = x_of(cr);
     struct agw_chain body;
     if (agw_str_eq(cr->method, AGW_STR("server/discover")))
         return answer_discover(cr);
@@ -68,17 +119,10 @@ int agw_mcp_cross_send_legacy(struct agw_mcp_crossing *cr)
     if (cr->state) /* servers of old give none */
         return agw_mcp_cross_refuse(cr, AGW_JSONRPC_INVALID_PARAMS,
                                     AGW_STR("requestState is of no open request"));
+    if (needs_level(cr))
+        return send_level(cr);
     agw_chain_init(&body);
-    int rc = write_to_legacy(cr, &body);
-    if (rc == 0 && !cr->leg->from && !(cr->leg->from = agw_mcp_plain_request(x, &x->arena)))
-        rc = AGW_ENOMEM;
-    x->session.peers[cr->leg->target] = *agw_mcp_caller_peer(cr->guest.caller);
-    cr->leg->raw_json = false;
-    cr->leg->raw_from = 0;
-    cr->expired = false;
-    agw_mcp_begin_call(cr->leg, &agw_mcp_cross_ops, AGW_METHOD_POST, &body, cr->deadline_ms, rc);
-    agw_chain_clear(&body);
-    return 1;
+    return send_body(cr, &body, write_to_legacy(cr, &body));
 }
 
 /* --- and back --- */
@@ -124,7 +168,7 @@ void agw_mcp_cross_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_f
         return;
     }
     if (message.kind == AGW_JSONRPC_NOTIFICATION) {
-        if (!agw_mcp_notice_to_modern(&m->scratch, &message, cr->token, cr->logs, &edits, &rc))
+        if (!agw_mcp_notice_to_modern(&m->scratch, &message, cr->token, cr->level, &edits, &rc))
             return;
     } else if (message.id != 0 && cr->number.n &&
                !agw_str_eq(agw_json_text(&m->scratch, message.id), cr->number)) {

@@ -56,6 +56,30 @@ static int no_stream(struct agw_mcp_crossing *cr)
     return agw_mcp_cross_later(cr, 0);
 }
 
+/* What the request says of its client. p NULL: no memory. */
+static struct agw_str client_of(struct agw_mcp_crossing *cr)
+{
+    struct agw_mcp_exchange *x = x_of(cr);
+    agw_mcp_level level = agw_mcp_standing_level_of(x);
+    return level                 ? agw_mcp_client_with_level(x->session.client, level, &x->arena)
+           : x->session.client.n ? x->session.client
+                                 : AGW_STR("");
+}
+
+static int set_level(struct agw_mcp_crossing *cr)
+{
+    struct agw_mcp_exchange *x = x_of(cr);
+    struct agw_mcp_frame f = {.text = cr->text};
+    struct agw_jsonrpc message;
+    int rc = agw_mcp_read_frame(cr->leg, &f, &message);
+    agw_mcp_level level = rc == 0 ? agw_mcp_level_of(&x->m->scratch, message.params, "level") : 0;
+    if (rc == 0 && level == 0)
+        return agw_mcp_cross_refuse(cr, AGW_JSONRPC_INVALID_PARAMS, AGW_STR("params.level must be a level"));
+    if (rc == 0 && agw_headers_value(&x->req->headers, AGW_HDR_MCP_SESSION_ID).n)
+        rc = agw_mcp_standing_level(x, level);
+    return rc == 0 ? agw_mcp_cross_reply_empty(cr) : rc;
+}
+
 int agw_mcp_cross_send_modern(struct agw_mcp_crossing *cr)
 {
     struct agw_mcp_exchange *x = x_of(cr);
@@ -64,12 +88,14 @@ int agw_mcp_cross_send_modern(struct agw_mcp_crossing *cr)
     struct agw_jsonrpc message;
     struct agw_chain body;
     agw_chain_init(&body);
-    int rc = agw_mcp_read_frame(cr->leg, &f, &message);
+    agw_mcp_cancellable_add(cr);
+    struct agw_str client = client_of(cr);
+    int rc = client.p ? agw_mcp_read_frame(cr->leg, &f, &message) : AGW_ENOMEM;
     agw_json_edits_init(&edits, &x->m->scratch_arena);
     if (rc == 0 && cr->extra.n)
         rc = agw_json_edits_add(&edits, x->m->scratch.tokens[message.params].offset + 1, 0, cr->extra);
     if (rc == 0)
-        rc = agw_mcp_request_to_modern(&x->m->scratch, &message, x->session.client, &edits);
+        rc = agw_mcp_request_to_modern(&x->m->scratch, &message, client, &edits);
     if (rc == 0)
         rc = agw_json_edits_apply(&edits, cr->text, cr->block, &body);
     cr->leg->raw_json = false;
@@ -84,11 +110,12 @@ int agw_mcp_cross_begin_modern(struct agw_mcp_crossing *cr)
     if (cr->http != AGW_METHOD_POST)
         return no_stream(cr);
     if (cr->id.n == 0) { /* the server hears neither notifications nor answers; we may have asked */
-        int rc = agw_mcp_round_answer(cr);
+        bool cancels = agw_str_eq(cr->method, AGW_STR("notifications/cancelled"));
+        int rc = cancels ? agw_mcp_cancellable_end(cr) : agw_mcp_round_answer(cr);
         return rc == 0 ? agw_mcp_cross_later(cr, 0) : rc;
     }
     if (agw_str_eq(cr->method, AGW_STR("logging/setLevel")))
-        return agw_mcp_cross_reply_empty(cr);
+        return set_level(cr);
     if (agw_mcp_cross_is_removed(cr->method))
         return agw_mcp_cross_refuse(cr, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
     return agw_mcp_cross_send_modern(cr);

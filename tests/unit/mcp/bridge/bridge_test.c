@@ -178,26 +178,35 @@ static void responses_to_clients_of_new(void **state)
     }
 }
 
+#define LOG(level)                                                                                           \
+    "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"" level "\"}}"
+
 static void notices_to_clients_of_new(void **state)
 {
     static const struct {
         const char *text, *token;
-        bool logs, passes;
+        agw_mcp_level level;
+        bool passes;
     } cases[] = {
         {"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":9}}", "7",
-         false, true},
+         0, true},
         {"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":9}}", "",
-         false, false},
-        {"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}", "7", false, false},
-        {"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}", "", true, true},
-        {"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}", "", false, false},
-        {"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}", "7", true, false},
+         0, false},
+        {"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}", "7", 0, false},
+        {LOG("debug"), "", 1, true},
+        {LOG("debug"), "", 2, false},
+        {LOG("error"), "", 4, true},
+        {LOG("emergency"), "", 8, true},
+        {LOG("error"), "", 0, false},
+        {LOG("loud"), "", 1, false},
+        {"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}", "", 1, false},
+        {"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}", "7", 1, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int rc;
         read_text(cases[i].text);
         assert_int_equal(
-            agw_mcp_notice_to_modern(&doc, &message, agw_str_c(cases[i].token), cases[i].logs, &edits, &rc),
+            agw_mcp_notice_to_modern(&doc, &message, agw_str_c(cases[i].token), cases[i].level, &edits, &rc),
             cases[i].passes);
         assert_int_equal(rc, 0);
     }

@@ -234,6 +234,86 @@ static void a_client_that_leaves_cancels(void **state)
     fake_down_free(&down);
 }
 
+/* --- log levels of a client of 2026-07-28 --- */
+
+#define LEVEL(level) "\"io.modelcontextprotocol/logLevel\":\"" level "\","
+#define LOUD(level) MESSAGE("2", "tools/call", "\"name\":\"t\",\"_meta\":{" LEVEL(level) VERSION "," CAPS "}")
+#define LOG(level)                                                                                           \
+    "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"" level               \
+    "\",\"data\":1}}"
+
+/* What the server was told and is asked, each with the id that it has. */
+static void expect_level(unsigned n, const char *id, const char *level)
+{
+    char want[128];
+    snprintf(want, sizeof want, MESSAGE("%s", "logging/setLevel", "\"level\":\"%s\""), id, level);
+    assert_string_equal(fake_ups[n].body, want);
+    assert_string_equal(fake_ups[n].session, "s1");
+}
+
+static void a_level_is_set_on_the_session_once(void **state)
+{
+    fake_era(mcp, &backend, false);
+    ask("tools/call", "t", LOUD("warning"));
+    open_session(0, "s1", "\"tools\":{},\"logging\":{}");
+    assert_int_equal(fake_up_count, 3);
+    expect_level(2, "1", "warning");
+    fake_answer(&fake_ups[2], 200, JSON, NULL, RESULT_OF("1", ""), true);
+    assert_int_equal(fake_up_count, 4);
+    assert_string_equal(fake_ups[3].body, MESSAGE("2", "tools/call", "\"name\":\"t\",\"_meta\":{}"));
+    fake_answer(&fake_ups[3], 200, SSE, NULL, NULL, false);
+    fake_more(&fake_ups[3], "data: " LOG("info") "\n\n");
+    assert_string_equal(down.body, "");
+    fake_more(&fake_ups[3], "data: " LOG("error") "\n\n");
+    assert_string_equal(down.body, "event: message\ndata: " LOG("error") "\n\n");
+    fake_more(&fake_ups[3], "data: " CALLED("2") "\n\n");
+    fake_end(&fake_ups[3]);
+    finish();
+    ask("tools/call", "t", LOUD("error")); /* gets less of what comes anyway */
+    assert_int_equal(fake_up_count, 1);
+    fake_answer(&fake_ups[0], 200, JSON, NULL, CALLED("3"), true);
+    finish();
+    ask("tools/call", "t", LOUD("debug"));
+    expect_level(0, "4", "debug");
+    fake_answer(&fake_ups[0], 500, JSON, NULL, ERROR_OF("null", "-32603"),
+                true); /* is no reason not to ask */
+    assert_int_equal(fake_up_count, 2);
+    fake_answer(&fake_ups[1], 200, JSON, NULL, CALLED("5"), true);
+    assert_has("\"id\":2,\"result\"");
+    finish();
+}
+
+static void a_session_forgotten_at_the_level_is_begun_anew(void **state)
+{
+    fake_era(mcp, &backend, false);
+    ask("tools/call", "t", LOUD("info"));
+    open_session(0, "s0", "\"logging\":{}");
+    fake_answer(&fake_ups[2], 404, JSON, NULL, ERROR_OF("null", "-32001"), true);
+    open_session(3, "s1", "\"logging\":{}");
+    expect_level(5, "1", "info");
+    fake_answer(&fake_ups[5], 200, JSON, NULL, RESULT_OF("1", ""), true);
+    fake_answer(&fake_ups[6], 200, JSON, NULL, CALLED("2"), true);
+    assert_int_equal(down.status, 200);
+    finish();
+    pass_time(1);
+    ask("tools/call", "t", LOUD("debug"));
+    expect_level(0, "3", "debug");
+    fake_break(&fake_ups[0], AGW_ERESET); /* the server itself is gone */
+    assert_int_equal(down.status, 502);
+    finish();
+}
+
+static void servers_without_log_are_told_no_level(void **state)
+{
+    fake_era(mcp, &backend, false);
+    ask("tools/call", "t", LOUD("debug"));
+    open_session(0, "s1", "\"tools\":{}");
+    assert_int_equal(fake_up_count, 3);
+    assert_non_null(strstr(fake_ups[2].body, "tools/call"));
+    fake_answer(&fake_ups[2], 200, JSON, NULL, CALLED("1"), true);
+    finish();
+}
+
 static void removed_methods_are_not_asked_for(void **state)
 {
     static const char *const methods[] = {"ping", "logging/setLevel", "resources/subscribe"};
@@ -343,6 +423,73 @@ static void statuses_of_new_are_messages_of_old(void **state)
         assert_has(cases[i].answer);
         finish();
     }
+}
+
+static void levels_of_a_session_go_with_each_request(void **state)
+{
+    join_new(400, ERROR_OF("1", "-32022"));
+    post(MESSAGE("5", "logging/setLevel", "\"level\":\"loud\""));
+    fake_turn();
+    assert_has("-32602");
+    finish();
+    post(MESSAGE("5", "logging/setLevel", "\"level\":\"notice\""));
+    fake_turn();
+    assert_int_equal(fake_up_count, 0);
+    assert_string_equal(down.body, RESULT_OF("5", ""));
+    finish();
+    post(MESSAGE("6", "tools/call", "\"name\":\"t\""));
+    assert_string_equal(fake_ups[0].body,
+                        MESSAGE("6", "tools/call",
+                                "\"_meta\":{" CLIENT
+                                ",\"io.modelcontextprotocol/logLevel\":\"notice\"},\"name\":\"t\""));
+    fake_answer(&fake_ups[0], 200, SSE, NULL, NULL, false);
+    fake_more(&fake_ups[0], "data: " LOG("error") "\n\n");
+    assert_string_equal(down.body, "event: message\ndata: " LOG("error") "\n\n");
+    fake_more(&fake_ups[0], "data: " CALLED("6") "\n\n");
+    fake_end(&fake_ups[0]);
+    finish();
+}
+
+/* Another request of the same client, while |down| goes on. */
+static void post_beside(struct fake_down *d, const char *body)
+{
+    fake_down_init(d);
+    fake_request(mcp, d, &backend, AGW_METHOD_POST, session, body);
+    fake_turn();
+    fake_turn();
+    assert_int_equal(d->status, 202);
+    fake_close(d, 0);
+    fake_turn();
+    fake_down_free(d);
+}
+
+#define CANCEL(id)                                                                                           \
+    "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":" id "}}"
+
+static void a_cancelled_request_closes_the_servers_stream(void **state)
+{
+    static struct fake_down second;
+    join_new(400, ERROR_OF("1", "-32022"));
+    post(MESSAGE("\"q\"", "tools/call", "\"name\":\"t\""));
+    post_beside(&second, CANCEL("\"r\""));
+    post_beside(&second, CANCEL("7"));
+    assert_false(fake_ups[0].reset);
+    session[0] ^= 1; /* of somebody else: refused before it is heard */
+    fake_down_init(&second);
+    fake_request(mcp, &second, &backend, AGW_METHOD_POST, session, CANCEL("\"q\""));
+    assert_int_equal(second.status, 404);
+    fake_turn();
+    fake_close(&second, 0);
+    fake_turn();
+    fake_down_free(&second);
+    session[0] ^= 1;
+    assert_false(fake_ups[0].reset);
+    post_beside(&second, CANCEL("\"q\""));
+    assert_true(fake_ups[0].reset);
+    assert_int_equal(fake_up_count, 1);
+    assert_true(down.ended);
+    assert_string_equal(down.body, ""); /* nobody waits for an answer */
+    finish();
 }
 
 static void what_the_server_cannot_hear_is_not_sent(void **state)
@@ -462,6 +609,7 @@ static void answer_all(const char *last)
 {
     for (unsigned i = 0; i < fake_up_count; i++) {
         bool probe = !strcmp(fake_ups[i].rpc_method, "server/discover");
+        bool level = strstr(fake_ups[i].body, "setLevel") != NULL;
         bool opening = strstr(fake_ups[i].body, "\"initialize\"") != NULL;
         bool told = strstr(fake_ups[i].body, "notifications/") != NULL;
         if (!fake_ups[i].open)
@@ -472,8 +620,9 @@ static void answer_all(const char *last)
                            : 200,
                     told ? NULL : JSON, opening ? "s1" : NULL,
                     probe     ? ERROR_OF("0", "-32022")
-                    : opening ? INITIALIZED("\"tools\":{}")
+                    : opening ? INITIALIZED("\"tools\":{},\"logging\":{}")
                     : told    ? NULL
+                    : level   ? RESULT_OF("1", "")
                               : last,
                     true);
         fake_turn();
@@ -526,10 +675,34 @@ static void walk_renew(void)
     answer_all(CALLED("5"));
 }
 
+static void walk_level(void)
+{
+    ask("tools/call", "t", LOUD("info"));
+    answer_all(CALLED("1"));
+}
+
+static void walk_session_level(void)
+{
+    static struct fake_down second;
+    conf.targets = targets + 1;
+    post(MESSAGE("5", "logging/setLevel", "\"level\":\"info\""));
+    fake_turn();
+    fake_close(&down, 0);
+    fake_turn();
+    fake_down_free(&down);
+    post(MESSAGE("6", "tools/call", "\"name\":\"t\""));
+    fake_down_init(&second);
+    fake_request(mcp, &second, &backend, AGW_METHOD_POST, session, CANCEL("6"));
+    fake_turn();
+    fake_close(&second, 0);
+    fake_turn();
+    fake_down_free(&second);
+}
+
 static void memory_may_run_out(void **state)
 {
-    static void (*const walks[])(void) = {walk_to_old, walk_discover, walk_refused,
-                                          walk_to_new, walk_call_new, walk_renew};
+    static void (*const walks[])(void) = {walk_to_old,   walk_discover, walk_refused, walk_to_new,
+                                          walk_call_new, walk_renew,    walk_level,   walk_session_level};
     static char joined[1024], joined_old[1024];
     join_old();
     memcpy(joined_old, session, sizeof joined_old);
@@ -574,6 +747,11 @@ int main(void)
         CASE(the_probe_reads_what_servers_say),
         CASE(discovery_is_answered_from_initialize),
         CASE(a_forgotten_session_is_begun_anew),
+        CASE(a_level_is_set_on_the_session_once),
+        CASE(a_session_forgotten_at_the_level_is_begun_anew),
+        CASE(servers_without_log_are_told_no_level),
+        CASE(levels_of_a_session_go_with_each_request),
+        CASE(a_cancelled_request_closes_the_servers_stream),
         CASE(callers_are_kept_apart),
         CASE(tokens_that_were_taken_keep_callers_apart),
         CASE(progress_and_questions_on_the_way),

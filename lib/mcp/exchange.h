@@ -48,7 +48,8 @@ struct agw_mcp {
     struct agw_list caller_list;
     struct agw_timer caller_timer;
     struct agw_map standings, cancellable;
-    struct agw_list standing_list;
+    struct agw_list standing_list, errands;
+    bool ending;                                    /* exchanges go, in any order */
     struct agw_mcp_slots parked, answering, rounds; /* struct agw_mcp_crossing (era/park.c) */
     unsigned renewed;                               /* callers in place of a client's own session */
     uint64_t ended[AGW_MCP_ENDED_MAX];              /* hashes of session ids; a ring */
@@ -184,6 +185,7 @@ struct agw_mcp_exchange {
     bool unseen;                     /* no list may be kept */
     struct agw_mcp_subscription *subscription;
     struct agw_mcp_caller *opens; /* an exchange of our own, for its session */
+    void *own;                    /* another of our own: what it is for; NULL: nothing any more */
 
     /* the client's answer */
     enum agw_mcp_out out;

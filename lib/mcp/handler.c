@@ -156,6 +156,7 @@ void agw_mcp_free(struct agw_mcp *m)
     struct agw_list *node;
     if (!m)
         return;
+    m->ending = true;
     while ((node = m->exchanges.next) != &m->exchanges) {
         struct agw_mcp_exchange *x = agw_list_entry(node, struct agw_mcp_exchange, node);
         if (x->down)

@@ -1,6 +1,7 @@
 #include "mcp/bridge/result.h"
 
 #include "base/err.h"
+#include "mcp/bridge/announce.h"
 #include "mcp/modern/envelope.h"
 
 static bool is_object(const struct agw_json_doc *doc, uint32_t token)
@@ -88,16 +89,26 @@ static void begin_result(struct agw_json_writer *w, struct agw_str id)
     agw_json_begin_object(w);
 }
 
-/* That there is such a thing; what is announced about it does not cross. */
+/* That there is such a thing, and that changes of it are announced. */
 static void put_capabilities(const struct agw_json_doc *doc, uint32_t result, struct agw_json_writer *w)
 {
     static const char *const known[] = {"tools", "prompts", "resources", "completions", "logging"};
     uint32_t caps = agw_json_get(doc, result, AGW_STR("capabilities"));
+    uint8_t promised = agw_mcp_hears_promised(doc, caps);
     agw_json_key(w, AGW_STR("capabilities"));
     agw_json_begin_object(w);
-    for (size_t i = 0; caps != 0 && i < sizeof known / sizeof known[0]; i++)
-        if (agw_json_get(doc, caps, agw_str_c(known[i])) != 0)
-            agw_json_put_raw(w, known[i], AGW_STR("{}"));
+    for (size_t i = 0; caps != 0 && i < sizeof known / sizeof known[0]; i++) {
+        bool changes = promised & AGW_MCP_HEARS_LISTS & 1u << i;
+        if (agw_json_get(doc, caps, agw_str_c(known[i])) == 0)
+            continue;
+        agw_json_key(w, agw_str_c(known[i]));
+        agw_json_begin_object(w);
+        if ((promised & AGW_MCP_HEARS_UPDATES) && 1u << i == AGW_MCP_HEARS_RESOURCES)
+            agw_json_put_raw(w, "subscribe", AGW_STR("true"));
+        if (changes)
+            agw_json_put_raw(w, "listChanged", AGW_STR("true"));
+        agw_json_end_object(w);
+    }
     agw_json_end_object(w);
 }
 

@@ -7,6 +7,7 @@ static void free_all(struct agw_mcp *m)
     agw_mcp_callers_free(m);
     agw_mcp_eras_free(m);
     agw_mcp_standings_free(m);
+    agw_mcp_errands_free(m);
     agw_mcp_slots_free(&m->parked);
     agw_mcp_slots_free(&m->answering);
     agw_mcp_slots_free(&m->rounds);
@@ -24,5 +25,6 @@ void agw_mcp_bridge_eras(struct agw_mcp *m)
 {
     agw_mcp_callers_init(m);
     agw_mcp_standings_init(m);
+    agw_list_init(&m->errands);
     m->bridge = &bridge;
 }

@@ -43,6 +43,7 @@ struct agw_mcp_caller {
     struct agw_str initialized;
     uint64_t used_ms, number;
     agw_mcp_level level;
+    struct agw_mcp_feed *feed; /* NULL: nobody listens */
 };
 
 /* --- who it is --- */
@@ -125,6 +126,7 @@ static void unlist(struct agw_mcp_caller *c)
 static void free_caller(struct agw_mcp_caller *c)
 {
     unlist(c);
+    agw_mcp_feed_free(c->feed);
     if (c->x) {
         c->x->opens = NULL;
         agw_mcp_exchange_close(c->x, 0);
@@ -157,8 +159,7 @@ static struct agw_mcp_exchange *own_exchange(struct agw_mcp_caller *c)
     return x;
 }
 
-/* NULL: no memory; the server's own expiry must do. */
-static struct agw_mcp_exchange *over_session(struct agw_mcp_caller *c)
+struct agw_mcp_exchange *agw_mcp_caller_exchange(struct agw_mcp_caller *c)
 {
     struct agw_mcp_exchange *x = own_exchange(c);
     struct agw_mcp_peer *peer = x ? &x->session.peers[c->target] : NULL;
@@ -177,7 +178,7 @@ static struct agw_mcp_exchange *over_session(struct agw_mcp_caller *c)
 
 void agw_mcp_caller_tell(struct agw_mcp_caller *c, struct agw_str text)
 {
-    struct agw_mcp_exchange *x = over_session(c);
+    struct agw_mcp_exchange *x = agw_mcp_caller_exchange(c);
     struct agw_chain body;
     if (!x)
         return;
@@ -191,7 +192,7 @@ void agw_mcp_caller_tell(struct agw_mcp_caller *c, struct agw_str text)
 
 static void end_session(struct agw_mcp_caller *c)
 {
-    struct agw_mcp_exchange *x = c->step == READY && c->peer.sid.n ? over_session(c) : NULL;
+    struct agw_mcp_exchange *x = c->step == READY && c->peer.sid.n ? agw_mcp_caller_exchange(c) : NULL;
     if (x)
         agw_mcp_end_session(x);
 }
@@ -552,6 +553,41 @@ int agw_mcp_caller_digest(struct agw_mcp_exchange *x, uint32_t target, char ret_
 {
     int rc = read_client(x);
     return rc == 0 ? digest_of(x, target, ret_digest) : rc;
+}
+
+struct agw_mcp *agw_mcp_caller_owner(const struct agw_mcp_caller *c)
+{
+    return c->m;
+}
+
+uint32_t agw_mcp_caller_target(const struct agw_mcp_caller *c)
+{
+    return c->target;
+}
+
+struct agw_mcp_feed **agw_mcp_caller_feed(struct agw_mcp_caller *c)
+{
+    return &c->feed;
+}
+
+void agw_mcp_caller_answer(struct agw_mcp_caller *c, const struct agw_jsonrpc *message)
+{
+    struct agw_str id = agw_json_text(&c->m->scratch, message->id);
+    struct agw_json_writer w;
+    agw_json_writer_init(&w);
+    if (agw_str_eq(message->method, AGW_STR("ping"))) {
+        agw_json_begin_object(&w);
+        agw_json_put_string(&w, "jsonrpc", AGW_STR("2.0"));
+        agw_json_put_raw(&w, "id", id);
+        agw_json_put_raw(&w, "result", AGW_STR("{}"));
+        agw_json_end_object(&w);
+    } else {
+        agw_jsonrpc_write_error(&w, id, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("the client cannot be asked"),
+                                AGW_STR(""));
+    }
+    if (!w.error)
+        agw_mcp_caller_tell(c, agw_json_writer_text(&w));
+    agw_json_writer_free(&w);
 }
 
 agw_mcp_level agw_mcp_caller_level(const struct agw_mcp_caller *c)

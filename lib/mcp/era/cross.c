@@ -26,6 +26,7 @@ void agw_mcp_cross_give(struct agw_mcp_crossing *cr, struct agw_chain *message)
 
 void agw_mcp_cross_finish(struct agw_mcp_crossing *cr, int code)
 {
+    agw_mcp_feed_leave(cr);
     agw_mcp_caller_leave(&cr->guest);
     agw_mcp_cancellable_remove(cr);
     cr->ops->on_done(&cr->leg->call, code);
@@ -215,8 +216,7 @@ static int join(struct agw_mcp_crossing *cr, bool begin)
     return cr->kind == AGW_MCP_RENEW ? send_renewed(cr) : agw_mcp_cross_send_legacy(cr);
 }
 
-/* The server has forgotten the session: the request was not looked at, so it goes over a new one. */
-static void try_again(struct agw_mcp_crossing *cr)
+void agw_mcp_cross_try_again(struct agw_mcp_crossing *cr)
 {
     cr->again = true;
     cr->asking = false;
@@ -340,7 +340,7 @@ static void on_done(struct agw_mcp_call *c, int code)
     if (cr->round.turn)
         agw_mcp_round_go_on(cr);
     else if (code == 0 && cr->expired)
-        try_again(cr);
+        agw_mcp_cross_try_again(cr);
     else if (asks_level(cr))
         agw_mcp_cross_done_level(cr, code);
     else if (cr->kind == AGW_MCP_BEGIN)
@@ -395,6 +395,7 @@ static int new_crossing(struct agw_mcp_leg *leg)
 /* Forgets the last request: a leg reads page after page. */
 static void begin_again(struct agw_mcp_crossing *cr)
 {
+    agw_mcp_feed_leave(cr);
     agw_mcp_cancellable_remove(cr);
     agw_mcp_caller_leave(&cr->guest);
     agw_chain_clear(&cr->local);
@@ -483,6 +484,7 @@ void agw_mcp_cross_cancel(struct agw_mcp_leg *leg)
     agw_mcp_cancellable_remove(cr);
     agw_mcp_answer_drop(cr);
     agw_mcp_round_drop(cr);
+    agw_mcp_feed_leave(cr);
     agw_mcp_caller_leave(&cr->guest);
     agw_task_cancel(&cr->task);
     cr->pending = false;
@@ -498,6 +500,7 @@ void agw_mcp_cross_free(struct agw_mcp_leg *leg)
     agw_mcp_answer_drop(cr);
     agw_mcp_round_drop(cr);
     agw_mcp_unpark(cr, AGW_ECANCELED);
+    agw_mcp_feed_leave(cr);
     agw_mcp_caller_leave(&cr->guest);
     agw_task_cancel(&cr->task);
     agw_chain_clear(&cr->local);

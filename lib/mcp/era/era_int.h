@@ -39,6 +39,9 @@ void agw_mcp_eras_free(struct agw_mcp *m);
 /* --- caller.c --- */
 struct agw_mcp_caller;
 struct agw_mcp_round;
+struct agw_mcp_feed;
+struct agw_mcp_listener;
+struct agw_mcp_errand;
 
 enum agw_mcp_verdict {
     AGW_MCP_VERDICT_READY,  /* guest->caller has a session */
@@ -72,6 +75,13 @@ int agw_mcp_caller_digest(struct agw_mcp_exchange *x, uint32_t target, char ret_
  * is spared the rest here. */
 agw_mcp_level agw_mcp_caller_level(const struct agw_mcp_caller *c);
 void agw_mcp_caller_set_level(struct agw_mcp_caller *c, agw_mcp_level level);
+/* An exchange of our own over the session. NULL: no memory; the server's own expiry must do. */
+struct agw_mcp_exchange *agw_mcp_caller_exchange(struct agw_mcp_caller *c);
+struct agw_mcp *agw_mcp_caller_owner(const struct agw_mcp_caller *c);
+uint32_t agw_mcp_caller_target(const struct agw_mcp_caller *c);
+struct agw_mcp_feed **agw_mcp_caller_feed(struct agw_mcp_caller *c); /* NULL in it: nobody listens */
+/* Answers the server's own request in the scratch document: a ping; whatever else is refused. */
+void agw_mcp_caller_answer(struct agw_mcp_caller *c, const struct agw_jsonrpc *message);
 /* A number that no request over this session has had. */
 uint64_t agw_mcp_caller_number(struct agw_mcp_caller *c);
 /* Sends |text|, one JSON-RPC message, and looks at no answer. */
@@ -114,10 +124,11 @@ struct agw_mcp_crossing {
     struct agw_timer patience;
     struct agw_mcp_key round; /* park.c: the client of old is asked; turn 0: it is not */
     struct agw_mcp_round *asks;
-    struct agw_str extra;      /* members for params of the next round, with a comma; empty: none */
-    bool state;                /* the request goes on with one that was parked */
-    agw_mcp_level level;       /* the client wants log messages from it on; 0: none */
-    struct agw_str cancel_key; /* standing.c; empty: it cannot be cancelled */
+    struct agw_str extra;              /* members for params of the next round, with a comma; empty: none */
+    bool state;                        /* the request goes on with one that was parked */
+    agw_mcp_level level;               /* the client wants log messages from it on; 0: none */
+    struct agw_mcp_listener *listener; /* feed.c; NULL: it is none */
+    struct agw_str cancel_key;         /* standing.c; empty: it cannot be cancelled */
     struct agw_task task;
     int code;                /* |task|: of on_done */
     struct agw_chain local;  /* |task|: our own answer; may be empty */
@@ -143,6 +154,8 @@ void agw_mcp_cross_finish_error(struct agw_mcp_crossing *cr);
 /* A JSON-RPC error for the leg, or {"result":{}}, and the last event, both later. 1, or AGW_ENOMEM. */
 int agw_mcp_cross_refuse(struct agw_mcp_crossing *cr, int code, struct agw_str text);
 int agw_mcp_cross_reply_empty(struct agw_mcp_crossing *cr);
+/* The server has forgotten the session: the request was not looked at, so it goes over a new one. */
+void agw_mcp_cross_try_again(struct agw_mcp_crossing *cr);
 /* Takes the leg over if it is one that crosses; then ops get what comes of it, later. |body| is taken. 1: it
  * does. 0: it does not. AGW_ENOMEM. */
 int agw_mcp_cross(struct agw_mcp_leg *leg, const struct agw_mcp_call_ops *ops, enum agw_method method,
@@ -177,6 +190,24 @@ void agw_mcp_cross_to_legacy(struct agw_mcp_crossing *cr, const struct agw_mcp_f
 int agw_mcp_cross_discover(struct agw_mcp_crossing *cr);
 void agw_mcp_cross_frame_of_begin(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f);
 void agw_mcp_cross_done_begin(struct agw_mcp_crossing *cr, int code);
+
+/* --- feed.c: what servers of old announce --- */
+/* The request is subscriptions/listen: it listens on its caller's feed. 1, AGW_ENOMEM. */
+int agw_mcp_feed_join(struct agw_mcp_crossing *cr);
+void agw_mcp_feed_leave(struct agw_mcp_crossing *cr); /* fine at any time */
+void agw_mcp_feed_free(struct agw_mcp_feed *f);       /* NULL is fine */
+/* What the errand came to, URI by URI, and at its end. */
+void agw_mcp_feed_subscribed(struct agw_mcp_crossing *cr, uint32_t at, bool accepted);
+void agw_mcp_feed_acknowledge(struct agw_mcp_crossing *cr);
+
+/* --- errand.c: requests of our own --- */
+/* Subscribes to |uris| (copied) for |listener|, or, without one, unsubscribes. NULL: no memory. */
+struct agw_mcp_errand *agw_mcp_errand_new(struct agw_mcp_caller *c, uint32_t target,
+                                          const struct agw_str *uris, uint32_t count,
+                                          struct agw_mcp_crossing *listener);
+/* It goes, and tells nobody. How many were asked for. */
+uint32_t agw_mcp_errand_drop(struct agw_mcp_errand *e);
+void agw_mcp_errands_free(struct agw_mcp *m); /* after the exchanges */
 
 /* --- standing.c: what clients of old say once, and about their requests on other workers --- */
 #define AGW_MCP_STANDINGS_MAX 4096 /* sessions a worker: about 100 bytes each; few clients set a level */

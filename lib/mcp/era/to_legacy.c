@@ -114,7 +114,9 @@ int agw_mcp_cross_send_legacy(struct agw_mcp_crossing *cr)
     struct agw_chain body;
     if (agw_str_eq(cr->method, AGW_STR("server/discover")))
         return answer_discover(cr);
-    if (agw_str_eq(cr->method, AGW_STR("subscriptions/listen")) || agw_mcp_cross_is_removed(cr->method))
+    if (agw_str_eq(cr->method, AGW_STR("subscriptions/listen")))
+        return agw_mcp_feed_join(cr);
+    if (agw_mcp_cross_is_removed(cr->method))
         return agw_mcp_cross_refuse(cr, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
     if (cr->state) /* servers of old give none */
         return agw_mcp_cross_refuse(cr, AGW_JSONRPC_INVALID_PARAMS,
@@ -126,29 +128,6 @@ int agw_mcp_cross_send_legacy(struct agw_mcp_crossing *cr)
 }
 
 /* --- and back --- */
-
-/* A server's own request. */
-static void answer_server(struct agw_mcp_crossing *cr, const struct agw_jsonrpc *message)
-{
-    struct agw_json_doc *doc = &x_of(cr)->m->scratch;
-    struct agw_json_writer w;
-    agw_json_writer_init(&w);
-    if (agw_str_eq(message->method, AGW_STR("ping"))) {
-        agw_json_begin_object(&w);
-        agw_json_put_string(&w, "jsonrpc", AGW_STR("2.0"));
-        agw_json_put_raw(&w, "id", agw_json_text(doc, message->id));
-        agw_json_put_raw(&w, "result", AGW_STR("{}"));
-        agw_json_end_object(&w);
-    } else if (agw_mcp_ask(cr, message)) {
-        return;
-    } else {
-        agw_jsonrpc_write_error(&w, agw_json_text(doc, message->id), AGW_JSONRPC_METHOD_NOT_FOUND,
-                                AGW_STR("the client cannot be asked"), AGW_STR(""));
-    }
-    if (!w.error)
-        agw_mcp_caller_tell(cr->guest.caller, agw_json_writer_text(&w));
-    agw_json_writer_free(&w);
-}
 
 void agw_mcp_cross_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f)
 {
@@ -164,7 +143,8 @@ void agw_mcp_cross_to_modern(struct agw_mcp_crossing *cr, const struct agw_mcp_f
     }
     agw_json_edits_init(&edits, &m->scratch_arena);
     if (message.kind == AGW_JSONRPC_REQUEST) {
-        answer_server(cr, &message);
+        if (agw_str_eq(message.method, AGW_STR("ping")) || !agw_mcp_ask(cr, &message))
+            agw_mcp_caller_answer(cr->guest.caller, &message);
         return;
     }
     if (message.kind == AGW_JSONRPC_NOTIFICATION) {

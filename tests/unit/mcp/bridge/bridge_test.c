@@ -246,11 +246,10 @@ static void each_era_introduces_the_other(void **state)
                      "\"protocolVersion\":\"2025-06-18\",\"capabilities\":{\"tools\":{\"listChanged\":true},"
                      "\"tasks\":{}},\"serverInfo\":{\"name\":\"s\"}"));
     agw_json_writer_init(&w);
-    written(
-        &w, agw_mcp_initialized_to_discover(&doc, message.result, AGW_STR("7"), &w),
-        RESULT("7",
-               "\"supportedVersions\":[\"2026-07-28\",\"2025-06-18\"],\"capabilities\":{\"tools\":{}}," TYPE
-               "," HINTS ",\"_meta\":{\"io.modelcontextprotocol/serverInfo\":{\"name\":\"s\"}}"));
+    written(&w, agw_mcp_initialized_to_discover(&doc, message.result, AGW_STR("7"), &w),
+            RESULT("7", "\"supportedVersions\":[\"2026-07-28\",\"2025-06-18\"],\"capabilities\":{\"tools\":{"
+                        "\"listChanged\":true}}," TYPE "," HINTS
+                        ",\"_meta\":{\"io.modelcontextprotocol/serverInfo\":{\"name\":\"s\"}}"));
     read_text(RESULT(
         "0", "\"supportedVersions\":[\"2026-07-28\"],\"capabilities\":{\"extensions\":{},\"resources\":{"
              "\"subscribe\":true},\"tools\":{\"listChanged\":true}},\"instructions\":\"i\",\"_meta\":{"
@@ -259,7 +258,8 @@ static void each_era_introduces_the_other(void **state)
     written(&w,
             agw_mcp_discovered_to_initialize(&doc, message.result, AGW_MCP_2025_03_26, AGW_STR("t"),
                                              AGW_STR("7"), &w),
-            RESULT("7", "\"protocolVersion\":\"2025-03-26\",\"capabilities\":{\"tools\":{},\"resources\":{}},"
+            RESULT("7", "\"protocolVersion\":\"2025-03-26\",\"capabilities\":{\"tools\":{\"listChanged\":"
+                        "true},\"resources\":{\"subscribe\":true}},"
                         "\"serverInfo\":{\"name\":\"s\"},\"instructions\":\"i\""));
     read_text(RESULT("0", "\"supportedVersions\":[7,\"2099-01-01\"]"));
     agw_json_writer_init(&w);

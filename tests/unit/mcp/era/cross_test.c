@@ -344,9 +344,11 @@ static void join_new(int status, const char *body)
     assert_string_equal(fake_ups[1].rpc_method, "server/discover");
     assert_string_equal(fake_ups[1].body, MESSAGE("0", "server/discover", "\"_meta\":{" CLIENT "}"));
     fake_answer(&fake_ups[1], 200, JSON, NULL, DISCOVERED, true);
-    assert_string_equal(down.body,
-                        RESULT_OF("1", "\"protocolVersion\":\"2025-06-18\",\"capabilities\":{\"tools\":{}},"
-                                       "\"serverInfo\":{\"name\":\"new\",\"version\":\"unknown\"}"));
+    assert_string_equal(
+        down.body,
+        RESULT_OF("1",
+                  "\"protocolVersion\":\"2025-06-18\",\"capabilities\":{\"tools\":{\"listChanged\":true}},"
+                  "\"serverInfo\":{\"name\":\"new\",\"version\":\"unknown\"}"));
     snprintf(session, sizeof session, "%s", down.session);
     finish();
 }

@@ -49,6 +49,8 @@ struct agw_mcp {
     struct agw_timer caller_timer;
     struct agw_map standings, cancellable;
     struct agw_list standing_list, errands;
+    unsigned watches;
+    size_t wish_bytes;
     bool ending;                                    /* exchanges go, in any order */
     struct agw_mcp_slots parked, answering, rounds; /* struct agw_mcp_crossing (era/park.c) */
     unsigned renewed;                               /* callers in place of a client's own session */
@@ -201,6 +203,12 @@ struct agw_mcp_exchange {
 };
 
 #define AGW_MCP_LEG(c) ((struct agw_mcp_leg *)(c))
+
+/* A call is under way, or something stands for it. */
+static inline bool agw_mcp_leg_busy(const struct agw_mcp_leg *leg)
+{
+    return leg->call.running || (leg->cross && leg->x->m->bridge->pending(leg));
+}
 
 /* --- handler.c --- */
 /* An exchange without a client, for clean-ups. NULL: no memory. */

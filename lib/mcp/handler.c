@@ -238,7 +238,7 @@ void agw_mcp_let_go(struct agw_mcp_exchange *x)
     agw_mcp_each_leg(x, leg)
     {
         agw_mcp_unwatch_lists(leg);
-        if (!leg->call.running && !(leg->cross && x->m->bridge->pending(leg)))
+        if (!agw_mcp_leg_busy(leg))
             continue;
         if (leg->parked)
             continue;

@@ -389,7 +389,7 @@ void agw_mcp_listen_again(struct agw_mcp_exchange *x)
         return;
     for (uint32_t i = 0; i < x->conf->count; i++) {
         struct agw_mcp_leg *leg = &x->legs[i];
-        if (!leg->used || leg->failure.set || leg->call.running)
+        if (!leg->used || leg->failure.set || agw_mcp_leg_busy(leg))
             continue;
         leg->again = true;
         start_listening(leg);

@@ -103,10 +103,10 @@ static void put_capabilities(const struct agw_json_doc *doc, uint32_t result, st
             continue;
         agw_json_key(w, agw_str_c(known[i]));
         agw_json_begin_object(w);
-        if ((promised & AGW_MCP_HEARS_UPDATES) && 1u << i == AGW_MCP_HEARS_RESOURCES)
-            agw_json_put_raw(w, "subscribe", AGW_STR("true"));
         if (changes)
             agw_json_put_raw(w, "listChanged", AGW_STR("true"));
+        if ((promised & AGW_MCP_HEARS_UPDATES) && 1u << i == AGW_MCP_HEARS_RESOURCES)
+            agw_json_put_raw(w, "subscribe", AGW_STR("true"));
         agw_json_end_object(w);
     }
     agw_json_end_object(w);

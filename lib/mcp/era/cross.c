@@ -26,7 +26,9 @@ void agw_mcp_cross_give(struct agw_mcp_crossing *cr, struct agw_chain *message)
 
 void agw_mcp_cross_finish(struct agw_mcp_crossing *cr, int code)
 {
+    cr->pending = false;
     agw_mcp_feed_leave(cr);
+    agw_mcp_watch_leave(cr);
     agw_mcp_caller_leave(&cr->guest);
     agw_mcp_cancellable_remove(cr);
     cr->ops->on_done(&cr->leg->call, code);
@@ -41,7 +43,6 @@ static void run_task(struct agw_task *t)
         cr->ops->on_head(&cr->leg->call);
     if (cr->gone)
         return;
-    cr->pending = false;
     agw_mcp_cross_finish(cr, cr->code);
 }
 
@@ -396,6 +397,7 @@ static int new_crossing(struct agw_mcp_leg *leg)
 static void begin_again(struct agw_mcp_crossing *cr)
 {
     agw_mcp_feed_leave(cr);
+    agw_mcp_watch_leave(cr);
     agw_mcp_cancellable_remove(cr);
     agw_mcp_caller_leave(&cr->guest);
     agw_chain_clear(&cr->local);
@@ -485,6 +487,7 @@ void agw_mcp_cross_cancel(struct agw_mcp_leg *leg)
     agw_mcp_answer_drop(cr);
     agw_mcp_round_drop(cr);
     agw_mcp_feed_leave(cr);
+    agw_mcp_watch_leave(cr);
     agw_mcp_caller_leave(&cr->guest);
     agw_task_cancel(&cr->task);
     cr->pending = false;
@@ -501,6 +504,7 @@ void agw_mcp_cross_free(struct agw_mcp_leg *leg)
     agw_mcp_round_drop(cr);
     agw_mcp_unpark(cr, AGW_ECANCELED);
     agw_mcp_feed_leave(cr);
+    agw_mcp_watch_leave(cr);
     agw_mcp_caller_leave(&cr->guest);
     agw_task_cancel(&cr->task);
     agw_chain_clear(&cr->local);

@@ -11,6 +11,7 @@
 #define AGW_MCP_ERA_INT_H
 
 #include "crypto/digest.h"
+#include "mcp/bridge/announce.h"
 #include "mcp/bridge/level.h"
 #include "mcp/exchange.h"
 
@@ -42,6 +43,7 @@ struct agw_mcp_round;
 struct agw_mcp_feed;
 struct agw_mcp_listener;
 struct agw_mcp_errand;
+struct agw_mcp_watch;
 
 enum agw_mcp_verdict {
     AGW_MCP_VERDICT_READY,  /* guest->caller has a session */
@@ -128,6 +130,7 @@ struct agw_mcp_crossing {
     bool state;                        /* the request goes on with one that was parked */
     agw_mcp_level level;               /* the client wants log messages from it on; 0: none */
     struct agw_mcp_listener *listener; /* feed.c; NULL: it is none */
+    struct agw_mcp_watch *watch;       /* watch.c, likewise */
     struct agw_str cancel_key;         /* standing.c; empty: it cannot be cancelled */
     struct agw_task task;
     int code;                /* |task|: of on_done */
@@ -184,6 +187,8 @@ void agw_mcp_cross_done_level(struct agw_mcp_crossing *cr, int code);
 int agw_mcp_cross_begin_modern(struct agw_mcp_crossing *cr);
 /* Sends the request, perhaps once more. 1. */
 int agw_mcp_cross_send_modern(struct agw_mcp_crossing *cr);
+/* 405, later. 1, AGW_ENOMEM. */
+int agw_mcp_cross_no_stream(struct agw_mcp_crossing *cr);
 /* A message of a server of 2026-07-28. */
 void agw_mcp_cross_to_legacy(struct agw_mcp_crossing *cr, const struct agw_mcp_frame *f);
 /* `initialize`: asks by server/discover instead. 1. What came, and its end. */
@@ -200,6 +205,16 @@ void agw_mcp_feed_free(struct agw_mcp_feed *f);       /* NULL is fine */
 void agw_mcp_feed_subscribed(struct agw_mcp_crossing *cr, uint32_t at, bool accepted);
 void agw_mcp_feed_acknowledge(struct agw_mcp_crossing *cr);
 
+/* --- watch.c: what servers of 2026-07-28 announce --- */
+/* The request is a GET of old. 1, AGW_ENOMEM. */
+int agw_mcp_watch_begin(struct agw_mcp_crossing *cr);
+void agw_mcp_watch_leave(struct agw_mcp_crossing *cr); /* fine at any time */
+/* The session subscribes to something else. */
+void agw_mcp_watch_refresh(struct agw_mcp_watch *w);
+void agw_mcp_watch_end(struct agw_mcp_watch *w); /* the session is over */
+struct agw_mcp_watch *agw_mcp_watch_at(struct agw_list *node);
+uint32_t agw_mcp_watch_target(const struct agw_mcp_watch *w);
+
 /* --- errand.c: requests of our own --- */
 /* Subscribes to |uris| (copied) for |listener|, or, without one, unsubscribes. NULL: no memory. */
 struct agw_mcp_errand *agw_mcp_errand_new(struct agw_mcp_caller *c, uint32_t target,
@@ -210,11 +225,22 @@ uint32_t agw_mcp_errand_drop(struct agw_mcp_errand *e);
 void agw_mcp_errands_free(struct agw_mcp *m); /* after the exchanges */
 
 /* --- standing.c: what clients of old say once, and about their requests on other workers --- */
-#define AGW_MCP_STANDINGS_MAX 4096 /* sessions a worker: about 100 bytes each; few clients set a level */
+#define AGW_MCP_STANDINGS_MAX 4096      /* sessions a worker: few clients set a level or subscribe */
+#define AGW_MCP_WISHES_BYTES (4u << 20) /* URIs of all of them: 40,000 of 100 bytes */
+#define AGW_MCP_HEARINGS_MAX 4096 /* a worker: each is a stream at a server for as long as the client's */
 
 /* The session of |x| wants log messages from |level| on. AGW_ENOMEM. */
 int agw_mcp_standing_level(struct agw_mcp_exchange *x, agw_mcp_level level);
 agw_mcp_level agw_mcp_standing_level_of(struct agw_mcp_exchange *x); /* 0: it did not say */
+/* The session of |x| subscribes to |uri| of |target|, or (|on| false) no more. AGW_ENOMEM, AGW_ELIMIT. */
+int agw_mcp_standing_wish(struct agw_mcp_exchange *x, uint32_t target, struct agw_str uri, bool on);
+/* What it has subscribed to, in |arena|. AGW_ENOMEM. */
+int agw_mcp_standing_uris(struct agw_mcp_exchange *x, uint32_t target, struct agw_arena *arena,
+                          struct agw_mcp_uri **ret_uris, uint32_t *ret_count);
+/* |node| is a watch of the session's, until it is removed from its list. AGW_ENOMEM. */
+int agw_mcp_standing_watch(struct agw_mcp_exchange *x, struct agw_list *node);
+/* The client has ended the session that |req| names: so do its watches, on all workers. */
+void agw_mcp_standing_end(struct agw_mcp *m, const struct agw_msg *req);
 /* The request is under way and its client may cancel it by a message; and is no more, fine at any time. */
 void agw_mcp_cancellable_add(struct agw_mcp_crossing *cr);
 void agw_mcp_cancellable_remove(struct agw_mcp_crossing *cr);

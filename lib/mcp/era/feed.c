@@ -5,7 +5,6 @@
  *
  * A feed that ends ends its listeners in good order: they are opened again, and told to look again. */
 #include <stdlib.h>
-#include "mcp/bridge/announce.h"
 #include "mcp/era/era_int.h"
 
 #define SLOW_MS 250 /* a client that reads too slowly is looked at again */

@@ -120,6 +120,7 @@ void agw_mcp_ended_add(struct agw_mcp *m, const struct agw_msg *req)
     struct agw_mcp_hub *hub = agw_mcp_transports_hub(m->transports);
     uint64_t hash = hash_of(req);
     note_ended(m, hash);
+    agw_mcp_standing_end(m, req);
     for (unsigned w = 0; agw_mcp_hub_has(hub, w); w++) {
         struct notice *n = w == m->loop->index ? NULL : calloc(1, sizeof *n);
         if (!n)

@@ -43,7 +43,7 @@ void agw_mcp_cross_to_legacy(struct agw_mcp_crossing *cr, const struct agw_mcp_f
     agw_mcp_cross_give_edited(cr, f, &edits, rc);
 }
 
-static int no_stream(struct agw_mcp_crossing *cr)
+int agw_mcp_cross_no_stream(struct agw_mcp_crossing *cr)
 {
     struct agw_mcp_exchange *x = x_of(cr);
     cr->response = agw_arena_alloc(&x->arena, sizeof *cr->response);
@@ -105,10 +105,31 @@ int agw_mcp_cross_send_modern(struct agw_mcp_crossing *cr)
     return 1;
 }
 
+/* The session (un)subscribes to a resource: the stream that hears of it is open, or will be. */
+static int wish(struct agw_mcp_crossing *cr, bool on)
+{
+    struct agw_mcp_exchange *x = x_of(cr);
+    struct agw_mcp_frame f = {.text = cr->text};
+    struct agw_jsonrpc message;
+    struct agw_str uri = {0};
+    int rc = agw_mcp_read_frame(cr->leg, &f, &message);
+    uint32_t token =
+        rc == 0 && message.params ? agw_json_get(&x->m->scratch, message.params, AGW_STR("uri")) : 0;
+    if (rc == 0)
+        rc = token ? agw_json_unescape(&x->m->scratch, token, &x->m->scratch_arena, &uri) : AGW_EINVAL;
+    if (rc == AGW_EINVAL)
+        return agw_mcp_cross_refuse(cr, AGW_JSONRPC_INVALID_PARAMS, AGW_STR("params.uri must be a string"));
+    if (rc == 0)
+        rc = agw_mcp_standing_wish(x, cr->leg->target, uri, on);
+    if (rc == AGW_ELIMIT)
+        return agw_mcp_cross_refuse(cr, AGW_JSONRPC_INTERNAL, AGW_STR("too many subscriptions"));
+    return rc == 0 ? agw_mcp_cross_reply_empty(cr) : rc;
+}
+
 int agw_mcp_cross_begin_modern(struct agw_mcp_crossing *cr)
 {
     if (cr->http != AGW_METHOD_POST)
-        return no_stream(cr);
+        return cr->http == AGW_METHOD_GET ? agw_mcp_watch_begin(cr) : agw_mcp_cross_no_stream(cr);
     if (cr->id.n == 0) { /* the server hears neither notifications nor answers; we may have asked */
         bool cancels = agw_str_eq(cr->method, AGW_STR("notifications/cancelled"));
         int rc = cancels ? agw_mcp_cancellable_end(cr) : agw_mcp_round_answer(cr);
@@ -116,6 +137,10 @@ int agw_mcp_cross_begin_modern(struct agw_mcp_crossing *cr)
     }
     if (agw_str_eq(cr->method, AGW_STR("logging/setLevel")))
         return set_level(cr);
+    if (agw_str_eq(cr->method, AGW_STR("resources/subscribe")))
+        return wish(cr, true);
+    if (agw_str_eq(cr->method, AGW_STR("resources/unsubscribe")))
+        return wish(cr, false);
     if (agw_mcp_cross_is_removed(cr->method))
         return agw_mcp_cross_refuse(cr, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
     return agw_mcp_cross_send_modern(cr);

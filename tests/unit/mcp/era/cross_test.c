@@ -506,12 +506,6 @@ static void what_the_server_cannot_hear_is_not_sent(void **state)
     fake_turn();
     assert_string_equal(down.body, RESULT_OF("6", ""));
     finish();
-    fake_reset();
-    fake_down_init(&down);
-    fake_request(mcp, &down, &backend, AGW_METHOD_GET, session, NULL);
-    fake_turn();
-    assert_int_equal(down.status, 405);
-    finish();
 }
 
 /* --- both of old --- */

@@ -180,6 +180,180 @@ static void a_forgotten_session_is_begun_anew_to_listen(void **state)
     fake_down_free(&down);
 }
 
+/* --- a client of old, a server of 2026-07-28 --- */
+
+static struct fake_down stream; /* the session's GET */
+
+#define LIVE_DISCOVERED                                                                                      \
+    RESULT_OF("0", "\"supportedVersions\":[\"2026-07-28\"],\"capabilities\":{" LIVE_CAPS                     \
+                   "},\"resultType\":\"complete\",\"ttlMs\":5,\"cacheScope\":\"public\"")
+
+static void join_new(void)
+{
+    conf.targets = targets + 1;
+    post(INIT);
+    fake_answer(&fake_ups[0], 400, JSON, NULL, ERROR_OF("1", "-32022"), true);
+    fake_answer(&fake_ups[1], 200, JSON, NULL, LIVE_DISCOVERED, true);
+    assert_has("\"capabilities\":{" LIVE_CAPS "}");
+    memcpy(session, down.session, sizeof down.session);
+    finish();
+}
+
+static void open_stream(void)
+{
+    fake_reset();
+    fake_down_init(&stream);
+    fake_request(mcp, &stream, &backend, AGW_METHOD_GET, session, NULL);
+}
+
+static void close_stream(void)
+{
+    fake_close(&stream, AGW_ERESET);
+    for (int i = 0; i < 3; i++)
+        fake_turn();
+    fake_down_free(&stream);
+}
+
+static void expect_stream(const char *text)
+{
+    assert_string_equal(stream.body, text);
+    stream.n = 0;
+    stream.body[0] = 0;
+}
+
+#define HEAR(uris)                                                                                           \
+    "{\"jsonrpc\":\"2.0\",\"method\":\"subscriptions/listen\",\"id\":0,\"params\":{\"_meta\":{" CLIENT       \
+    "},\"notifications\":{\"toolsListChanged\":true,\"promptsListChanged\":true,\"resourcesListChanged\":"   \
+    "true" uris "}}}"
+#define TAG(id) "\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":" id "}"
+#define HEARD(filter) NOTE("subscriptions/acknowledged", PARAMS(TAG("0") ",\"notifications\":{" filter "}"))
+
+static void acknowledge(unsigned n, const char *filter)
+{
+    char text[512];
+    snprintf(text, sizeof text, "data: " HEARD("%s") "\n\n", filter);
+    fake_answer(&fake_ups[n], 200, SSE, NULL, NULL, false);
+    fake_more(&fake_ups[n], text);
+}
+
+/* Another request of the session beside its stream. */
+static void post_beside(const char *body)
+{
+    fake_down_init(&down);
+    fake_request(mcp, &down, &backend, AGW_METHOD_POST, session, body);
+    fake_turn();
+    fake_turn();
+    fake_close(&down, 0);
+    fake_turn();
+    fake_down_free(&down);
+}
+
+#define SUBSCRIBE(uri) MESSAGE("5", "resources/subscribe", "\"uri\":\"" uri "\"")
+#define UNSUBSCRIBE(uri) MESSAGE("5", "resources/unsubscribe", "\"uri\":\"" uri "\"")
+
+static void lists_of_new_are_announced(void **state)
+{
+    join_new();
+    open_stream();
+    assert_int_equal(fake_up_count, 1);
+    assert_int_equal(fake_ups[0].method, AGW_METHOD_POST);
+    assert_string_equal(fake_ups[0].rpc_method, "subscriptions/listen");
+    assert_string_equal(fake_ups[0].version, "2026-07-28");
+    assert_string_equal(fake_ups[0].session, "");
+    assert_string_equal(fake_ups[0].body, HEAR(""));
+    assert_false(stream.head);
+    acknowledge(0, "\"toolsListChanged\":true");
+    assert_int_equal(stream.status, 200);
+    expect_stream("");
+    fake_more(&fake_ups[0], "data: " NOTE("tools/list_changed", PARAMS(TAG("0"))) "\n\n");
+    expect_stream(EVENT(NOTE("tools/list_changed", "")));
+    fake_more(&fake_ups[0], "data: " NOTE("prompts/list_changed", PARAMS(TAG("0"))) "\n\n");
+    fake_more(&fake_ups[0], "data: nothing\n\ndata: " MESSAGE("7", "ping", "") "\n\n");
+    expect_stream("");
+    close_stream();
+    assert_true(fake_ups[0].reset);
+    assert_int_equal(fake_up_count, 1);
+}
+
+static void resources_of_new_are_subscribed_to(void **state)
+{
+    join_new();
+    post_beside(SUBSCRIBE("a:1")); /* before there is a stream */
+    open_stream();
+    assert_string_equal(fake_ups[0].body, HEAR(",\"resourceSubscriptions\":[\"a:1\"]"));
+    acknowledge(0, "\"resourceSubscriptions\":[\"a:1\"]");
+    fake_more(&fake_ups[0], "data: " NOTE("resources/updated", PARAMS("\"uri\":\"a:1\"," TAG("0"))) "\n\n");
+    expect_stream(EVENT(NOTE("resources/updated", PARAMS("\"uri\":\"a:1\""))));
+    post_beside(SUBSCRIBE("a:2"));
+    post_beside(SUBSCRIBE("a:2")); /* once is enough */
+    assert_int_equal(fake_up_count, 2);
+    assert_string_equal(fake_ups[1].body, HEAR(",\"resourceSubscriptions\":[\"a:1\",\"a:2\"]"));
+    post_beside(UNSUBSCRIBE("a:1")); /* meanwhile */
+    assert_int_equal(fake_up_count, 2);
+    fake_more(&fake_ups[0], "data: " NOTE("resources/updated", PARAMS("\"uri\":\"a:1\"," TAG("0"))) "\n\n");
+    expect_stream(EVENT(NOTE("resources/updated", PARAMS("\"uri\":\"a:1\""))));
+    assert_false(fake_ups[0].reset);
+    acknowledge(1, "\"resourceSubscriptions\":[\"a:2\",\"a:1\"]");
+    assert_true(fake_ups[0].reset); /* the other one has its place */
+    expect_stream(EVENT(NOTE("resources/updated", PARAMS("\"uri\":\"a:2\"")))); /* what was missed */
+    assert_int_equal(fake_up_count, 3);
+    assert_string_equal(fake_ups[2].body, HEAR(",\"resourceSubscriptions\":[\"a:2\"]"));
+    fake_answer(&fake_ups[2], 500, JSON, NULL, ERROR_OF("0", "-32603"), true);
+    fake_more(&fake_ups[1], "data: " NOTE("resources/updated", PARAMS("\"uri\":\"a:2/x\"")) "\n\n");
+    expect_stream(EVENT(NOTE("resources/updated", PARAMS("\"uri\":\"a:2/x\"")))); /* goes on */
+    close_stream();
+}
+
+static void a_new_server_that_announces_nothing_gives_no_stream(void **state)
+{
+    join_new();
+    open_stream();
+    fake_answer(&fake_ups[0], 404, JSON, NULL, ERROR_OF("0", "-32601"), true);
+    fake_turn();
+    assert_int_equal(stream.status, 405);
+    close_stream();
+    post_beside(MESSAGE("5", "resources/subscribe", "\"uri\":7"));
+    post_beside(UNSUBSCRIBE("a:9"));
+    post(MESSAGE("5", "resources/subscribe", ""));
+    fake_turn();
+    assert_has("-32602");
+    finish();
+}
+
+static void the_end_of_the_session_ends_its_streams(void **state)
+{
+    static struct fake_down last;
+    join_new();
+    open_stream();
+    acknowledge(0, "\"toolsListChanged\":true");
+    fake_down_init(&last);
+    fake_request(mcp, &last, &backend, AGW_METHOD_DELETE, session, NULL);
+    for (int i = 0; i < 3; i++)
+        fake_turn();
+    assert_true(fake_ups[0].reset);
+    assert_true(stream.ended);
+    fake_close(&last, 0);
+    fake_turn();
+    fake_down_free(&last);
+    close_stream();
+    open_stream(); /* of a session that is no more */
+    fake_turn();
+    assert_int_equal(stream.status, 405);
+    assert_int_equal(fake_up_count, 0);
+    close_stream();
+}
+
+static void the_clients_stream_ends_with_the_only_one(void **state)
+{
+    join_new();
+    open_stream();
+    acknowledge(0, "\"toolsListChanged\":true");
+    fake_break(&fake_ups[0], AGW_ERESET);
+    fake_turn();
+    assert_true(stream.ended); /* it was the only one: the client opens it again */
+    close_stream();
+}
+
 /* --- memory runs out --- */
 
 static void walk_listen_old(void)
@@ -212,13 +386,43 @@ static void walk_listen_old(void)
             fake_more(&fake_ups[i], "data: " NOTE("resources/updated", PARAMS("\"uri\":\"a:1\"")) "\n\n");
 }
 
+static void walk_listen_new(void)
+{
+    fake_reset();
+    fake_down_init(&down);
+    fake_request(mcp, &down, &backend, AGW_METHOD_POST, session, SUBSCRIBE("a:1"));
+    fake_turn();
+    fake_close(&down, 0);
+    fake_turn();
+    fake_down_free(&down);
+    fake_down_init(&down);
+    fake_request(mcp, &down, &backend, AGW_METHOD_GET, session, NULL);
+    if (fake_up_count > 0)
+        acknowledge(0, "\"toolsListChanged\":true,\"resourceSubscriptions\":[\"a:1\"]");
+    if (fake_up_count > 0 && fake_ups[0].open)
+        fake_more(&fake_ups[0], "data: " NOTE("resources/updated", PARAMS("\"uri\":\"a:1\"")) "\n\n");
+    fake_down_init(&stream);
+    fake_request(mcp, &stream, &backend, AGW_METHOD_POST, session, SUBSCRIBE("a:2"));
+    fake_turn();
+    fake_close(&stream, 0);
+    fake_turn();
+    fake_down_free(&stream);
+    if (fake_up_count > 1 && fake_ups[1].open)
+        acknowledge(1, "\"resourceSubscriptions\":[\"a:2\"]");
+}
+
 static void memory_may_run_out(void **state)
 {
-    static void (*const walks[])(void) = {walk_listen_old};
+    static void (*const walks[])(void) = {walk_listen_old, walk_listen_new};
+    static char joined[1024];
+    join_new();
+    memcpy(joined, session, sizeof joined);
     for (size_t w = 0; w < sizeof walks / sizeof walks[0]; w++) {
         for (long n = 1;; n++) {
             agw_mcp_free(mcp);
             begin_endpoint();
+            conf.targets = targets + w;
+            memcpy(session, joined, sizeof joined);
             fake_fail_from = n;
             walks[w]();
             bool reached = failmalloc_count() >= n;
@@ -250,6 +454,11 @@ int main(void)
         CASE(listeners_share_a_stream),
         CASE(a_server_without_a_stream_has_nothing_to_announce),
         CASE(a_forgotten_session_is_begun_anew_to_listen),
+        CASE(lists_of_new_are_announced),
+        CASE(resources_of_new_are_subscribed_to),
+        CASE(a_new_server_that_announces_nothing_gives_no_stream),
+        CASE(the_end_of_the_session_ends_its_streams),
+        CASE(the_clients_stream_ends_with_the_only_one),
         CASE(memory_may_run_out),
         CASE(silence_is_an_open_stream), /* last: it is ahead of the clock */
     };

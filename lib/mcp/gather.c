@@ -661,6 +661,11 @@ void agw_mcp_notify_one(struct agw_mcp_exchange *x, uint32_t target, struct agw_
 
 void agw_mcp_notify(struct agw_mcp_exchange *x)
 {
+    if (x->conf->count != 1 && agw_str_eq(x->message.method, AGW_STR("notifications/tasks/status"))) {
+        agw_mcp_reply_status(x,
+                             202); /* a task of the client's own: whose it is nobody knows, so nobody hears */
+        return;
+    }
     int rc = agw_mcp_make_legs(x);
     x->silent = true;
     begin(x, finish_accepted);

@@ -392,25 +392,28 @@ void agw_mcp_relay_whole(struct agw_mcp_exchange *x, uint32_t target)
     agw_chain_clear(&body);
 }
 
+static struct agw_str why_unroutable(struct agw_mcp_exchange *x, int rc, struct agw_str name)
+{
+    enum agw_mcp_way way = x->method->way;
+    const char *what = x->method->cap == AGW_MCP_CAP_TOOLS     ? "tool"
+                       : x->method->cap == AGW_MCP_CAP_PROMPTS ? "prompt"
+                       : way == AGW_MCP_WAY_URI                ? "resource"
+                       : way == AGW_MCP_WAY_TASK               ? "task"
+                                                               : "reference";
+    if (rc == AGW_EINVAL && way == AGW_MCP_WAY_REF)
+        return AGW_STR("params.ref must name a prompt or a resource");
+    return rc == AGW_EINVAL ? agw_arena_printf(&x->arena, "params.%.*s must be one string",
+                                               AGW_STRF(agw_mcp_method_member(x->method)))
+                            : agw_arena_printf(&x->arena, "Unknown %s: %.*s", what, AGW_STRF(name));
+}
+
 static void reply_unroutable(struct agw_mcp_exchange *x, int rc, struct agw_str name)
 {
-    struct agw_str text = AGW_STR("out of memory");
-    if (rc == AGW_ENOMEM) {
+    struct agw_str text = rc == AGW_ENOMEM ? AGW_STR("out of memory") : why_unroutable(x, rc, name);
+    if (rc == AGW_ENOMEM)
         agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, text);
-        return;
-    }
-    if (rc == AGW_EINVAL)
-        text = x->method->way == AGW_MCP_WAY_REF   ? AGW_STR("params.ref must name a prompt or a resource")
-               : x->method->way == AGW_MCP_WAY_URI ? AGW_STR("params.uri must be one string")
-                                                   : AGW_STR("params.name must be one string");
     else
-        text = agw_arena_printf(&x->arena, "Unknown %s: %.*s",
-                                x->method->cap == AGW_MCP_CAP_TOOLS     ? "tool"
-                                : x->method->cap == AGW_MCP_CAP_PROMPTS ? "prompt"
-                                : x->method->way == AGW_MCP_WAY_URI     ? "resource"
-                                                                        : "reference",
-                                AGW_STRF(name));
-    agw_mcp_reply_error(x, 200, AGW_JSONRPC_INVALID_PARAMS, text.p ? text : AGW_STR("unknown name"));
+        agw_mcp_reply_error(x, 200, AGW_JSONRPC_INVALID_PARAMS, text.p ? text : AGW_STR("unknown name"));
 }
 
 /* What the client called it, for the message. */
@@ -418,10 +421,7 @@ static struct agw_str asked_name(struct agw_mcp_exchange *x)
 {
     struct agw_str name = {0};
     uint32_t params = x->message.params;
-    uint32_t token = params
-                         ? agw_json_get(&x->doc, params,
-                                        x->method->way == AGW_MCP_WAY_URI ? AGW_STR("uri") : AGW_STR("name"))
-                         : 0;
+    uint32_t token = params ? agw_json_get(&x->doc, params, agw_mcp_method_member(x->method)) : 0;
     if (token != 0)
         (void)agw_json_unescape(&x->doc, token, &x->arena, &name);
     return name;
@@ -479,6 +479,7 @@ static void dispatch_request(struct agw_mcp_exchange *x)
     case AGW_MCP_WAY_NAME:
     case AGW_MCP_WAY_URI:
     case AGW_MCP_WAY_REF:
+    case AGW_MCP_WAY_TASK:
         agw_mcp_route_one(x);
         return;
     case AGW_MCP_WAY_DISCOVER:
@@ -503,6 +504,8 @@ static void dispatch_message(struct agw_mcp_exchange *x)
     agw_json_edits_init(&edits, &x->arena);
     if (x->conf->count != 1)
         rc = agw_mcp_edit_back(x->conf, &x->doc, &x->message, &edits, &target);
+    if (rc == 0)
+        rc = agw_mcp_edit_related(x->conf, target, &x->doc, &x->message, &edits);
     if (rc == AGW_ENOTFOUND && !response) {
         agw_mcp_notify(x); /* ids and tokens of the client's own requests are unique over the targets */
         return;

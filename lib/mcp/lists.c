@@ -86,7 +86,8 @@ static bool is_watched(const struct agw_mcp_leg *leg)
 static struct agw_mcp_ticket *ticket_of(struct agw_mcp_leg *leg, struct agw_str cursor)
 {
     struct agw_mcp_exchange *x = leg->x;
-    const struct agw_mcp_view *view = x->modern || is_watched(leg) ? view_of(x) : NULL;
+    bool kept = x->listing->cap != AGW_MCP_CAP_TASKS && (x->modern || is_watched(leg));
+    const struct agw_mcp_view *view = kept ? view_of(x) : NULL;
     struct agw_mcp_ticket *t = view ? agw_arena_alloc(&x->arena, sizeof *t) : NULL;
     if (!t)
         return NULL;

@@ -86,7 +86,10 @@ static void dispatch(struct agw_mcp_exchange *x)
         agw_mcp_discover(x);
         return;
     case AGW_MCP_WAY_LIST:
-        agw_mcp_list(x);
+        if (x->method->cap == AGW_MCP_CAP_TASKS) /* of 2025-11-25 alone */
+            unknown_method(x);
+        else
+            agw_mcp_list(x);
         return;
     case AGW_MCP_WAY_NAME:
     case AGW_MCP_WAY_REF:
@@ -102,6 +105,7 @@ static void dispatch(struct agw_mcp_exchange *x)
     case AGW_MCP_WAY_INITIALIZE:
     case AGW_MCP_WAY_LOCAL:
     case AGW_MCP_WAY_ALL:
+    case AGW_MCP_WAY_TASK:
     case AGW_MCP_WAY_UNKNOWN:
         unknown_method(x);
         return;
@@ -110,8 +114,9 @@ static void dispatch(struct agw_mcp_exchange *x)
 
 static bool is_about_objects(const struct agw_mcp_method *method)
 {
-    return method->way == AGW_MCP_WAY_LIST || method->way == AGW_MCP_WAY_NAME ||
-           method->way == AGW_MCP_WAY_URI || method->way == AGW_MCP_WAY_REF;
+    return method->cap != AGW_MCP_CAP_TASKS &&
+           (method->way == AGW_MCP_WAY_LIST || method->way == AGW_MCP_WAY_NAME ||
+            method->way == AGW_MCP_WAY_URI || method->way == AGW_MCP_WAY_REF);
 }
 
 bool agw_mcp_is_bare(const struct agw_mcp_exchange *x)

@@ -263,7 +263,8 @@ void agw_mcp_relay(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain
         leg->ticket = NULL;
     bool edited = agw_mcp_result_edited(x->conf, x->method);
     leg->raw_json = x->out == AGW_MCP_OUT_NONE && !edited && !leg->ticket;
-    leg->raw_from = x->out == AGW_MCP_OUT_NONE && edited ? AGW_MCP_PASSAGE_MIN : 0;
+    bool passes = edited && x->method->way != AGW_MCP_WAY_TASK; /* a passage knows of URIs alone */
+    leg->raw_from = x->out == AGW_MCP_OUT_NONE && passes ? AGW_MCP_PASSAGE_MIN : 0;
     leg->to_head = true;
     agw_mcp_start_leg(leg, &relay_ops, AGW_METHOD_POST, body, x->timeout_ms);
 }

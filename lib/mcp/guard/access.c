@@ -41,7 +41,7 @@ bool agw_mcp_may_ask(const struct agw_mcp_rights *r, const struct agw_mcp_method
                      const struct agw_json_doc *doc, uint32_t params, struct agw_str target,
                      struct agw_str name)
 {
-    if (r->count == 0)
+    if (r->count == 0 || method->way == AGW_MCP_WAY_TASK) /* who has its id was let to make it */
         return true;
     const struct agw_mcp_access access = {
         .object = method->way == AGW_MCP_WAY_REF ? object_of_ref(doc, params) : object_of(method),
@@ -56,7 +56,8 @@ int agw_mcp_hide_items(const struct agw_mcp_rights *r, const struct agw_mcp_meth
                        struct agw_json_doc *doc, uint32_t result, struct agw_str target,
                        struct agw_arena *arena)
 {
-    uint32_t items = r->count ? agw_json_get(doc, result, list->list) : 0;
+    bool ruled = r->count && list->cap != AGW_MCP_CAP_TASKS;
+    uint32_t items = ruled ? agw_json_get(doc, result, list->list) : 0;
     if (items == 0)
         return 0;
     agw_json_each_item(doc, items, item)

@@ -323,6 +323,9 @@ static uint8_t read_capabilities(const struct agw_json_doc *doc, uint32_t result
             found |= known[i].bit;
     if (caps != 0 && flag(doc, agw_json_get(doc, caps, AGW_STR("resources")), "subscribe"))
         found |= AGW_MCP_CAP_SUBSCRIBE;
+    static const char *const listed[] = {"tasks", "list"};
+    if (caps != 0 && agw_json_path(doc, caps, listed, 2) != 0)
+        found |= AGW_MCP_CAP_TASKS;
     bool announces = true;
     for (size_t i = 0; i < AGW_ARRAY_LEN(known); i++)
         if (found & known[i].bit & AGW_MCP_CAP_LISTS)
@@ -421,6 +424,34 @@ static struct agw_str all_instructions(const struct agw_mcp_backend *b, const st
     return text.n ? agw_arena_join(arena, pieces, 3) : preamble;
 }
 
+static bool any_task(const struct agw_mcp_part *parts, uint32_t count, const char *const *path, size_t depth)
+{
+    for (uint32_t p = 0; p < count; p++)
+        if (agw_json_path(parts[p].doc, parts[p].result, path, depth) != 0)
+            return true;
+    return false;
+}
+
+/* What of tasks any target has: each call goes to the one that can. */
+static void write_tasks(struct agw_json_writer *w, const struct agw_mcp_part *parts, uint32_t count)
+{
+    static const char *const all[] = {"capabilities", "tasks"},
+                             *const list[] = {"capabilities", "tasks", "list"},
+                             *const cancel[] = {"capabilities", "tasks", "cancel"},
+                             *const call[] = {"capabilities", "tasks", "requests", "tools", "call"};
+    if (!any_task(parts, count, all, 2))
+        return;
+    agw_json_key(w, AGW_STR("tasks"));
+    agw_json_begin_object(w);
+    if (any_task(parts, count, list, 3))
+        agw_json_put_raw(w, "list", AGW_STR("{}"));
+    if (any_task(parts, count, cancel, 3))
+        agw_json_put_raw(w, "cancel", AGW_STR("{}"));
+    if (any_task(parts, count, call, 5))
+        agw_json_put_raw(w, "requests", AGW_STR("{\"tools\":{\"call\":{}}}"));
+    agw_json_end_object(w);
+}
+
 int agw_mcp_merge_initialize(const struct agw_mcp_backend *b, const struct agw_mcp_part *parts,
                              uint32_t count, const struct agw_mcp_session *session, struct agw_str id,
                              struct agw_arena *arena, struct agw_json_writer *w)
@@ -437,6 +468,8 @@ int agw_mcp_merge_initialize(const struct agw_mcp_backend *b, const struct agw_m
     agw_json_key(w, AGW_STR("capabilities"));
     agw_json_begin_object(w);
     write_capabilities(w, parts, count, caps);
+    if (session->version >= AGW_MCP_2025_11_25)
+        write_tasks(w, parts, count);
     agw_json_end_object(w);
     agw_json_key(w, AGW_STR("serverInfo"));
     agw_json_begin_object(w);

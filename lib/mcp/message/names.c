@@ -86,3 +86,15 @@ int agw_mcp_uri_split(const struct agw_mcp_backend *b, struct agw_str uri, struc
     *ret_uri = joined;
     return 0;
 }
+
+int agw_mcp_task_split(const struct agw_mcp_backend *b, struct agw_str id, uint32_t *ret_target,
+                       struct agw_str *ret_id)
+{
+    ptrdiff_t plus = agw_str_find(id, '+');
+    int target = plus < 0 ? -1 : agw_mcp_target_index(b, agw_str(id.p, (size_t)plus));
+    if (target < 0)
+        return AGW_ENOTFOUND;
+    *ret_target = (uint32_t)target;
+    *ret_id = agw_str_from(id, (size_t)plus + 1);
+    return 0;
+}

@@ -2,7 +2,7 @@
  *
  * Tools and prompts: "<target>_<name>", split at the first '_' (target names hold none). Resources:
  * "<target>+<uri>" for a URI with a scheme, "ui://<target>+<rest>" for MCP Apps; a reference without a scheme
- * stays as it is. Pure: views in, views out. Threads: any. */
+ * stays as it is. Tasks: "<target>+<id>". Pure: views in, views out. Threads: any. */
 #ifndef AGW_MCP_NAMES_H
 #define AGW_MCP_NAMES_H
 
@@ -24,5 +24,9 @@ int agw_mcp_uri_insert_at(struct agw_str uri);
  * AGW_ENOMEM. */
 int agw_mcp_uri_split(const struct agw_mcp_backend *b, struct agw_str uri, struct agw_arena *arena,
                       uint32_t *ret_target, struct agw_str *ret_uri);
+
+/* The client's task id -> target index and the target's own. AGW_ENOTFOUND. */
+int agw_mcp_task_split(const struct agw_mcp_backend *b, struct agw_str id, uint32_t *ret_target,
+                       struct agw_str *ret_id);
 
 #endif

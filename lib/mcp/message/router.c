@@ -23,11 +23,16 @@ static const struct agw_mcp_method methods[] = {
     {S("resources/subscribe"), AGW_MCP_WAY_URI, AGW_MCP_CAP_RESOURCES},
     {S("resources/unsubscribe"), AGW_MCP_WAY_URI, AGW_MCP_CAP_RESOURCES},
     {S("completion/complete"), AGW_MCP_WAY_REF, AGW_MCP_CAP_COMPLETIONS},
+    {S("tasks/get"), AGW_MCP_WAY_TASK, AGW_MCP_CAP_TASKS},
+    {S("tasks/result"), AGW_MCP_WAY_TASK, AGW_MCP_CAP_TASKS},
+    {S("tasks/cancel"), AGW_MCP_WAY_TASK, AGW_MCP_CAP_TASKS},
+    {S("tasks/list"), AGW_MCP_WAY_LIST, AGW_MCP_CAP_TASKS, S("tasks"), S("taskId")},
     {S("logging/setLevel"), AGW_MCP_WAY_ALL, AGW_MCP_CAP_LOGGING},
     {S("server/discover"), AGW_MCP_WAY_DISCOVER},
     {S("subscriptions/listen"), AGW_MCP_WAY_LISTEN},
 };
 
+static const struct agw_str read_method = S("resources/read"), call_method = S("tools/call");
 static const struct agw_mcp_method unknown = {S(""), AGW_MCP_WAY_UNKNOWN};
 
 const struct agw_mcp_method *agw_mcp_method_find(struct agw_str name)
@@ -36,6 +41,13 @@ const struct agw_mcp_method *agw_mcp_method_find(struct agw_str name)
         if (agw_str_eq(methods[i].name, name))
             return &methods[i];
     return &unknown;
+}
+
+struct agw_str agw_mcp_method_member(const struct agw_mcp_method *method)
+{
+    return method->way == AGW_MCP_WAY_URI    ? AGW_STR("uri")
+           : method->way == AGW_MCP_WAY_TASK ? AGW_STR("taskId")
+                                             : AGW_STR("name");
 }
 
 /* --- client to target --- */
@@ -85,6 +97,45 @@ static int uri_up(const struct agw_mcp_backend *b, const struct agw_json_doc *do
     return edit_cut(edits, doc, token, uri, own);
 }
 
+static int task_up(const struct agw_mcp_backend *b, const struct agw_json_doc *doc, uint32_t token,
+                   struct agw_json_edits *edits, uint32_t *ret_target, struct agw_str *ret_name)
+{
+    struct agw_str id, own;
+    int rc = agw_json_unescape(doc, token, edits->arena, &id);
+    if (rc != 0)
+        return rc;
+    *ret_target = 0;
+    *ret_name = id;
+    if (!agw_mcp_uris_prefixed(b))
+        return 0;
+    if ((rc = agw_mcp_task_split(b, id, ret_target, &own)) != 0)
+        return rc;
+    *ret_name = own;
+    return edit_cut(edits, doc, token, id, own);
+}
+
+/* Where a message says which task it belongs to. */
+static uint32_t related_of(const struct agw_json_doc *doc, const struct agw_jsonrpc *message)
+{
+    static const char *const path[] = {"_meta", "io.modelcontextprotocol/related-task", "taskId"};
+    uint32_t from = message->kind == AGW_JSONRPC_RESULT ? message->result : message->params;
+    uint32_t token = from ? agw_json_path(doc, from, path, 3) : 0;
+    return token != 0 && agw_json_type(doc, token) == AGW_JSON_STRING ? token : 0;
+}
+
+int agw_mcp_edit_related(const struct agw_mcp_backend *b, uint32_t target, const struct agw_json_doc *doc,
+                         const struct agw_jsonrpc *message, struct agw_json_edits *edits)
+{
+    uint32_t token = agw_mcp_uris_prefixed(b) ? related_of(doc, message) : 0, owner;
+    struct agw_str id, own;
+    if (token == 0)
+        return 0;
+    int rc = agw_json_unescape(doc, token, edits->arena, &id);
+    if (rc != 0 || agw_mcp_task_split(b, id, &owner, &own) != 0 || owner != target)
+        return rc; /* another target's task means nothing here */
+    return edit_cut(edits, doc, token, id, own);
+}
+
 /* The one string member |name| of |object|. */
 static int deciding(const struct agw_json_doc *doc, uint32_t object, struct agw_str name, uint32_t *ret_token)
 {
@@ -112,19 +163,28 @@ static int ref_up(const struct agw_mcp_backend *b, const struct agw_json_doc *do
                : AGW_EINVAL;
 }
 
+static int owner_up(const struct agw_mcp_backend *b, const struct agw_mcp_method *method,
+                    const struct agw_json_doc *doc, uint32_t params, struct agw_json_edits *edits,
+                    uint32_t *ret_target, struct agw_str *ret_name)
+{
+    uint32_t token;
+    if (method->way == AGW_MCP_WAY_REF)
+        return ref_up(b, doc, params, edits, ret_target, ret_name);
+    int rc = deciding(doc, params, agw_mcp_method_member(method), &token);
+    if (rc != 0)
+        return rc;
+    return method->way == AGW_MCP_WAY_NAME   ? name_up(b, doc, token, edits, ret_target, ret_name)
+           : method->way == AGW_MCP_WAY_TASK ? task_up(b, doc, token, edits, ret_target, ret_name)
+                                             : uri_up(b, doc, token, edits, ret_target, ret_name);
+}
+
 int agw_mcp_edit_up(const struct agw_mcp_backend *b, const struct agw_mcp_method *method,
                     const struct agw_json_doc *doc, const struct agw_jsonrpc *message,
                     struct agw_json_edits *edits, uint32_t *ret_target, struct agw_str *ret_name)
 {
-    uint32_t token;
-    if (method->way == AGW_MCP_WAY_REF)
-        return ref_up(b, doc, message->params, edits, ret_target, ret_name);
-    bool by_name = method->way == AGW_MCP_WAY_NAME;
-    int rc = deciding(doc, message->params, by_name ? AGW_STR("name") : AGW_STR("uri"), &token);
-    if (rc != 0)
-        return rc;
-    return by_name ? name_up(b, doc, token, edits, ret_target, ret_name)
-                   : uri_up(b, doc, token, edits, ret_target, ret_name);
+    int rc = owner_up(b, method, doc, message->params, edits, ret_target, ret_name);
+    return rc == 0 && *ret_target != AGW_MCP_ANY ? agw_mcp_edit_related(b, *ret_target, doc, message, edits)
+                                                 : rc;
 }
 
 static bool is_id(const struct agw_json_doc *doc, uint32_t token)
@@ -229,12 +289,39 @@ static int edit_contents(const struct agw_mcp_backend *b, uint32_t target, const
     return 0;
 }
 
-static const struct agw_str read_method = S("resources/read"), call_method = S("tools/call");
+/* Tasks: those that a result or a notification is about, and the one that any message belongs to. */
+static int edit_task(const struct agw_mcp_backend *b, uint32_t target, const struct agw_json_doc *doc,
+                     uint32_t id, struct agw_json_edits *edits)
+{
+    if (id == 0 || agw_json_type(doc, id) != AGW_JSON_STRING)
+        return 0;
+    return insert_prefix(b, target, '+', doc->tokens[id].offset + 1, edits);
+}
+
+static int edit_tasks(const struct agw_mcp_backend *b, uint32_t target, const struct agw_mcp_method *method,
+                      const struct agw_json_doc *doc, const struct agw_jsonrpc *message,
+                      struct agw_json_edits *edits)
+{
+    static const char *const created[] = {"task", "taskId"};
+    uint32_t id = 0;
+    if (!agw_mcp_uris_prefixed(b))
+        return 0;
+    if (message->kind == AGW_JSONRPC_RESULT && agw_str_eq(method->name, call_method))
+        id = agw_json_path(doc, message->result, created, 2);
+    else if (message->kind == AGW_JSONRPC_RESULT && !agw_str_eq(method->name, AGW_STR("tasks/result")))
+        id = agw_json_get(doc, message->result, AGW_STR("taskId"));
+    else if (message->kind == AGW_JSONRPC_NOTIFICATION && message->params &&
+             agw_str_eq(message->method, AGW_STR("notifications/tasks/status")))
+        id = agw_json_get(doc, message->params, AGW_STR("taskId"));
+    int rc = edit_task(b, target, doc, id, edits);
+    return rc == 0 ? edit_task(b, target, doc, related_of(doc, message), edits) : rc;
+}
 
 bool agw_mcp_result_edited(const struct agw_mcp_backend *b, const struct agw_mcp_method *method)
 {
     return agw_mcp_uris_prefixed(b) &&
-           (agw_str_eq(method->name, read_method) || agw_str_eq(method->name, call_method));
+           (agw_str_eq(method->name, read_method) || agw_str_eq(method->name, call_method) ||
+            method->way == AGW_MCP_WAY_TASK);
 }
 
 static int edit_request(const struct agw_mcp_backend *b, uint32_t target, const struct agw_json_doc *doc,
@@ -259,20 +346,32 @@ static int edit_notification(const struct agw_mcp_backend *b, uint32_t target, c
     return 0;
 }
 
+static int edit_result(const struct agw_mcp_backend *b, uint32_t target, const struct agw_mcp_method *method,
+                       const struct agw_json_doc *doc, const struct agw_jsonrpc *message,
+                       struct agw_json_edits *edits)
+{
+    if (!method || !agw_mcp_result_edited(b, method))
+        return 0;
+    if (agw_str_eq(method->name, read_method))
+        return edit_contents(b, target, doc, message->result, edits);
+    int rc = edit_content(b, target, doc, message->result, edits);
+    return rc == 0 ? edit_tasks(b, target, method, doc, message, edits) : rc;
+}
+
 int agw_mcp_edit_down(const struct agw_mcp_backend *b, uint32_t target, const struct agw_mcp_method *method,
                       const struct agw_json_doc *doc, const struct agw_jsonrpc *message,
                       struct agw_json_edits *edits)
 {
+    int rc = 0;
     switch (message->kind) {
     case AGW_JSONRPC_REQUEST:
-        return b->count != 1 ? edit_request(b, target, doc, message, edits) : 0;
+        rc = b->count != 1 ? edit_request(b, target, doc, message, edits) : 0;
+        return rc == 0 ? edit_tasks(b, target, method, doc, message, edits) : rc;
     case AGW_JSONRPC_NOTIFICATION:
-        return edit_notification(b, target, doc, message, edits);
+        rc = edit_notification(b, target, doc, message, edits);
+        return rc == 0 ? edit_tasks(b, target, method, doc, message, edits) : rc;
     case AGW_JSONRPC_RESULT:
-        if (!method || !agw_mcp_result_edited(b, method))
-            return 0;
-        return agw_str_eq(method->name, read_method) ? edit_contents(b, target, doc, message->result, edits)
-                                                     : edit_content(b, target, doc, message->result, edits);
+        return edit_result(b, target, method, doc, message, edits);
     case AGW_JSONRPC_ERROR:
         return 0;
     }
@@ -286,6 +385,8 @@ int agw_mcp_edit_item(const struct agw_mcp_backend *b, uint32_t target, const st
                                                                                          "ui/resourceUri"};
     uint32_t label = agw_json_get(doc, item, method->label);
     int rc = 0;
+    if (method->cap == AGW_MCP_CAP_TASKS)
+        return agw_mcp_uris_prefixed(b) ? edit_task(b, target, doc, label, edits) : 0;
     if (!agw_str_eq(method->label, AGW_STR("name")))
         return agw_mcp_uris_prefixed(b) ? edit_uri(b, target, doc, label, edits) : 0;
     if (agw_mcp_names_prefixed(b) && label != 0 && agw_json_type(doc, label) == AGW_JSON_STRING)
@@ -305,6 +406,7 @@ bool agw_mcp_may_repeat(struct agw_str method)
         AGW_STR("resources/read"),   AGW_STR("resources/subscribe"),
         AGW_STR("server/discover"),  AGW_STR("resources/unsubscribe"),
         AGW_STR("logging/setLevel"), AGW_STR("subscriptions/listen"),
+        AGW_STR("tasks/get"),        AGW_STR("tasks/result"),
     };
     if (agw_str_ends(method, AGW_STR("/list")) || agw_str_starts(method, AGW_STR("notifications/")))
         return true;

@@ -46,6 +46,7 @@ enum {
     AGW_MCP_CAP_COMPLETIONS = 16,
     AGW_MCP_CAP_SUBSCRIBE = 32,
     AGW_MCP_CAP_ANNOUNCES = 64, /* changes of all the lists that it has */
+    AGW_MCP_CAP_TASKS = 128,    /* it lists its tasks */
 };
 
 struct agw_mcp_peer { /* our session with one target */

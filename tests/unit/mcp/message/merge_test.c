@@ -252,6 +252,44 @@ static void initialize_is_united(void **state)
     agw_json_writer_free(&w);
 }
 
+static void tasks_are_united(void **state)
+{
+    struct agw_json_writer w;
+    struct agw_mcp_peer peers[2] = {{.present = true}, {.present = true}};
+    struct agw_mcp_session s = {AGW_MCP_2025_11_25, 1, peers, 2};
+    part(0, 0,
+         "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tasks\":{\"list\":{},\"requests\":{"
+         "\"tools\":{"
+         "\"call\":{}}}}}}");
+    part(1, 1, "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tasks\":{\"cancel\":{}}}}");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(agw_mcp_read_initialize(&docs[i], 0, &peers[i]), 0);
+    assert_int_equal(peers[0].caps, AGW_MCP_CAP_TASKS);
+    assert_int_equal(peers[1].caps, 0); /* is not asked for a list */
+    for (int i = 0; i < 2; i++) {
+        s.version = i ? AGW_MCP_2025_06_18 : AGW_MCP_2025_11_25;
+        agw_json_writer_init(&w);
+        assert_int_equal(agw_mcp_merge_initialize(&bare, parts, 2, &s, AGW_STR("1"), &arena, &w), 0);
+        const char *got = agw_arena_printf(&arena, "%.*s", AGW_STRF(agw_json_writer_text(&w))).p;
+        assert_non_null(
+            strstr(got, i ? "\"capabilities\":{}," /* which knows of none */
+                          : "\"capabilities\":{\"tasks\":{\"list\":{},\"cancel\":{},\"requests\":{"
+                            "\"tools\":{\"call\":{}}}}},"));
+        agw_json_writer_free(&w);
+    }
+    const struct agw_mcp_method *list = agw_mcp_method_find(AGW_STR("tasks/list"));
+    part(0, 0, "{\"tasks\":[{\"taskId\":\"7\"}]}");
+    part(1, 1, "{\"tasks\":[{\"taskId\":\"7\",\"status\":\"failed\"}]}");
+    agw_json_writer_init(&w);
+    assert_int_equal(agw_mcp_merge_list(&bare, list, parts, 2, AGW_STR("1"), AGW_STR(""), NULL, &arena, &w),
+                     0);
+    assert_true(agw_str_eq(
+        agw_json_writer_text(&w),
+        AGW_STR("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tasks\":[{\"taskId\":\"a+7\"},{\"taskId\":"
+                "\"b+7\",\"status\":\"failed\"}]}}")));
+    agw_json_writer_free(&w);
+}
+
 static void out_of_memory(void **state)
 {
     struct agw_mcp_peer peers[3] = {{.present = true, .caps = 0xff, .version = AGW_MCP_2025_06_18}};
@@ -308,6 +346,7 @@ int main(void)
         cmocka_unit_test(next_cursor),
         cmocka_unit_test(initialize_is_read),
         cmocka_unit_test(initialize_is_united),
+        cmocka_unit_test(tasks_are_united),
         cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <cmocka.h>
 #include "failmalloc.h"
 #include "mcp/message/session.h"
@@ -105,6 +106,80 @@ static void calls_lose_the_prefix_and_nothing_else(void **state)
     assert_int_equal(up(&bare, HEAD "\"method\":\"tools/call\",\"params\":{\"name\":\"x\"}}"), 0);
     assert_true(target == AGW_MCP_ANY);
     assert_true(agw_str_eq(name, AGW_STR("x")));
+}
+
+#define RELATED(id) "\"_meta\":{\"io.modelcontextprotocol/related-task\":{\"taskId\":\"" id "\"}}"
+
+static void tasks_lead_to_their_owner(void **state)
+{
+    static const char *const methods_of_one[] = {"tasks/get", "tasks/result", "tasks/cancel"};
+    for (size_t i = 0; i < sizeof methods_of_one / sizeof methods_of_one[0]; i++) {
+        char text[160], want[160];
+        snprintf(text, sizeof text, HEAD "\"method\":\"%s\",\"params\":{\"taskId\":\"b+7+a\"}}",
+                 methods_of_one[i]);
+        snprintf(want, sizeof want, HEAD "\"method\":\"%s\",\"params\":{\"taskId\":\"7+a\"}}",
+                 methods_of_one[i]);
+        assert_int_equal(up(&two, text), 0);
+        assert_int_equal(target, 1);
+        assert_edited(want);
+        assert_int_equal(up(&bare, text), 0); /* names alone are bare */
+        assert_int_equal(target, 1);
+        assert_int_equal(up(&one, text), 0);
+        assert_int_equal(target, 0);
+        assert_edited(text);
+    }
+    assert_int_equal(up(&two, HEAD "\"method\":\"tasks/get\",\"params\":{\"taskId\":\"7\"}}"), AGW_ENOTFOUND);
+    assert_int_equal(up(&two, HEAD "\"method\":\"tasks/get\",\"params\":{\"taskId\":\"c+7\"}}"),
+                     AGW_ENOTFOUND);
+    assert_int_equal(up(&two, HEAD "\"method\":\"tasks/get\",\"params\":{\"taskId\":7}}"), AGW_EINVAL);
+    assert_int_equal(up(&two, HEAD "\"method\":\"tasks/get\"}"), AGW_EINVAL);
+    assert_int_equal(
+        up(&two, HEAD "\"method\":\"tools/call\",\"params\":{\"name\":\"a_x\"," RELATED("a+7") "}}"), 0);
+    assert_edited(HEAD "\"method\":\"tools/call\",\"params\":{\"name\":\"x\"," RELATED("7") "}}");
+    assert_int_equal(
+        up(&two, HEAD "\"method\":\"tools/call\",\"params\":{\"name\":\"a_x\"," RELATED("b+7") "}}"), 0);
+    assert_edited(HEAD "\"method\":\"tools/call\",\"params\":{\"name\":\"x\"," RELATED("b+7") "}}");
+}
+
+static void ids_of_tasks_tell_their_owner(void **state)
+{
+    static const struct {
+        const char *method, *text, *want;
+    } cases[] = {
+        {"tools/call", HEAD "\"result\":{\"task\":{\"taskId\":\"7\",\"status\":\"working\"}}}",
+         HEAD "\"result\":{\"task\":{\"taskId\":\"b+7\",\"status\":\"working\"}}}"},
+        {"tools/call", HEAD "\"result\":{\"taskId\":\"7\",\"content\":[]}}",
+         HEAD "\"result\":{\"taskId\":\"7\",\"content\":[]}}"},
+        {"tasks/get", HEAD "\"result\":{\"taskId\":\"\\u0037\"}}",
+         HEAD "\"result\":{\"taskId\":\"b+\\u0037\"}}"},
+        {"tasks/cancel", HEAD "\"result\":{\"taskId\":7}}", HEAD "\"result\":{\"taskId\":7}}"},
+        {"tasks/result",
+         HEAD
+         "\"result\":{\"taskId\":\"x\",\"content\":[{\"type\":\"resource_link\",\"uri\":\"m:1\"}]," RELATED(
+             "7") "}}",
+         HEAD
+         "\"result\":{\"taskId\":\"x\",\"content\":[{\"type\":\"resource_link\",\"uri\":\"b+m:1\"}]," RELATED(
+             "b+7") "}}"},
+        {"tools/call",
+         "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tasks/status\",\"params\":{\"taskId\":\"7\"}}",
+         "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tasks/status\",\"params\":{\"taskId\":\"b+7\"}}"},
+        {NULL, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{" RELATED("7") "}}",
+         "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{" RELATED("b+7") "}}"},
+        {NULL, HEAD "\"method\":\"elicitation/create\",\"params\":{" RELATED("7") "}}",
+         "{\"jsonrpc\":\"2.0\",\"id\":\"agw_b_n_1\",\"method\":\"elicitation/create\",\"params\":{" RELATED(
+             "b+7") "}}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(down(&two, 1, cases[i].method, cases[i].text), 0);
+        assert_edited(cases[i].want);
+        assert_int_equal(down(&one, 0, cases[i].method, cases[i].text), 0);
+        assert_edited(cases[i].text);
+    }
+    static const char answer[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":\"agw_b_n_1\",\"result\":{\"action\":\"cancel\"," RELATED("b+7") "}}";
+    assert_int_equal(back(&two, answer), 0);
+    assert_int_equal(agw_mcp_edit_related(&two, target, &doc, &message, &edits), 0);
+    assert_edited(HEAD "\"result\":{\"action\":\"cancel\"," RELATED("7") "}}");
 }
 
 static void calls_that_name_nobody(void **state)
@@ -268,6 +343,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(methods),
         cmocka_unit_test(calls_lose_the_prefix_and_nothing_else),
+        cmocka_unit_test(tasks_lead_to_their_owner),
+        cmocka_unit_test(ids_of_tasks_tell_their_owner),
         cmocka_unit_test(calls_that_name_nobody),
         cmocka_unit_test(uris_and_references),
         cmocka_unit_test(requests_of_targets_get_ids_of_ours),

@@ -49,7 +49,7 @@ struct agw_mcp {
     struct agw_timer caller_timer;
     struct agw_map standings, cancellable;
     struct agw_list standing_list, errands;
-    unsigned watches;
+    unsigned feeds, watches;
     size_t wish_bytes;
     bool ending;                                    /* exchanges go, in any order */
     struct agw_mcp_slots parked, answering, rounds; /* struct agw_mcp_crossing (era/park.c) */

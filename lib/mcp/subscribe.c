@@ -486,8 +486,10 @@ static void on_silence(struct agw_timer *t)
     struct agw_mcp_exchange *x = agw_container_of(t, struct agw_mcp_exchange, keepalive);
     for (uint32_t i = 0; i < x->conf->count; i++) {
         struct agw_mcp_leg *leg = &x->legs[i];
-        if (x->out == AGW_MCP_OUT_ENDED || side_of(leg)->state != WAITING || !leg->call.running)
+        if (x->out == AGW_MCP_OUT_ENDED || side_of(leg)->state != WAITING || !agw_mcp_leg_busy(leg))
             continue;
+        if (leg->cross)
+            x->m->bridge->cancel(leg);
         agw_mcp_call_cancel(&leg->call);
         x->running--;
         fail(leg, AGW_ETIMEOUT);

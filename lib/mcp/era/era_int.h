@@ -197,6 +197,8 @@ void agw_mcp_cross_frame_of_begin(struct agw_mcp_crossing *cr, const struct agw_
 void agw_mcp_cross_done_begin(struct agw_mcp_crossing *cr, int code);
 
 /* --- feed.c: what servers of old announce --- */
+#define AGW_MCP_FEEDS_MAX 768 /* a worker: each holds a caller, and requests need some, too */
+
 /* The request is subscriptions/listen: it listens on its caller's feed. 1, AGW_ENOMEM. */
 int agw_mcp_feed_join(struct agw_mcp_crossing *cr);
 void agw_mcp_feed_leave(struct agw_mcp_crossing *cr); /* fine at any time */

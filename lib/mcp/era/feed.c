@@ -202,6 +202,7 @@ static void close_feed(struct agw_mcp_feed *f)
     struct agw_mcp_exchange *x = f->x;
     struct agw_mcp *m = agw_mcp_caller_owner(f->caller);
     *agw_mcp_caller_feed(f->caller) = NULL;
+    m->feeds--;
     agw_task_cancel(&f->end);
     agw_timer_cancel(&m->loop->timers, &f->timer);
     free(f);
@@ -276,6 +277,7 @@ static struct agw_mcp_feed *open_feed(struct agw_mcp_caller *c)
     agw_timer_init(&f->timer, on_timer);
     agw_task_init(&f->end, on_end);
     *agw_mcp_caller_feed(c) = f;
+    m->feeds++;
     f->x = agw_mcp_caller_exchange(c);
     if (!f->x) {
         close_feed(f);
@@ -296,6 +298,13 @@ static void on_start(struct agw_task *t)
     struct agw_mcp_feed *f = *agw_mcp_caller_feed(c);
     if (l->lists == 0 && l->count == 0) { /* nothing will come; the client may stay all the same */
         agw_mcp_feed_acknowledge(l->cr);
+        return;
+    }
+    struct agw_mcp *m = m_of(l->cr);
+    if (!f && m->feeds >= AGW_MCP_FEEDS_MAX) {
+        int rc = agw_mcp_cross_refuse(l->cr, AGW_JSONRPC_INTERNAL, AGW_STR("too many subscriptions"));
+        if (rc < 0)
+            agw_mcp_cross_finish(l->cr, rc);
         return;
     }
     if (!f)

@@ -161,6 +161,22 @@ static void silence_is_an_open_stream(void **state)
     fake_down_free(&down);
 }
 
+static void a_server_that_hangs_is_not_waited_for(void **state)
+{
+    first_listen_old("\"resourceSubscriptions\":[\"a:1\"]");
+    fake_answer(&fake_ups[2], 200, SSE, NULL, NULL, false);
+    assert_int_equal(fake_up_count, 4);
+    pass_time(AGW_MCP_CLEANUP_MS + 1000);
+    fake_turn();
+    assert_true(fake_ups[3].reset);
+    expect_body(ACK(""));
+    fake_close(&down, AGW_ERESET);
+    for (int k = 0; k < 3; k++)
+        fake_turn();
+    assert_true(fake_ups[2].reset);
+    fake_down_free(&down);
+}
+
 static void a_forgotten_session_is_begun_anew_to_listen(void **state)
 {
     first_listen_old(ALL);
@@ -460,7 +476,8 @@ int main(void)
         CASE(the_end_of_the_session_ends_its_streams),
         CASE(the_clients_stream_ends_with_the_only_one),
         CASE(memory_may_run_out),
-        CASE(silence_is_an_open_stream), /* last: it is ahead of the clock */
+        CASE(a_server_that_hangs_is_not_waited_for), /* this and the next are ahead of the clock */
+        CASE(silence_is_an_open_stream),
     };
     return cmocka_run_group_tests(tests, eras_group_setup, eras_group_teardown);
 }

@@ -1,6 +1,7 @@
 /* Messages of any bytes over the border of the eras: what is accepted must stay JSON-RPC. */
 #include <stdlib.h>
 #include "base/check.h"
+#include "mcp/bridge/announce.h"
 #include "mcp/bridge/request.h"
 #include "mcp/bridge/result.h"
 
@@ -62,6 +63,32 @@ static void request(const struct agw_json_doc *doc, const struct agw_jsonrpc *m,
         check_edited(&edits, doc, arena);
 }
 
+/* What a filter comes to, and what is announced about any URI. */
+static void announcements(const struct agw_json_doc *doc, const struct agw_jsonrpc *m,
+                          struct agw_arena *arena)
+{
+    struct agw_json_writer w;
+    uint32_t filter = m->params ? agw_json_get(doc, m->params, AGW_STR("notifications")) : 0;
+    uint32_t token = m->params ? agw_json_get(doc, m->params, AGW_STR("uri")) : 0;
+    struct agw_mcp_uri uri = {.text = AGW_STR("a:\"1"), .accepted = true};
+    struct agw_str text;
+    if (token != 0 && agw_json_type(doc, token) == AGW_JSON_STRING &&
+        agw_json_unescape(doc, token, arena, &text) == 0)
+        uri.text = text;
+    uint8_t lists = agw_mcp_hears_filter(doc, filter), bit = agw_mcp_hears_of(m->method);
+    agw_check(!(lists & ~AGW_MCP_HEARS_LISTS));
+    agw_json_writer_init(&w);
+    int rc = agw_mcp_write_acknowledged(AGW_STR("7"), lists, &uri, 1, &w);
+    check_written(&w, rc, arena);
+    agw_json_writer_init(&w);
+    rc = agw_mcp_write_listen(AGW_STR(""), lists, &uri, 1, &w);
+    check_written(&w, rc, arena);
+    agw_json_writer_init(&w);
+    rc = agw_mcp_write_announcement(bit ? bit : AGW_MCP_HEARS_TOOLS, AGW_STR("7"),
+                                    token ? agw_json_text(doc, token) : AGW_STR(""), &w);
+    check_written(&w, rc, arena);
+}
+
 static void response(const struct agw_json_doc *doc, const struct agw_jsonrpc *m, struct agw_arena *arena)
 {
     struct agw_json_edits edits;
@@ -93,10 +120,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     agw_arena_init(&arena, 4096, 0);
     agw_json_doc_init(&doc, 1u << 16);
     if (agw_jsonrpc_read(&doc, agw_str((const char *)data, size), &arena, &m, NULL) == 0) {
-        if (m.kind == AGW_JSONRPC_REQUEST || m.kind == AGW_JSONRPC_NOTIFICATION)
+        if (m.kind == AGW_JSONRPC_REQUEST || m.kind == AGW_JSONRPC_NOTIFICATION) {
             request(&doc, &m, &arena);
-        else
+            announcements(&doc, &m, &arena);
+        } else {
             response(&doc, &m, &arena);
+        }
     }
     agw_json_doc_free(&doc);
     agw_arena_free(&arena);

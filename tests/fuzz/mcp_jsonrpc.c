@@ -48,10 +48,12 @@ static void up(const struct agw_json_doc *doc, const struct agw_jsonrpc *m, stru
     struct agw_str name;
     uint32_t target;
     agw_json_edits_init(&edits, arena);
-    if (method->way == AGW_MCP_WAY_NAME || method->way == AGW_MCP_WAY_URI || method->way == AGW_MCP_WAY_REF) {
+    if (method->way == AGW_MCP_WAY_NAME || method->way == AGW_MCP_WAY_URI || method->way == AGW_MCP_WAY_REF ||
+        method->way == AGW_MCP_WAY_TASK) {
         if (agw_mcp_edit_up(&two, method, doc, m, &edits, &target, &name) == 0)
             check_edited(&edits, doc, arena);
-    } else if (agw_mcp_edit_back(&two, doc, m, &edits, &target) == 0) {
+    } else if (agw_mcp_edit_back(&two, doc, m, &edits, &target) == 0 &&
+               agw_mcp_edit_related(&two, target, doc, m, &edits) == 0) {
         check_edited(&edits, doc, arena);
     }
     agw_json_edits_init(&edits, arena);
@@ -62,8 +64,9 @@ static void up(const struct agw_json_doc *doc, const struct agw_jsonrpc *m, stru
 
 static void down(const struct agw_json_doc *doc, const struct agw_jsonrpc *m, struct agw_arena *arena)
 {
-    static const struct agw_str methods[] = {{"tools/call", 10}, {"resources/read", 14}};
-    for (int i = 0; i < 2; i++) {
+    static const struct agw_str methods[] = {
+        {"tools/call", 10}, {"resources/read", 14}, {"tasks/get", 9}, {"tasks/result", 12}};
+    for (int i = 0; i < 4; i++) {
         struct agw_json_edits edits;
         agw_json_edits_init(&edits, arena);
         agw_check(agw_mcp_edit_down(&two, 1, agw_mcp_method_find(methods[i]), doc, m, &edits) == 0);

@@ -1,6 +1,7 @@
 /* A target's answer to tools/call or resources/read on its way to the client, as its bytes come: URIs get
  * their target's name, as in agw_mcp_edit_down, and nothing is kept of what is not in doubt. For answers that
- * are too large to be held; they are not checked to be JSON.
+ * are too large to be held; they are not checked to be JSON, and ids of tasks stay as they are: what makes a
+ * task is small.
  *
  * In doubt is a URI until it is whole, and an item of `content` until its `type` is known: servers put that
  * first. Ownership: the passage owns what it holds. Threads: one. Errors: AGW_ENOMEM; AGW_ELIMIT when more

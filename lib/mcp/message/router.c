@@ -132,7 +132,7 @@ int agw_mcp_edit_related(const struct agw_mcp_backend *b, uint32_t target, const
         return 0;
     int rc = agw_json_unescape(doc, token, edits->arena, &id);
     if (rc != 0 || agw_mcp_task_split(b, id, &owner, &own) != 0 || owner != target)
-        return rc; /* another target's task means nothing here */
+        return rc == AGW_ENOMEM ? rc : 0; /* another target's task means nothing here */
     return edit_cut(edits, doc, token, id, own);
 }
 

@@ -679,26 +679,33 @@ static void walk_level(void)
 
 static void walk_session_level(void)
 {
-    static struct fake_down second;
     conf.targets = targets + 1;
     post(MESSAGE("5", "logging/setLevel", "\"level\":\"info\""));
     fake_turn();
-    fake_close(&down, 0);
+}
+
+static struct fake_down first; /* that is cancelled */
+
+static void walk_cancel(void)
+{
+    long from = fake_fail_from;
+    conf.targets = targets + 1;
+    fake_reset();
+    fake_down_init(&first);
+    fake_fail_from = 0;
+    fake_request(mcp, &first, &backend, AGW_METHOD_POST, session,
+                 MESSAGE("6", "tools/call", "\"name\":\"t\""));
+    fake_fail_from = from;
+    fake_down_init(&down);
+    fake_request(mcp, &down, &backend, AGW_METHOD_POST, session, CANCEL("6"));
     fake_turn();
-    fake_down_free(&down);
-    post(MESSAGE("6", "tools/call", "\"name\":\"t\""));
-    fake_down_init(&second);
-    fake_request(mcp, &second, &backend, AGW_METHOD_POST, session, CANCEL("6"));
-    fake_turn();
-    fake_close(&second, 0);
-    fake_turn();
-    fake_down_free(&second);
 }
 
 static void memory_may_run_out(void **state)
 {
-    static void (*const walks[])(void) = {walk_to_old,   walk_discover, walk_refused, walk_to_new,
-                                          walk_call_new, walk_renew,    walk_level,   walk_session_level};
+    static void (*const walks[])(void) = {walk_to_old, walk_discover,      walk_refused,
+                                          walk_to_new, walk_call_new,      walk_renew,
+                                          walk_level,  walk_session_level, walk_cancel};
     static char joined[1024], joined_old[1024];
     join_old();
     memcpy(joined_old, session, sizeof joined_old);
@@ -727,6 +734,12 @@ static void memory_may_run_out(void **state)
                 if (fake_ups[i].open)
                     fake_break(&fake_ups[i], AGW_ERESET);
             fake_turn();
+            if (walks[w] == walk_cancel) {
+                fake_taken = true; /* the first was */
+                fake_close(&first, 0);
+                fake_turn();
+                fake_down_free(&first);
+            }
             assert_int_equal(agw_mcp_active(mcp), 0);
             fake_down_free(&down);
             if (!reached)

@@ -402,34 +402,51 @@ static void walk_listen_old(void)
             fake_more(&fake_ups[i], "data: " NOTE("resources/updated", PARAMS("\"uri\":\"a:1\"")) "\n\n");
 }
 
+/* With all the memory that it needs. */
+static void beforehand(void (*f)(void))
+{
+    long from = fake_fail_from;
+    fake_fail_from = 0;
+    f();
+    fake_fail_from = from;
+}
+
+static void subscribed(void)
+{
+    post_beside(SUBSCRIBE("a:1"));
+}
+
+static void streaming(void)
+{
+    open_stream();
+    acknowledge(0, "\"toolsListChanged\":true");
+}
+
+static void walk_subscribe(void)
+{
+    beforehand(streaming);
+    fake_down_init(&down);
+    fake_request(mcp, &down, &backend, AGW_METHOD_POST, session, SUBSCRIBE("a:2"));
+    fake_turn();
+    if (fake_up_count > 1 && fake_ups[1].open)
+        acknowledge(1, "\"resourceSubscriptions\":[\"a:2\"]");
+}
+
 static void walk_listen_new(void)
 {
+    beforehand(subscribed);
     fake_reset();
-    fake_down_init(&down);
-    fake_request(mcp, &down, &backend, AGW_METHOD_POST, session, SUBSCRIBE("a:1"));
-    fake_turn();
-    fake_close(&down, 0);
-    fake_turn();
-    fake_down_free(&down);
     fake_down_init(&down);
     fake_request(mcp, &down, &backend, AGW_METHOD_GET, session, NULL);
     if (fake_up_count > 0)
         acknowledge(0, "\"toolsListChanged\":true,\"resourceSubscriptions\":[\"a:1\"]");
     if (fake_up_count > 0 && fake_ups[0].open)
         fake_more(&fake_ups[0], "data: " NOTE("resources/updated", PARAMS("\"uri\":\"a:1\"")) "\n\n");
-    fake_down_init(&stream);
-    fake_request(mcp, &stream, &backend, AGW_METHOD_POST, session, SUBSCRIBE("a:2"));
-    fake_turn();
-    fake_close(&stream, 0);
-    fake_turn();
-    fake_down_free(&stream);
-    if (fake_up_count > 1 && fake_ups[1].open)
-        acknowledge(1, "\"resourceSubscriptions\":[\"a:2\"]");
 }
 
 static void memory_may_run_out(void **state)
 {
-    static void (*const walks[])(void) = {walk_listen_old, walk_listen_new};
+    static void (*const walks[])(void) = {walk_listen_old, walk_listen_new, walk_subscribe};
     static char joined[1024];
     join_new();
     memcpy(joined, session, sizeof joined);
@@ -437,7 +454,7 @@ static void memory_may_run_out(void **state)
         for (long n = 1;; n++) {
             agw_mcp_free(mcp);
             begin_endpoint();
-            conf.targets = targets + w;
+            conf.targets = w ? targets + 1 : targets;
             memcpy(session, joined, sizeof joined);
             fake_fail_from = n;
             walks[w]();
@@ -454,6 +471,10 @@ static void memory_may_run_out(void **state)
             for (int i = 0; i < 4; i++)
                 fake_turn();
             fake_down_free(&down);
+            fake_taken = true; /* the stream was */
+            if (walks[w] == walk_subscribe)
+                close_stream();
+            assert_int_equal(agw_mcp_active(mcp), 0);
             if (!reached)
                 break;
         }

@@ -1,14 +1,17 @@
 """Tasks of 2025-11-25 over several servers: an id leads to the one that made it, wherever it stands."""
 
+import subprocess
 from contextlib import closing
 
 import pytest
 
 import manifests as m
 import mcp_schema
-from client import Connection
+from client import Connection, ask
+from gateway import eventually
 from mcp_upstream import McpClient, McpUpstream, events
 from ports import free_port
+from servers import NODE, SCRIPTS, run_script
 
 VERSION = "2025-11-25"
 RELATED = "io.modelcontextprotocol/related-task"
@@ -99,3 +102,25 @@ def test_what_is_nobodys_task_reaches_nobody(both):
     assert client.post(STATUS).status == 202  # of the client's own: no target may hear of another's
     assert one.count("tasks/get") == two.count("tasks/get") == 0
     assert one.count("notifications/tasks/status") == two.count("notifications/tasks/status") == 0
+
+
+def test_the_official_client_and_servers_through_one_and_two_targets(start_gateway, tmp_path):
+    one, two, alone, both = (free_port() for _ in range(4))
+    with open(tmp_path / "servers.log", "wb") as log:
+        command = [NODE, SCRIPTS / "tasks.mjs", "serve", "one", str(one), "two", str(two)]
+        servers = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        eventually(lambda: ask(one, path="/").status and ask(two, path="/").status)
+        for port, targets in ((alone, {"one": one}), (both, {"one": one, "two": two})):
+            start_gateway(m.gateway(port), m.mcp_backend("tools", targets), m.route("mcp", m.rule(m.agentgateway_ref("tools"))))
+        walks = (f"http://127.0.0.1:{alone}/mcp=", f"http://127.0.0.1:{both}/mcp=one_,two_")
+        bare, seen = run_script("tasks.mjs", "walk", *walks)
+        assert bare["calls"][""]["text"] == "one: me" and bare["list"] == [bare["calls"][""]["id"]]
+        assert seen["capabilities"] == ALL["tasks"]
+        for name in ("one", "two"):
+            call = seen["calls"][f"{name}_"]
+            assert call["text"] == f"{name}: me" and call["status"] == "completed" and call["id"].startswith(f"{name}+")
+        assert seen["list"] == [call["id"] for call in seen["calls"].values()]
+    finally:
+        servers.terminate()
+        servers.wait()

@@ -102,7 +102,7 @@ async function walkBoth(client, call, heard) {
     const before = Number(said(await call(`${name}_stopped`)));
     const control = new AbortController();
     const waits = call(`${name}_wait`, control.signal).catch(() => 'cancelled');
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await new Promise((resolve) => setTimeout(resolve, 60));
     control.abort();
     await waits;
     seen[name].stopped = await until(async () => Number(said(await call(`${name}_stopped`))) - before);

@@ -131,6 +131,7 @@ struct agw_mcp_crossing {
     agw_mcp_level level;               /* the client wants log messages from it on; 0: none */
     struct agw_mcp_listener *listener; /* feed.c; NULL: it is none */
     struct agw_mcp_watch *watch;       /* watch.c, likewise */
+    struct agw_mcp_watch *watch_room;  /* of the last one: a stream is opened again and again */
     struct agw_str cancel_key;         /* standing.c; empty: it cannot be cancelled */
     struct agw_task task;
     int code;                /* |task|: of on_done */

@@ -277,10 +277,11 @@ int agw_mcp_watch_begin(struct agw_mcp_crossing *cr)
     struct agw_mcp_exchange *x = cr->leg->x;
     if (agw_mcp_ended_has(x->m, x->req) || x->m->watches >= AGW_MCP_HEARINGS_MAX)
         return agw_mcp_cross_no_stream(cr);
-    struct agw_mcp_watch *w = agw_arena_zalloc(&x->arena, sizeof *w);
+    struct agw_mcp_watch *w = cr->watch_room ? cr->watch_room : agw_arena_alloc(&x->arena, sizeof *w);
     if (!w)
         return AGW_ENOMEM;
-    w->cr = cr;
+    *w = (struct agw_mcp_watch){.cr = cr};
+    cr->watch_room = w;
     agw_list_init(&w->node);
     agw_timer_init(&w->slow, on_slow);
     if (agw_mcp_standing_watch(x, &w->node) != 0)

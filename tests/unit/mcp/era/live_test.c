@@ -370,6 +370,38 @@ static void the_clients_stream_ends_with_the_only_one(void **state)
     close_stream();
 }
 
+/* --- clients that read too slowly --- */
+
+/* |up| is not read on until |slow|, which got something, has read. */
+static void expect_patience(struct fake_down *slow, struct fake_up *up)
+{
+    slow->pending = AGW_STREAM_HIGH + 1;
+    fake_more(up, "data: " NOTE("tools/list_changed", "") "\n\n");
+    size_t paused = up->consumed;
+    fake_more(up, "data: " NOTE("tools/list_changed", "") "\n\n");
+    pass_time(300);
+    assert_int_equal(up->consumed, paused);
+    slow->pending = 0;
+    pass_time(300);
+    assert_true(up->consumed > paused);
+}
+
+static void slow_clients_hold_up_their_servers(void **state)
+{
+    first_listen_old(ALL);
+    fake_answer(&fake_ups[2], 200, SSE, NULL, NULL, false);
+    expect_patience(&down, &fake_ups[2]);
+    fake_close(&down, AGW_ERESET);
+    for (int i = 0; i < 3; i++)
+        fake_turn();
+    fake_down_free(&down);
+    join_new();
+    open_stream();
+    acknowledge(0, "\"toolsListChanged\":true");
+    expect_patience(&stream, &fake_ups[0]);
+    close_stream();
+}
+
 /* --- memory runs out --- */
 
 static void walk_listen_old(void)
@@ -497,7 +529,8 @@ int main(void)
         CASE(the_end_of_the_session_ends_its_streams),
         CASE(the_clients_stream_ends_with_the_only_one),
         CASE(memory_may_run_out),
-        CASE(a_server_that_hangs_is_not_waited_for), /* this and the next are ahead of the clock */
+        CASE(a_server_that_hangs_is_not_waited_for), /* this and what follows are ahead of the clock */
+        CASE(slow_clients_hold_up_their_servers),
         CASE(silence_is_an_open_stream),
     };
     return cmocka_run_group_tests(tests, eras_group_setup, eras_group_teardown);

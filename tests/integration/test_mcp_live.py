@@ -37,7 +37,7 @@ def walks(port):
     return run_script("live.mjs", "walk", f"http://127.0.0.1:{port}/mcp")
 
 
-CLIENTS, SERVERS = ("old", "modern"), ("old", "new")
+CLIENTS, SERVERS = ("old", "sse", "modern"), ("old", "new")
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -119,6 +119,8 @@ static int wish(struct agw_mcp_crossing *cr, bool on)
         rc = token ? agw_json_unescape(&x->m->scratch, token, &x->m->scratch_arena, &uri) : AGW_EINVAL;
     if (rc == AGW_EINVAL)
         return agw_mcp_cross_refuse(cr, AGW_JSONRPC_INVALID_PARAMS, AGW_STR("params.uri must be a string"));
+    if (rc == 0 && agw_headers_value(&x->req->headers, AGW_HDR_MCP_SESSION_ID).n == 0)
+        return agw_mcp_cross_refuse(cr, AGW_JSONRPC_METHOD_NOT_FOUND, AGW_STR("Method not found"));
     if (rc == 0)
         rc = agw_mcp_standing_wish(x, cr->leg->target, uri, on);
     if (rc == AGW_ELIMIT)

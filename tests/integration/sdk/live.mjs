@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { Server as OldServer } from '@modelcontextprotocol/sdk/server/index.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
@@ -77,8 +78,8 @@ function serveNew(port) {
 
 /* --- the clients --- */
 
-async function until(test) {
-  for (let i = 0; i < 200; i++) {
+async function until(test, tries = 200) {
+  for (let i = 0; i < tries; i++) {
     const found = await test();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -112,22 +113,21 @@ async function walkBoth(client, call, heard) {
 
 const uris = ['old+memo:1', 'new+memo:1'];
 
-async function walkOld(url) {
+async function walkOld(transport) {
   const heard = { logs: [], updates: [], tools: 0 };
   const client = new OldClient({ name: 'suite', version: '1' });
   client.setNotificationHandler(old.ToolListChangedNotificationSchema, () => void heard.tools++);
   client.setNotificationHandler(old.ResourceUpdatedNotificationSchema, ({ params }) => void heard.updates.push(params.uri));
   client.setNotificationHandler(old.LoggingMessageNotificationSchema, ({ params }) => void heard.logs.push(params.level));
-  const transport = new OldTransport(new URL(url));
   await client.connect(transport);
   for (const uri of uris) await client.subscribeResource({ uri });
   await client.setLoggingLevel('debug');
-  // subscribed once the new stream is acknowledged: then it is announced
-  await until(() => heard.updates.includes('new+memo:1'));
+  // What is subscribed to while the stream is open is announced once it is acknowledged.
+  await until(() => heard.updates.includes('new+memo:1'), 25);
   const call = (name, signal) => client.callTool({ name, arguments: {} }, undefined, { signal });
   const seen = await walkBoth(client, call, heard);
   seen.capabilities = client.getServerCapabilities();
-  await transport.terminateSession();
+  await transport.terminateSession?.();
   await client.close();
   return seen;
 }
@@ -138,7 +138,7 @@ async function walkNew(url) {
   client.setNotificationHandler('notifications/tools/list_changed', () => void heard.tools++);
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => void heard.updates.push(params.uri));
   client.setNotificationHandler('notifications/message', ({ params }) => void heard.logs.push(params.level));
-  await client.connect(new StreamableHTTPClientTransport(new URL(url)));
+  await client.connect(new StreamableHTTPClientTransport(url));
   const subscription = await client.listen({ toolsListChanged: true, promptsListChanged: true, resourceSubscriptions: uris });
   const call = (name, signal) =>
     client.callTool({ name, arguments: {}, _meta: { 'io.modelcontextprotocol/logLevel': 'debug' } }, { signal });
@@ -155,6 +155,8 @@ if (mode === 'serve') {
   serveOld(Number(args[0]));
   serveNew(Number(args[1]));
 } else {
-  console.log(JSON.stringify({ old: await walkOld(args[0]), modern: await walkNew(args[0]) }));
+  const url = new URL(args[0]);
+  const seen = { old: await walkOld(new OldTransport(url)), sse: await walkOld(new SSEClientTransport(new URL('/sse', url))) };
+  console.log(JSON.stringify({ ...seen, modern: await walkNew(url) }));
   process.exit(0);
 }

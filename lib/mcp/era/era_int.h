@@ -2,7 +2,9 @@
  *
  *     leg ── start ──> cross.c ── known.c: what does the target speak?
  *                        │   └─── caller.c: the session that the gateway keeps for a client without
- *                        └── lib/mcp/bridge: the message in the other era's form
+ *                        │         feed.c: what its server announces; errand.c: what for
+ *                        ├── watch.c, standing.c: what a server without sessions announces, and what the
+ * client's │         session has said once └── lib/mcp/bridge: the message in the other era's form
  *
  * A crossing stands between a leg and its call: what comes back reaches the leg's callbacks as if the target
  * were of the client's era. Ownership: a crossing is its leg's, in the exchange's arena; a caller is its
@@ -220,9 +222,8 @@ uint32_t agw_mcp_watch_target(const struct agw_mcp_watch *w);
 
 /* --- errand.c: requests of our own --- */
 /* Subscribes to |uris| (copied) for |listener|, or, without one, unsubscribes. NULL: no memory. */
-struct agw_mcp_errand *agw_mcp_errand_new(struct agw_mcp_caller *c, uint32_t target,
-                                          const struct agw_str *uris, uint32_t count,
-                                          struct agw_mcp_crossing *listener);
+struct agw_mcp_errand *agw_mcp_errand_new(struct agw_mcp_caller *c, const struct agw_str *uris,
+                                          uint32_t count, struct agw_mcp_crossing *listener);
 /* It goes, and tells nobody. How many were asked for. */
 uint32_t agw_mcp_errand_drop(struct agw_mcp_errand *e);
 void agw_mcp_errands_free(struct agw_mcp *m); /* after the exchanges */

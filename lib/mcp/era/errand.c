@@ -89,9 +89,8 @@ static int next(struct agw_mcp_errand *e)
     return 0;
 }
 
-struct agw_mcp_errand *agw_mcp_errand_new(struct agw_mcp_caller *c, uint32_t target,
-                                          const struct agw_str *uris, uint32_t count,
-                                          struct agw_mcp_crossing *listener)
+struct agw_mcp_errand *agw_mcp_errand_new(struct agw_mcp_caller *c, const struct agw_str *uris,
+                                          uint32_t count, struct agw_mcp_crossing *listener)
 {
     struct agw_mcp_errand *e = calloc(1, sizeof *e);
     if (!e)
@@ -102,7 +101,7 @@ struct agw_mcp_errand *agw_mcp_errand_new(struct agw_mcp_caller *c, uint32_t tar
         return NULL;
     }
     e->x->own = e;
-    e->target = target;
+    e->target = agw_mcp_caller_target(c); /* as in its own exchange, which may be newer than the listener's */
     e->listener = listener;
     e->count = count;
     e->uris = agw_arena_alloc(&e->x->arena, count * sizeof *e->uris);

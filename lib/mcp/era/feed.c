@@ -12,6 +12,7 @@
 struct agw_mcp_feed {
     struct agw_mcp_caller *caller;
     struct agw_mcp_exchange *x;
+    uint32_t target; /* in the configuration of |x|; the caller goes on with newer ones */
     struct agw_list listeners;
     bool open;
     int status; /* with which it was refused; 0: it was not */
@@ -76,7 +77,7 @@ static void begin(struct agw_mcp_listener *l)
     for (uint32_t i = 0; uris && i < l->count; i++)
         uris[i] = l->uris[i].text;
     if (uris)
-        l->errand = agw_mcp_errand_new(l->cr->guest.caller, l->cr->leg->target, uris, l->count, l->cr);
+        l->errand = agw_mcp_errand_new(l->cr->guest.caller, uris, l->count, l->cr);
     if (!l->errand)
         agw_mcp_feed_acknowledge(l->cr); /* at least of what needs no asking */
 }
@@ -120,7 +121,7 @@ static void on_timer(struct agw_timer *t)
             return;
         }
     }
-    agw_mcp_call_resume(&f->x->legs[agw_mcp_caller_target(f->caller)].call);
+    agw_mcp_call_resume(&f->x->legs[f->target].call);
 }
 
 static void throttle(struct agw_mcp_feed *f, struct agw_mcp_call *c, const struct agw_mcp_exchange *x)
@@ -273,6 +274,7 @@ static struct agw_mcp_feed *open_feed(struct agw_mcp_caller *c)
     if (!f)
         return NULL;
     f->caller = c;
+    f->target = agw_mcp_caller_target(c);
     agw_list_init(&f->listeners);
     agw_timer_init(&f->timer, on_timer);
     agw_task_init(&f->end, on_end);
@@ -285,7 +287,7 @@ static struct agw_mcp_feed *open_feed(struct agw_mcp_caller *c)
     }
     f->x->own = f;
     agw_timer_set(&m->loop->timers, &f->timer, m->loop->now_ms + AGW_MCP_SILENCE_MS);
-    agw_mcp_start_leg(&f->x->legs[agw_mcp_caller_target(c)], &ops, AGW_METHOD_GET, NULL, 0);
+    agw_mcp_start_leg(&f->x->legs[f->target], &ops, AGW_METHOD_GET, NULL, 0);
     return f;
 }
 
@@ -402,7 +404,7 @@ static void unsubscribe(struct agw_mcp_listener *l, uint32_t asked)
         if ((l->uris[i].accepted || !l->acknowledged) && !is_shared(l, l->uris[i].text))
             uris[n++] = l->uris[i].text;
     if (n > 0)
-        (void)agw_mcp_errand_new(l->cr->guest.caller, l->cr->leg->target, uris, n, NULL);
+        (void)agw_mcp_errand_new(l->cr->guest.caller, uris, n, NULL);
 }
 
 void agw_mcp_feed_leave(struct agw_mcp_crossing *cr)

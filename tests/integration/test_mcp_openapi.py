@@ -3,12 +3,14 @@
 import base64
 import json
 
+import jsonschema
 import pytest
 import yaml
 
 import manifests as m
 import mcp_schema
 from client import Connection, ask
+from gateway import eventually
 from mcp_upstream import McpClient, McpUpstream
 from ports import free_port
 from servers import run_script
@@ -79,14 +81,15 @@ def site(start_module_gateway):
     api, other, ports = Upstream(), McpUpstream("other", ["echo"]), {}
     api.on("/v1/", serve)
     texts = {"json": json.dumps(document()), "yaml": yaml.safe_dump(document("3.1.0"))}
+    gateways = {}
     for kind, targets in {
         "json": {"pets": target(api.port, texts["json"])},
         "yaml": {"pets": target(api.port, texts["yaml"])},
         "both": {"pets": target(api.port, texts["json"]), "other": other.port},
-        "broken": {"pets": target(api.port, '{"openapi": "3.0.0", "paths": {"/a": {"get": {"$ref": 1}}, "b": {}}}'), "other": other.port},
     }.items():
         ports[kind] = free_port()
-        start_module_gateway(objects(ports[kind], targets))
+        gateways[kind] = start_module_gateway(objects(ports[kind], targets))
+    ports["gateway"], ports["objects"] = gateways["both"], lambda text: objects(ports["both"], {"pets": target(api.port, text), "other": other.port})
     yield ports
     api.close()
     other.close()
@@ -188,10 +191,29 @@ def test_beside_a_server(site):
         assert client.call("pets_getPet", path={"id": 1})["structuredContent"]["path"] == "/v1/pets/1"
 
 
-def test_a_broken_document_leaves_the_others_alone(site):
-    for client in Legacy(site["broken"]), Modern(site["broken"]):
-        names = [tool["name"] for tool in client.list()]
-        assert names and all(name.startswith("other_") for name in names)
+def test_a_broken_document_is_refused_with_its_place_and_the_old_one_serves(site):
+    gateway = site["gateway"]
+    gateway.apply(*site["objects"](json.dumps({"openapi": "3.0.0", "paths": {"b": {}}})))
+    reason = "backend/test/tools: target pets: openapi.document: #/paths/b: must begin with /"
+    eventually(lambda: reason in gateway.log())
+    for client in Legacy(site["both"]), Modern(site["both"]):
+        assert client.call("pets_getPet", path={"id": 1})["structuredContent"]["id"] == 1
+        assert client.call("other_echo")["content"][0]["text"] == "other:echo"
+
+
+def test_the_official_clients(site):
+    seen = run_script("openapi.mjs", f"http://127.0.0.1:{site['json']}/mcp")
+    for era in "old", "modern":
+        assert seen[era]["got"]["structuredContent"]["path"] == "/v1/pets/a%20b?fields=x"
+        assert seen[era]["missing"]["isError"] and seen[era]["server"]["name"] == "Pets"
+        assert "getPet" in seen[era]["tools"] and seen[era]["instructions"] == "All about pets."
+
+
+def test_every_schema_is_one(site):
+    for kind in "json", "yaml":
+        for tool in Modern(site[kind]).list():
+            for schema in tool["inputSchema"], tool.get("outputSchema", {}):
+                jsonschema.Draft202012Validator.check_schema(schema)
 
 
 @mcp_schema.needed

@@ -158,7 +158,9 @@ static int put_path_value(struct build *b, const struct agw_openapi_param *p)
     if (token == 0 || agw_json_type(b->doc, token) == AGW_JSON_NULL)
         return refuse(b, p, "is required");
     as_field.in = AGW_OPENAPI_HEADER; /* not encoded, to look at it */
-    int rc = put_simple(b, &plain, &as_field, token);
+    int rc = put_simple(b, &b->target, p, token);
+    if (rc == 0)
+        rc = put_simple(b, &plain, &as_field, token);
     if (rc != 0)
         return rc;
     if (plain.rc != 0)
@@ -167,7 +169,7 @@ static int put_path_value(struct build *b, const struct agw_openapi_param *p)
         return refuse(b, p, "must not be empty");
     if (climbs(agw_str(plain.p, plain.n)))
         return refuse(b, p, "must not have control characters or segments that are . or ..");
-    return put_simple(b, &b->target, p, token);
+    return 0;
 }
 
 static const struct agw_openapi_param *find(const struct agw_openapi_tool *t, enum agw_openapi_in in,

@@ -249,9 +249,11 @@ int agw_openapi_load(struct agw_str text, struct agw_arena *arena, const struct 
         r.table->tools = agw_arena_copy(arena, r.tools, r.table->count * sizeof *r.tools);
         rc = r.table->tools ? 0 : AGW_ENOMEM;
     }
-    if (rc == 0)
+    if (rc == 0) {
+        *r.doc.err = (struct agw_error){0}; /* it had what is left out */
         *ret_table = r.table;
-    else if (rc == AGW_ENOMEM)
+    }
+    if (rc == AGW_ENOMEM)
         agw_error_set(err, rc, "out of memory");
     agw_arena_free(&scratch);
     return rc;

@@ -46,7 +46,10 @@ enum agw_mcp_protocol {
     AGW_MCP_STREAMABLE_HTTP,
     AGW_MCP_SSE, /* HTTP+SSE of 2024-11-05 */
     AGW_MCP_STDIO,
+    AGW_MCP_OPENAPI, /* an HTTP API: operations of its document are the tools */
 };
+
+struct agw_openapi; /* mcp/openapi/openapi.h */
 
 /* A process that is a target. */
 struct agw_mcp_stdio {
@@ -61,6 +64,7 @@ struct agw_mcp_target {
     struct agw_str path;         /* "/mcp" or "/sse" if the config names none */
     enum agw_mcp_protocol protocol;
     const struct agw_mcp_stdio *stdio;
+    const struct agw_openapi *openapi;
     const struct agw_backend_auth *auth; /* of its own backend; NULL: as the MCP backend's */
 };
 

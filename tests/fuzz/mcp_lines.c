@@ -1,7 +1,7 @@
 /* Lines from any bytes are the same however the bytes are cut, none is empty, and none holds a line end. */
 #include <stdlib.h>
 #include "base/check.h"
-#include "mcp/transport/lines.h"
+#include "mcp/framing/lines.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

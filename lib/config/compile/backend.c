@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include "config/compile/compile_int.h"
+#include "mcp/openapi/openapi.h"
 
 bool agw_compile_is_transport(enum agw_policy_kind kind)
 {
@@ -152,6 +153,29 @@ static const struct agw_backend_auth *auth_of(const struct agw_policy_set *polic
     return NULL;
 }
 
+/* Where a document is no good: the others serve on under the names that they have. */
+static const struct agw_openapi no_tools = {
+    .description = {"Its OpenAPI document is refused: the gateway's log says why.", 60}};
+
+static int fill_openapi(struct agw_compile *c, const struct agw_resource *owner, const Pb__MCPTarget *in,
+                        struct agw_mcp_target *out)
+{
+    struct agw_error err = {0};
+    int code = agw_openapi_load(agw_str_c(in->openapi->document), c->arena, &out->openapi, &err);
+    if (code == AGW_ENOMEM)
+        return code;
+    if (code)
+        out->openapi = &no_tools;
+    if (code)
+        return agw_compile_error(c, owner, "target %s: openapi.document: %s: its tools are not served",
+                                 in->name, err.text);
+    if (out->openapi->left_out)
+        return agw_compile_warn(c, owner,
+                                "target %s: openapi.document: %u operations are left out, the first: %.*s",
+                                in->name, out->openapi->left_out, AGW_STRF(out->openapi->reason));
+    return 0;
+}
+
 /* |v| gets one more child. */
 static int fill_target(struct agw_compile *c, struct agw_variant *v, const struct agw_resource *owner,
                        const Pb__MCPTarget *in, struct agw_mcp_target *out)
@@ -176,7 +200,9 @@ static int fill_target(struct agw_compile *c, struct agw_variant *v, const struc
     v->cold |= child->cold;
     out->auth = auth_of(&out->backend->policies);
     bool sse = in->protocol == PB__MCPTARGET__PROTOCOL__SSE;
-    out->protocol = sse ? AGW_MCP_SSE : AGW_MCP_STREAMABLE_HTTP;
+    if (in->openapi && (code = fill_openapi(c, owner, in, out)))
+        return code;
+    out->protocol = in->openapi ? AGW_MCP_OPENAPI : sse ? AGW_MCP_SSE : AGW_MCP_STREAMABLE_HTTP;
     out->name = agw_arena_str(c->arena, agw_str_c(in->name));
     out->path = !*in->path ? (sse ? AGW_STR("/sse") : AGW_STR("/mcp"))
                            : agw_arena_printf(c->arena, "%s%s", *in->path == '/' ? "" : "/", in->path);
@@ -218,6 +244,8 @@ static int fill_targets(struct agw_compile *c, struct agw_variant *v, const stru
                                          : fill_target(c, v, r, in->targets[i], target);
         if (code)
             return code;
+        if (target->openapi == &no_tools && in->n_targets == 1)
+            *ret_reason = "the OpenAPI document of its target is refused";
     }
     return 0;
 }

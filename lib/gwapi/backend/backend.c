@@ -71,10 +71,10 @@ static int add_a2a(struct agw_translate *t, Pb__Backend *b)
 
 /* --- mcp targets --- */
 
+/* |s|: where it is, `static` or `openapi`. */
 static int static_target(struct agw_translate *t, const struct agw_object *o, const struct agw_node *target,
-                         Pb__BackendReference *ref)
+                         const struct agw_node *s, Pb__BackendReference *ref)
 {
-    const struct agw_node *s = agw_field(target, "static");
     struct agw_str other = agw_node_text(agw_field(s, "backendRef"), "name");
     Pb__Backend *b = agw_gwapi_new(t, Pb__Backend, pb__backend__init);
 
@@ -98,7 +98,8 @@ static int static_target(struct agw_translate *t, const struct agw_object *o, co
 static int add_static_target(struct agw_translate *t, const struct agw_object *o,
                              const struct agw_node *target, Pb__MCPBackend *mcp)
 {
-    const struct agw_node *s = agw_field(target, "static");
+    const struct agw_node *openapi = agw_field(target, "openapi"),
+                          *s = openapi ? openapi : agw_field(target, "static");
     Pb__MCPTarget *out = agw_gwapi_new(t, Pb__MCPTarget, pb__mcptarget__init);
     Pb__BackendReference *ref = agw_gwapi_new(t, Pb__BackendReference, pb__backend_reference__init);
 
@@ -111,8 +112,14 @@ static int add_static_target(struct agw_translate *t, const struct agw_object *o
         out->protocol = PB__MCPTARGET__PROTOCOL__SSE;
     else if (agw_field_is(s, "protocol", "StreamableHTTP"))
         out->protocol = PB__MCPTARGET__PROTOCOL__STREAMABLE_HTTP;
+    if (openapi) {
+        out->openapi = agw_gwapi_new(t, Pb__MCPTarget__OpenApi, pb__mcptarget__open_api__init);
+        if (!out->openapi)
+            return AGW_ENOMEM;
+        out->openapi->document = agw_gwapi_text(t, agw_node_text(openapi, "document"));
+    }
     mcp->targets[mcp->n_targets++] = out;
-    return static_target(t, o, target, ref);
+    return static_target(t, o, target, s, ref);
 }
 
 static int environment(struct agw_translate *t, const struct agw_node *env, Pb__MCPTarget__Stdio *out)
@@ -270,9 +277,9 @@ static int mcp_kind(struct agw_translate *t, const struct agw_object *o, const s
                            AGW_MCP_TARGETS_MAX);
             continue;
         }
-        rc = agw_field(target, "stdio")    ? add_process(t, o, target, mcp)
-             : agw_field(target, "static") ? add_static_target(t, o, target, mcp)
-                                           : add_selected_targets(t, o, target, mcp);
+        rc = agw_field(target, "stdio")      ? add_process(t, o, target, mcp)
+             : agw_field(target, "selector") ? add_selected_targets(t, o, target, mcp)
+                                             : add_static_target(t, o, target, mcp);
         if (rc)
             return rc;
     }

@@ -52,11 +52,21 @@ static const struct agw_field mcp_stdio[] = {
     AGW_END,
 };
 
+static const struct agw_field mcp_openapi[] = {
+    AGW_TEXT("document", .min = 1, .max = 2097152, .required = true),
+    AGW_TEXT("host", .min = 1, .max = 256, AGW_FORM(agw_is_host, "an IP address or a DNS name")),
+    AGW_MAP("backendRef", agw_fields_name_ref),
+    AGW_INT("port", AGW_A_PORT, .required = true),
+    AGW_MAP("policies", agw_fields_backend_policies),
+    AGW_END,
+};
+
 static const struct agw_field mcp_target[] = {
     AGW_TEXT("name", AGW_A_SUBDOMAIN, .required = true),
     AGW_MAP("static", mcp_static),
     AGW_MAP("selector", mcp_selector),
     AGW_MAP("stdio", mcp_stdio),
+    AGW_MAP("openapi", mcp_openapi),
     AGW_END,
 };
 
@@ -144,12 +154,14 @@ static bool check_process(struct agw_report *r, const struct agw_object *o, cons
 
 static bool check_target(struct agw_report *r, const struct agw_object *o, const struct agw_node *target)
 {
-    const struct agw_node *s = agw_field(target, "static"), *selector = agw_field(target, "selector");
+    const struct agw_node *s = agw_field(target, "static"), *selector = agw_field(target, "selector"),
+                          *openapi = agw_field(target, "openapi");
 
-    if (!!s + !!selector + !!agw_field(target, "stdio") != 1) {
-        agw_report_error(r, o, target, NULL, "needs exactly one of static, selector and stdio");
+    if (!!s + !!selector + !!agw_field(target, "stdio") + !!openapi != 1) {
+        agw_report_error(r, o, target, NULL, "needs exactly one of static, selector, stdio and openapi");
         return false;
     }
+    s = s ? s : openapi;
     if (!check_process(r, o, agw_field(target, "stdio")))
         return false;
     if (selector && !agw_field(selector, "services") && !agw_field(selector, "namespaces")) {

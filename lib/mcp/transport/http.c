@@ -56,7 +56,7 @@ static int take_events(struct agw_mcp_call *c, struct agw_chain *data)
     return 0;
 }
 
-static void give_back(struct agw_mcp_call *c)
+void agw_mcp_http_give_back(struct agw_mcp_call *c)
 {
     size_t n = c->http.held;
     c->http.held = 0;
@@ -82,7 +82,7 @@ static void on_body(struct agw_stream *s, struct agw_chain *data)
     if (rc < 0)
         agw_mcp_call_finish(c, rc);
     else if (!c->paused)
-        give_back(c);
+        agw_mcp_http_give_back(c);
 }
 
 static bool is_media_type(struct agw_str value, struct agw_str want)
@@ -161,12 +161,12 @@ static void on_drain(struct agw_stream *s) {}
 
 static int open_stream(struct agw_mcp_call *c);
 
-static void on_close(struct agw_stream *s, int code)
+void agw_mcp_http_closed(struct agw_stream *s, int code)
 {
     struct agw_mcp_call *c = s->owner;
     c->http.stream = NULL;
     /* A pooled connection that the target closed while it was idle: nothing of the request was answered. */
-    if (code == AGW_ECLOSED && !c->response && c->http.tries < AGW_MCP_TRIES_MAX &&
+    if (code == AGW_ECLOSED && !c->response && !c->rest.head && c->http.tries < AGW_MCP_TRIES_MAX &&
         (!c->once || agw_client_unsent(s)))
         code = open_stream(c);
     else if (code == 0 && !c->response)
@@ -179,7 +179,7 @@ static void on_close(struct agw_stream *s, int code)
         agw_mcp_call_finish(c, code);
 }
 
-static const struct agw_stream_events events = {on_head, on_body, on_end, on_drain, on_close};
+static const struct agw_stream_events events = {on_head, on_body, on_end, on_drain, agw_mcp_http_closed};
 
 /* --- sending --- */
 
@@ -201,7 +201,7 @@ static int open_stream(struct agw_mcp_call *c)
     agw_chain_init(&data);
     if (copy_chain(&data, &c->body) != 0)
         goto fail;
-    c->http.stream = agw_client_open(c->transports->client, c->endpoint, c->arena, &events, c);
+    c->http.stream = agw_client_open(c->transports->client, c->endpoint, c->arena, c->http.events, c);
     if (!c->http.stream)
         goto fail;
     c->http.tries++;
@@ -216,14 +216,20 @@ fail:
     return AGW_ENOMEM;
 }
 
-static int start(struct agw_mcp_call *c)
+int agw_mcp_http_open(struct agw_mcp_call *c, const struct agw_stream_events *handlers)
 {
+    c->http.events = handlers;
     agw_chain_init(&c->http.input);
     agw_sse_init(&c->http.sse, &sse_limits);
     return c->endpoint ? open_stream(c) : AGW_ENOTFOUND;
 }
 
-static void let_go(struct agw_mcp_call *c)
+static int start(struct agw_mcp_call *c)
+{
+    return agw_mcp_http_open(c, &events);
+}
+
+void agw_mcp_http_let_go(struct agw_mcp_call *c)
 {
     if (c->http.stream)
         agw_stream_reset(c->http.stream, AGW_ECANCELED);
@@ -234,7 +240,7 @@ static void let_go(struct agw_mcp_call *c)
 
 static void resume(struct agw_mcp_call *c)
 {
-    give_back(c);
+    agw_mcp_http_give_back(c);
 }
 
-const struct agw_mcp_transport agw_mcp_streamable = {start, let_go, NULL, resume};
+const struct agw_mcp_transport agw_mcp_streamable = {start, agw_mcp_http_let_go, NULL, resume};

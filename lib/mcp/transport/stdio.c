@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "mcp/transport/lines.h"
+#include "mcp/framing/lines.h"
 #include "mcp/transport/link.h"
 #include "mcp/transport/supervisor.h"
 

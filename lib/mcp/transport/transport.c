@@ -78,8 +78,9 @@ static void release(struct agw_mcp_call *c)
 /* How the call went, for those who choose after it. */
 static void judge(struct agw_mcp_call *c, int code)
 {
-    enum agw_judgement judged = c->response ? agw_judge_head(c->response, true) : agw_judge_close(code);
-    if (c->pick.stats)
+    const struct agw_msg *head = c->rest.head ? c->rest.head : c->response;
+    enum agw_judgement judged = head ? agw_judge_head(head, true) : agw_judge_close(code);
+    if (c->pick.stats && !c->rest.local)
         agw_balance_sample(c->transports->balancer, c->target->backend, &c->pick, judged);
 }
 
@@ -203,6 +204,8 @@ static const struct agw_mcp_transport *transport_of(const struct agw_mcp_target 
     case AGW_MCP_SSE:
     case AGW_MCP_STDIO:
         return &agw_mcp_remote;
+    case AGW_MCP_OPENAPI:
+        return &agw_mcp_rest;
     }
     return &unknown;
 }
@@ -223,7 +226,7 @@ static void pick(struct agw_mcp_call *c, uint64_t pin)
 
 bool agw_mcp_target_stateless(const struct agw_mcp_target *target)
 {
-    return target->protocol == AGW_MCP_STREAMABLE_HTTP;
+    return target->protocol == AGW_MCP_STREAMABLE_HTTP || target->protocol == AGW_MCP_OPENAPI;
 }
 
 uint64_t agw_mcp_pin(struct agw_str key)

@@ -13,12 +13,9 @@
 #include "config/snapshot.h"
 #include "event/loop.h"
 #include "http/sse.h"
+#include "mcp/framing/lines.h"
 #include "mcp/transport/slots.h"
 
-/* Bytes of one message from a target. Tools answer with images and files in base64; above this the memory of
- * a worker would be theirs to take. Whatever needs no edit passes in any size when it comes as a JSON body.
- */
-#define AGW_MCP_MESSAGE_MAX (16u << 20)
 #define AGW_MCP_TRIES_MAX 3 /* stale pooled connections in a row; then the target is really gone */
 
 enum agw_mcp_form {
@@ -114,6 +111,7 @@ struct agw_mcp_call {
     bool running;
     /* private */
     struct {
+        const struct agw_stream_events *events;
         struct agw_stream *stream;
         struct agw_chain input;
         struct agw_sse sse;
@@ -126,6 +124,16 @@ struct agw_mcp_call {
         struct agw_mcp_note *cancel; /* made beforehand */
         bool open;                   /* somebody has our letter */
     } remote;
+    struct {
+        const struct agw_openapi_tool *tool;
+        struct agw_str id;         /* of the request, as JSON */
+        struct agw_msg *head;      /* of the target's own answer; NULL: none came */
+        struct agw_block *message; /* what the call is answered with */
+        struct agw_task ready;
+        enum agw_mcp_form form;
+        int status;
+        bool local, modern; /* nothing is asked of the target; of 2026-07-28 */
+    } rest;
     struct agw_mcp_call_fields fields;
     struct agw_timer timer;
     struct agw_task failed; /* reports a start that failed, later */

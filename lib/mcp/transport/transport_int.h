@@ -32,7 +32,15 @@ struct agw_mcp_transport {
     void (*resume)(struct agw_mcp_call *c);
 };
 
-extern const struct agw_mcp_transport agw_mcp_streamable;
+extern const struct agw_mcp_transport agw_mcp_streamable, agw_mcp_rest;
+
+/* Sends c->head and c->body over HTTP; |events| have the call as owner. AGW_ENOMEM, AGW_ENOTFOUND. */
+int agw_mcp_http_open(struct agw_mcp_call *c, const struct agw_stream_events *events);
+/* For those events: a stream that a pooled connection lost is opened again, else the call ends. */
+void agw_mcp_http_closed(struct agw_stream *s, int code);
+void agw_mcp_http_let_go(struct agw_mcp_call *c);
+/* What was read goes back to the connection. */
+void agw_mcp_http_give_back(struct agw_mcp_call *c);
 
 /* Makes c->response of a transport that has no HTTP of its own, and hands it on: |length| of a JSON body (0:
  * none), |session|: the id of a new session (empty: none). False: the call is over. */

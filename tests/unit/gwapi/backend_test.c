@@ -164,7 +164,7 @@ static void mcp_stdio(void **state)
                         "    - {name: x, stdio: {cmd: a}, static: {host: h, port: 1}}\n"
                         "    - {name: y, stdio: {cmd: a, env: {1A: b}}}\n"),
         "error: m.yaml:14: AgentgatewayBackend default/m: spec.mcp.targets[0]: needs exactly one of "
-        "static, selector and stdio\n"
+        "static, selector, stdio and openapi\n"
         "error: m.yaml:15: AgentgatewayBackend default/m: spec.mcp.targets[1].stdio.env.1A: must be named "
         "by letters, digits and _, not beginning with a digit\n");
 }

@@ -167,7 +167,7 @@ static void backends(void **state)
                   "https://*.example.com"));
     expect(BE("  mcp: {targets: []}\n"), B("5", ".mcp.targets: must have 1 or more items, has 0"));
     expect(BE("  mcp: {targets: [{name: a}]}\n"),
-           B("5", ".mcp.targets[0]: needs exactly one of static, selector and stdio"));
+           B("5", ".mcp.targets[0]: needs exactly one of static, selector, stdio and openapi"));
     expect(BE("  mcp: {targets: [{name: a, selector: {}}]}\n"),
            B("5", ".mcp.targets[0].selector: needs services or namespaces"));
     expect(BE("  mcp: {targets: [{name: a, static: {port: 1}}]}\n"),

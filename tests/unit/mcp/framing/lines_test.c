@@ -1,4 +1,4 @@
-#include "mcp/transport/lines.h"
+#include "mcp/framing/lines.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,6 @@
 #include <cmocka.h>
 #include "base/err.h"
 #include "failmalloc.h"
-#include "mcp/transport/transport.h"
 
 static struct agw_mcp_lines lines;
 static char got[4096];

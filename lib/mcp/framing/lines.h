@@ -2,10 +2,15 @@
  * Ownership: the reader's buffer is its own (malloc; none while nothing is held back) until
  * agw_mcp_lines_free. Threads: one at a time. Errors: AGW_ELIMIT (a line over AGW_MCP_MESSAGE_MAX),
  * AGW_ENOMEM; then it cannot go on. */
-#ifndef AGW_MCP_LINES_H
-#define AGW_MCP_LINES_H
+#ifndef AGW_MCP_FRAMING_LINES_H
+#define AGW_MCP_FRAMING_LINES_H
 
 #include "base/buf.h"
+
+/* Bytes of one message from a target. Tools answer with images and files in base64; above this the memory of
+ * a worker would be theirs to take. Whatever needs no edit passes in any size when it comes as a JSON body.
+ */
+#define AGW_MCP_MESSAGE_MAX (16u << 20)
 
 struct agw_mcp_lines { /* zeroed: empty */
     char *p;

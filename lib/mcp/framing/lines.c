@@ -1,8 +1,7 @@
-#include "mcp/transport/lines.h"
+#include "mcp/framing/lines.h"
 
 #include <stdlib.h>
 #include "base/err.h"
-#include "mcp/transport/transport.h"
 
 #define FIRST_CAP 1024
 #define KEEP_CAP 65536 /* a buffer that grew beyond this for one line is given back after it */

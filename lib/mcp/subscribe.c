@@ -3,6 +3,7 @@
  *
  * What a target announces before the acknowledgement is out, or may have announced while its stream was down,
  * is told afterwards: all these notifications say "look again", so telling once too often does no harm. */
+#include "mcp/bridge/announce.h"
 #include "mcp/exchange.h"
 #include "mcp/modern/envelope.h"
 #include "mcp/message/names.h"
@@ -57,17 +58,6 @@ static void no_memory(struct agw_mcp_exchange *x)
 
 /* --- filters --- */
 
-static uint8_t read_kinds(const struct agw_json_doc *doc, uint32_t filter)
-{
-    uint8_t found = 0;
-    for (unsigned k = 0; k < KINDS; k++) {
-        uint32_t token = agw_json_get(doc, filter, kinds[k].filter);
-        if (token != 0 && agw_json_type(doc, token) == AGW_JSON_TRUE)
-            found |= (uint8_t)(1u << k);
-    }
-    return found;
-}
-
 /* A URI of the client; those that are nobody's are left out. */
 static int add_resource(struct agw_mcp_exchange *x, uint32_t token)
 {
@@ -94,7 +84,7 @@ static int read_filter(struct agw_mcp_exchange *x, uint32_t *ret_token)
         agw_json_type(&x->doc, filter) != AGW_JSON_OBJECT)
         return AGW_EINVAL;
     *ret_token = filter;
-    x->subscription->wanted = read_kinds(&x->doc, filter);
+    x->subscription->wanted = agw_mcp_hears_filter(&x->doc, filter);
     uint32_t list = agw_json_get(&x->doc, filter, AGW_STR("resourceSubscriptions"));
     if (list == 0)
         return 0;
@@ -255,19 +245,8 @@ static void end_gracefully(struct agw_mcp_exchange *x)
     struct agw_chain body;
     agw_chain_init(&body);
     agw_json_writer_init(&w);
-    agw_json_begin_object(&w);
-    agw_json_put_string(&w, "jsonrpc", AGW_STR("2.0"));
-    agw_json_put_raw(&w, "id", x->id);
-    agw_json_key(&w, AGW_STR("result"));
-    agw_json_begin_object(&w);
-    agw_json_put_string(&w, "resultType", AGW_STR("complete"));
-    agw_json_key(&w, AGW_STR("_meta"));
-    agw_json_begin_object(&w);
-    agw_json_put_raw(&w, AGW_MCP_META_SUBSCRIPTION, x->id);
-    agw_json_end_object(&w);
-    agw_json_end_object(&w);
-    agw_json_end_object(&w);
-    if (agw_json_writer_finish(&w, 0, &body) != 0)
+    int rc = agw_mcp_write_listened(x->id, &w);
+    if (agw_json_writer_finish(&w, rc, &body) != 0)
         agw_mcp_abort(x, AGW_ENOMEM);
     else
         agw_mcp_reply_message(x, &body);
@@ -355,7 +334,7 @@ static void take_acknowledgement(struct agw_mcp_leg *leg, const struct agw_jsonr
     if (side->state != WAITING)
         return;
     side->state = LIVE;
-    side->accepted = filter ? read_kinds(doc, filter) & sub->wanted : 0;
+    side->accepted = filter ? agw_mcp_hears_filter(doc, filter) & sub->wanted : 0;
     uint32_t list = filter ? agw_json_get(doc, filter, AGW_STR("resourceSubscriptions")) : 0;
     if (list != 0)
         take_resources(leg, list);

@@ -14,7 +14,7 @@ static int param(struct agw_openapi_defs *defs, const struct agw_openapi_operati
     return 0;
 }
 
-/* The arguments that stand in |in|. *ret_count: 0, and nothing was written. */
+/* The arguments that stand in |in|; nothing if there are none. */
 static int group(struct agw_openapi_defs *defs, const struct agw_openapi_operation *op,
                  enum agw_openapi_in in, bool *ret_required)
 {
@@ -114,7 +114,7 @@ static int input(struct agw_openapi_defs *defs, const struct agw_openapi_operati
 static int output(struct agw_openapi_defs *defs, const struct agw_openapi_operation *op)
 {
     struct agw_json_writer *w = defs->w;
-    bool named = agw_node_get(op->output, "$ref") != NULL;
+    bool named = agw_node_get(op->output, "$ref") && (defs->doc->v30 || !agw_node_get(op->output, "type"));
     defs->count = 0;
     agw_json_key(w, AGW_STR("outputSchema"));
     agw_json_begin_object(w);

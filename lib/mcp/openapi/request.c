@@ -231,7 +231,10 @@ static int put_exploded(struct build *b, struct text *t, const struct agw_openap
             rc = scalar(b, p, k, &name);
         if (rc != 0)
             break;
-        if (t == &b->cookie && !agw_header_name_valid(agw_arena_lower(b->arena, name)))
+        struct agw_str lower = t == &b->cookie ? agw_arena_lower(b->arena, name) : AGW_STR("a");
+        if (!lower.p)
+            return AGW_ENOMEM;
+        if (!agw_header_name_valid(lower))
             return refuse(b, p, "has a name that no cookie has");
         if (p->style == AGW_OPENAPI_DEEP) {
             pair(b, t, p->name);

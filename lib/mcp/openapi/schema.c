@@ -315,6 +315,8 @@ static int write_keyword(struct agw_openapi_defs *defs, const struct agw_node *s
     bool nullable = is_nullable(defs, schema);
     if (write_bound(defs, schema, n))
         return 0;
+    if (agw_str_eq(n->key, AGW_STR("examples")) && !fits(n, kind))
+        return 0; /* often a map, as of parameters; no harm is done without them */
     if (!fits(n, kind))
         return agw_openapi_error(defs->doc, AGW_EINVAL, n, "must be %s", what(kind));
     if (agw_str_eq(n->key, AGW_STR("multipleOf")) && (n->text.p[0] == '-' || strtod(n->text.p, NULL) <= 0))

@@ -123,8 +123,10 @@ static int read_param(const struct agw_openapi_doc *d, struct agw_openapi_operat
     p.name = field ? agw_arena_lower(arena, p.name) : agw_arena_str(arena, p.name);
     if (!p.name.p)
         return AGW_ENOMEM;
-    if ((field || p.in == AGW_OPENAPI_COOKIE) &&
-        !agw_header_name_valid(field ? p.name : agw_arena_lower(arena, p.name)))
+    struct agw_str lower = agw_arena_lower(d->scratch, p.name);
+    if (!lower.p)
+        return AGW_ENOMEM;
+    if ((field || p.in == AGW_OPENAPI_COOKIE) && !agw_header_name_valid(lower))
         return agw_openapi_error(d, AGW_EINVAL, n, "name: is no name of a %s", field ? "field" : "cookie");
     if (field && is_reserved(p.name))
         return 0;

@@ -169,6 +169,23 @@ static void mcp_stdio(void **state)
         "by letters, digits and _, not beginning with a digit\n");
 }
 
+static void mcp_openapi(void **state)
+{
+    expect_resources(GATEWAY BE("m", "  mcp:\n"
+                                     "    targets:\n"
+                                     "    - {name: x, openapi: {host: h, port: 1, document: d}}\n"),
+                     "backend/",
+                     NAMED("default/m", "m") "mcp={targets={name=x backend={backend=default/m/x} "
+                                             "openapi={document=d}}}}\n" NAMED(
+                                                 "default/m/x", "m") "static={host=h port=1}}\n");
+    expect_findings(
+        GATEWAY BE("m", "  mcp:\n"
+                        "    targets:\n"
+                        "    - {name: x, openapi: {port: 1, document: d}}\n"),
+        "error: m.yaml:14: AgentgatewayBackend default/m: spec.mcp.targets[0].openapi: needs exactly one of "
+        "host and backendRef\n");
+}
+
 static void mcp_selector(void **state)
 {
     struct translated t = translate(
@@ -263,6 +280,7 @@ int main(void)
         cmocka_unit_test(credentials),  cmocka_unit_test(mcp_static),
         cmocka_unit_test(mcp_selector), cmocka_unit_test(mcp_targets_have_a_limit),
         cmocka_unit_test(mcp_service),  cmocka_unit_test(mcp_stdio),
+        cmocka_unit_test(mcp_openapi),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/clock.h"
+#include "mcp/openapi/openapi.h"
 #include "config/compile/compile_int.h"
 #include "config/compile/fixture.h"
 #include "failmalloc.h"
@@ -587,6 +588,44 @@ static void test_processes_come_from_files_alone(void **state)
     fx_free(&f);
 }
 
+static const struct agw_backend *with_api(struct fixture *f, const char *document, uint32_t count)
+{
+    begin(f);
+    Pb__MCPTarget *targets[] = {mcp_target(f, "api", "ns/b"), mcp_target(f, "one", "ns/b")};
+    targets[0]->openapi = fx_new(f, &pb__mcptarget__open_api__descriptor);
+    targets[0]->openapi->document = fx_text(f, document);
+    fx_add(f, AGW_RESOURCE_BACKEND, mcp_backend(f, targets, count), NULL);
+    fx_add(f, AGW_RESOURCE_BACKEND, fx_static(f, "ns", "b", "127.0.0.1", 3001), NULL);
+    Pb__Route *r = route(f);
+    fx_ref(f, r, "ns/mcp", 1);
+    return fx_backend(f, &compiled(f, r)->backends[0]);
+}
+
+static void test_documents_of_apis(void **state)
+{
+    struct fixture f;
+    const struct agw_backend *out =
+        with_api(&f, "openapi: 3.0.0\npaths: {/a: {get: {}, put: {requestBody: {content: {}}}}}", 2);
+    assert_int_equal(out->mcp->targets[0].protocol, AGW_MCP_OPENAPI);
+    assert_int_equal(out->mcp->targets[0].openapi->count, 1);
+    assert_non_null(out->mcp->targets[0].backend);
+    assert_int_equal(f.notes.errors, 0);
+    assert_non_null(strstr(f.notes.first->text.p,
+                           "target api: openapi.document: 1 operations are left out, the first: "
+                           "#/paths/~1a/put/requestBody: content:"));
+    fx_free(&f);
+    for (uint32_t count = 1; count <= 2; count++) {
+        out = with_api(&f, "openapi: 3.0.0\npaths: {a: {}}", count);
+        assert_int_equal(f.notes.errors, 1);
+        assert_non_null(
+            strstr(f.notes.first->text.p, "target api: openapi.document: #/paths/a: must begin with /"));
+        assert_int_equal(out->kind, count == 1 ? AGW_BACKEND_INVALID : AGW_BACKEND_MCP);
+        if (count == 2)
+            assert_int_equal(out->mcp->targets[0].openapi->count, 0);
+        fx_free(&f);
+    }
+}
+
 static void test_listeners(void **state)
 {
     static const struct {
@@ -746,6 +785,7 @@ int main(void)
         cmocka_unit_test(test_rules_add_up),
         cmocka_unit_test(test_mcp_of_mcp_is_refused),
         cmocka_unit_test(test_too_many_mcp_targets_are_refused),
+        cmocka_unit_test(test_documents_of_apis),
         cmocka_unit_test(test_processes_come_from_files_alone),
         cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_bad_certificate_refuses_handshakes),

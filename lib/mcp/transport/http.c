@@ -166,8 +166,8 @@ void agw_mcp_http_closed(struct agw_stream *s, int code)
     struct agw_mcp_call *c = s->owner;
     c->http.stream = NULL;
     /* A pooled connection that the target closed while it was idle: nothing of the request was answered. */
-    if (code == AGW_ECLOSED && !c->response && !c->rest.head && c->http.tries < AGW_MCP_TRIES_MAX &&
-        (!c->once || agw_client_unsent(s)))
+    if (code == AGW_ECLOSED && !c->response && !(c->rest && c->rest->head) &&
+        c->http.tries < AGW_MCP_TRIES_MAX && (!c->once || agw_client_unsent(s)))
         code = open_stream(c);
     else if (code == 0 && !c->response)
         code = AGW_EPROTO;

@@ -20,20 +20,20 @@
 
 static void on_ready(struct agw_task *task)
 {
-    struct agw_mcp_call *c = agw_container_of(task, struct agw_mcp_call, rest.ready);
-    struct agw_block *b = c->rest.message;
-    enum agw_mcp_form form = c->rest.form;
+    struct agw_mcp_call *c = agw_container_of(task, struct agw_mcp_rest, ready)->call;
+    struct agw_block *b = c->rest->message;
+    enum agw_mcp_form form = c->rest->form;
     if (c->ignored) {
         agw_mcp_call_finish(c, 0);
         return;
     }
     if (!b) {
-        if (agw_mcp_call_answer(c, c->rest.status, form, 0, AGW_STR("")))
+        if (agw_mcp_call_answer(c, c->rest->status, form, 0, AGW_STR("")))
             agw_mcp_call_finish(c, 0);
         return;
     }
     agw_block_ref(b); /* the call may end on the way */
-    if (agw_mcp_call_answer(c, c->rest.status, form, b->len, AGW_STR(""))) {
+    if (agw_mcp_call_answer(c, c->rest->status, form, b->len, AGW_STR(""))) {
         struct agw_mcp_frame f = {.block = b, .text = {(const char *)b->data, b->len}};
         struct agw_chain data;
         agw_chain_init(&data);
@@ -50,12 +50,12 @@ static void on_ready(struct agw_task *task)
 /* |message|: taken; NULL: no body. */
 static void answer_later(struct agw_mcp_call *c, int status, struct agw_block *message)
 {
-    c->rest.message = message;
-    c->rest.status = status;
-    c->rest.form = message && !c->raw_json   ? AGW_MCP_FORM_JSON
-                   : message || status > 299 ? AGW_MCP_FORM_RAW
-                                             : AGW_MCP_FORM_EMPTY;
-    agw_loop_defer(c->loop, &c->rest.ready);
+    c->rest->message = message;
+    c->rest->status = status;
+    c->rest->form = message && !c->raw_json   ? AGW_MCP_FORM_JSON
+                    : message || status > 299 ? AGW_MCP_FORM_RAW
+                                              : AGW_MCP_FORM_EMPTY;
+    agw_loop_defer(c->loop, &c->rest->ready);
 }
 
 /* A message from its parts: everything that a writer holds, after |rc|. */
@@ -79,7 +79,7 @@ static void begin_message(struct agw_mcp_call *c, struct agw_json_writer *w, con
     agw_json_writer_init(w);
     agw_json_begin_object(w);
     agw_json_put_string(w, "jsonrpc", AGW_STR("2.0"));
-    agw_json_put_raw(w, "id", c->rest.id);
+    agw_json_put_raw(w, "id", c->rest->id);
     agw_json_key(w, agw_str_c(member));
     agw_json_begin_object(w);
 }
@@ -96,7 +96,7 @@ static void server_info(const struct agw_openapi *o, struct agw_json_writer *w, 
 static void begin_result(struct agw_mcp_call *c, struct agw_json_writer *w)
 {
     begin_message(c, w, "result");
-    if (!c->rest.modern)
+    if (!c->rest->modern)
         return;
     agw_json_put_string(w, "resultType", AGW_STR("complete"));
     agw_json_key(w, AGW_STR("_meta"));
@@ -117,7 +117,7 @@ static int end_message(struct agw_mcp_call *c, struct agw_json_writer *w, int rc
 static int answer_error(struct agw_mcp_call *c, int code, struct agw_str message)
 {
     struct agw_json_writer w;
-    c->rest.local = true;
+    c->rest->local = true;
     begin_message(c, &w, "error");
     agw_json_put_int(&w, "code", code);
     agw_json_put_string(&w, "message", message);
@@ -147,7 +147,7 @@ static int initialize(struct agw_mcp_call *c, const struct agw_json_doc *doc, ui
     for (size_t i = 0; asked && i < sizeof versions / sizeof versions[0]; i++)
         if (agw_json_is(doc, asked, agw_str_c(versions[i])))
             version = agw_str_c(versions[i]);
-    c->rest.modern = false;
+    c->rest->modern = false;
     begin_result(c, &w);
     agw_json_put_string(&w, "protocolVersion", version);
     server_info(c->target->openapi, &w, "serverInfo");
@@ -157,7 +157,7 @@ static int initialize(struct agw_mcp_call *c, const struct agw_json_doc *doc, ui
 
 static void cacheable(struct agw_mcp_call *c, struct agw_json_writer *w)
 {
-    if (!c->rest.modern)
+    if (!c->rest->modern)
         return;
     agw_json_put_int(w, "ttlMs", LIST_TTL_MS);
     agw_json_put_string(w, "cacheScope", AGW_STR("public"));
@@ -166,7 +166,7 @@ static void cacheable(struct agw_mcp_call *c, struct agw_json_writer *w)
 static int discover(struct agw_mcp_call *c)
 {
     struct agw_json_writer w;
-    c->rest.modern = true;
+    c->rest->modern = true;
     begin_result(c, &w);
     agw_json_key(&w, AGW_STR("supportedVersions"));
     agw_json_begin_array(&w);
@@ -225,7 +225,7 @@ static void drop_stream(struct agw_mcp_call *c)
 
 static void answer_ended(struct agw_mcp_call *c)
 {
-    struct agw_msg *m = c->rest.head;
+    struct agw_msg *m = c->rest->head;
     struct agw_openapi_answer a = {.status = m->status,
                                    .media = agw_headers_value(&m->headers, AGW_HDR_CONTENT_TYPE)};
     struct agw_str coding = agw_headers_value(&m->headers, AGW_HDR_CONTENT_ENCODING);
@@ -240,7 +240,7 @@ static void answer_ended(struct agw_mcp_call *c)
     int rc = agw_chain_flatten(&c->http.input, &block, &a.body);
     if (rc == 0) {
         begin_result(c, &w);
-        rc = agw_openapi_result(c->rest.tool, &a, &c->transports->doc, &w);
+        rc = agw_openapi_result(c->rest->tool, &a, &c->transports->doc, &w);
         rc = end_message(c, &w, rc);
     }
     agw_block_unref(block);
@@ -253,7 +253,7 @@ static void on_head(struct agw_stream *s, struct agw_msg *msg, bool end)
     if (msg->status < 200)
         return;
     agw_chain_clear(&c->body);
-    c->rest.head = msg;
+    c->rest->head = msg;
     if (end)
         answer_ended(c);
 }
@@ -328,8 +328,8 @@ static int make_head(struct agw_mcp_call *c, const struct agw_openapi_request *r
         rc = set_field(c, &r->headers.v[i]);
     if (rc == 0)
         rc = agw_backend_auth_apply(auth, c->fields.token, h, c->arena);
-    c->head.method = agw_method_lookup(c->rest.tool->method);
-    c->head.method_text = c->rest.tool->method;
+    c->head.method = agw_method_lookup(c->rest->tool->method);
+    c->head.method_text = c->rest->tool->method;
     c->head.path = r->path;
     c->head.length = (int64_t)r->body.n;
     return rc;
@@ -375,15 +375,15 @@ static int call_tool(struct agw_mcp_call *c, const struct agw_json_doc *doc, uin
     int rc = name ? agw_json_unescape(doc, name, c->arena, &text) : AGW_EINVAL;
     if (rc == AGW_ENOMEM)
         return rc;
-    c->rest.tool = rc == 0 ? agw_openapi_find(c->target->openapi, text) : NULL;
-    if (!c->rest.tool)
+    c->rest->tool = rc == 0 ? agw_openapi_find(c->target->openapi, text) : NULL;
+    if (!c->rest->tool)
         return unknown_tool(c, text);
-    rc = agw_openapi_request(c->rest.tool, doc, arguments, c->arena, &r, &err);
+    rc = agw_openapi_request(c->rest->tool, doc, arguments, c->arena, &r, &err);
     if (rc == 0)
         return ask(c, &r);
     if (rc != AGW_EINVAL && rc != AGW_ELIMIT)
         return rc;
-    c->rest.local = true;
+    c->rest->local = true;
     return answer_failure(c, err.text);
 }
 
@@ -394,16 +394,16 @@ static int dispatch(struct agw_mcp_call *c, const struct agw_json_doc *doc)
     static const char *const version[] = {"params", "_meta", "io.modelcontextprotocol/protocolVersion"};
     uint32_t method = agw_json_get(doc, 0, AGW_STR("method")), id = agw_json_get(doc, 0, AGW_STR("id"));
     uint32_t params = agw_json_get(doc, 0, AGW_STR("params"));
-    c->rest.local = !(method && agw_json_is(doc, method, AGW_STR("tools/call")));
+    c->rest->local = !(method && agw_json_is(doc, method, AGW_STR("tools/call")));
     if (!method || !id) { /* an answer, or a notification */
         answer_later(c, 202, NULL);
         return 0;
     }
-    c->rest.id = agw_arena_str(c->arena, agw_json_text(doc, id));
-    c->rest.modern = agw_json_path(doc, 0, version, 3) != 0;
-    if (!c->rest.id.p)
+    c->rest->id = agw_arena_str(c->arena, agw_json_text(doc, id));
+    c->rest->modern = agw_json_path(doc, 0, version, 3) != 0;
+    if (!c->rest->id.p)
         return AGW_ENOMEM;
-    if (!c->rest.local)
+    if (!c->rest->local)
         return call_tool(c, doc, params);
     if (agw_json_is(doc, method, AGW_STR("initialize")))
         return initialize(c, doc, params);
@@ -420,9 +420,13 @@ static int start(struct agw_mcp_call *c)
 {
     struct agw_json_doc *doc = &c->transports->doc;
     struct agw_str text;
-    agw_task_init(&c->rest.ready, on_ready);
+    c->rest = agw_arena_zalloc(c->arena, sizeof *c->rest);
+    if (!c->rest)
+        return AGW_ENOMEM;
+    c->rest->call = c;
+    agw_task_init(&c->rest->ready, on_ready);
     if (c->fields.method != AGW_METHOD_POST) { /* no stream to listen to, no session to end */
-        c->rest.local = true;
+        c->rest->local = true;
         answer_later(c, 405, NULL);
         return 0;
     }
@@ -439,10 +443,11 @@ static int start(struct agw_mcp_call *c)
 
 static void let_go(struct agw_mcp_call *c)
 {
-    if (c->rest.ready.run) /* it was started */
-        agw_task_cancel(&c->rest.ready);
-    agw_block_unref(c->rest.message);
-    c->rest.message = NULL;
+    if (!c->rest) /* it was not started */
+        return;
+    agw_task_cancel(&c->rest->ready);
+    agw_block_unref(c->rest->message);
+    c->rest->message = NULL;
     if (c->http.events)
         agw_mcp_http_let_go(c);
 }

@@ -78,9 +78,9 @@ static void release(struct agw_mcp_call *c)
 /* How the call went, for those who choose after it. */
 static void judge(struct agw_mcp_call *c, int code)
 {
-    const struct agw_msg *head = c->rest.head ? c->rest.head : c->response;
+    const struct agw_msg *head = c->rest && c->rest->head ? c->rest->head : c->response;
     enum agw_judgement judged = head ? agw_judge_head(head, true) : agw_judge_close(code);
-    if (c->pick.stats && !c->rest.local)
+    if (c->pick.stats && !(c->rest && c->rest->local))
         agw_balance_sample(c->transports->balancer, c->target->backend, &c->pick, judged);
 }
 

@@ -124,16 +124,7 @@ struct agw_mcp_call {
         struct agw_mcp_note *cancel; /* made beforehand */
         bool open;                   /* somebody has our letter */
     } remote;
-    struct {
-        const struct agw_openapi_tool *tool;
-        struct agw_str id;         /* of the request, as JSON */
-        struct agw_msg *head;      /* of the target's own answer; NULL: none came */
-        struct agw_block *message; /* what the call is answered with */
-        struct agw_task ready;
-        enum agw_mcp_form form;
-        int status;
-        bool local, modern; /* nothing is asked of the target; of 2026-07-28 */
-    } rest;
+    struct agw_mcp_rest *rest; /* transport_int.h; NULL: the target is no HTTP API */
     struct agw_mcp_call_fields fields;
     struct agw_timer timer;
     struct agw_task failed; /* reports a start that failed, later */

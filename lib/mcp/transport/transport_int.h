@@ -32,6 +32,19 @@ struct agw_mcp_transport {
     void (*resume)(struct agw_mcp_call *c);
 };
 
+/* A call to an HTTP API (rest.c). In the call's arena: idle streams are many, and have none. */
+struct agw_mcp_rest {
+    struct agw_mcp_call *call;
+    const struct agw_openapi_tool *tool;
+    struct agw_str id;         /* of the request, as JSON */
+    struct agw_msg *head;      /* of the target's own answer; NULL: none came */
+    struct agw_block *message; /* what the call is answered with */
+    struct agw_task ready;
+    enum agw_mcp_form form;
+    int status;
+    bool local, modern; /* nothing is asked of the target; of 2026-07-28 */
+};
+
 extern const struct agw_mcp_transport agw_mcp_streamable, agw_mcp_rest;
 
 /* Sends c->head and c->body over HTTP; |events| have the call as owner. AGW_ENOMEM, AGW_ENOTFOUND. */

@@ -47,6 +47,7 @@ def document(version="3.0.3"):
             "/missing": {"get": {"operationId": "missing", "responses": anything}},
             "/plain": {"get": {"operationId": "plain", "responses": anything}},
             "/image": {"get": {"operationId": "image", "responses": anything}},
+            "/large": {"get": {"operationId": "large", "responses": anything}},
             "/list": {"get": {"operationId": "list", "responses": anything}},
         },
         "components": {"schemas": {"Pet": pet}},
@@ -61,6 +62,8 @@ def serve(request, stream):
         stream.respond(200, "Grüße".encode(), [("Content-Type", "text/plain; charset=utf-8")])
     elif path == "/v1/image":
         stream.respond(200, b"\x89PNG\x00", [("Content-Type", "image/png")])
+    elif path == "/v1/large":
+        stream.respond(200, b"a" * ((2 << 20) + 1), [("Content-Type", "text/plain")])
     elif path == "/v1/list":
         stream.respond(200, b"[1,\n2]", [("Content-Type", "application/json")])
     else:
@@ -84,7 +87,8 @@ def site(start_module_gateway):
     gateways = {}
     for kind, targets in {
         "json": {"pets": target(api.port, texts["json"])},
-        "yaml": {"pets": target(api.port, texts["yaml"])},
+        "yaml": {"pets": target(api.port, texts["yaml"], policies={"auth": {"key": "ours"}})},
+        "down": {"pets": target(free_port(), texts["json"])},
         "both": {"pets": target(api.port, texts["json"]), "other": other.port},
     }.items():
         ports[kind] = free_port()
@@ -137,7 +141,7 @@ def client(request, site):
 
 def test_operations_are_tools(client):
     tools = {tool["name"]: tool for tool in client.list()}
-    assert set(tools) == {"getPet", "post_pets", "missing", "plain", "image", "list"}
+    assert set(tools) == {"getPet", "post_pets", "missing", "plain", "image", "large", "list"}
     got = tools["getPet"]
     assert got["annotations"] == {"readOnlyHint": True} and got["description"] == "One pet"
     assert got["inputSchema"]["required"] == ["path"]
@@ -164,6 +168,29 @@ def test_answers_of_other_kinds(client):
     image = client.call("image")["content"][0]
     assert (image["type"], image["mimeType"], base64.b64decode(image["data"])) == ("image", "image/png", b"\x89PNG\x00")
     assert client.call("list")["structuredContent"] == {"data": [1, 2]}
+
+
+def test_an_answer_that_is_too_large_and_none_at_all(site):
+    large = Modern(site["json"]).call("large")
+    assert large["isError"] and large["content"][0]["text"] == "the answer has more than 2 MiB"
+    client = Legacy(site["down"])
+    assert client.list()
+    call = {"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {"name": "plain", "arguments": {}}}
+    answer = client.client.post(call)
+    assert answer.status == 503 and answer.json()["error"]["message"] == "target pets: connection refused"
+
+
+def test_whose_credentials_the_api_gets(site):
+    for kind, got in ("json", None), ("yaml", "Bearer ours"):
+        connection = Connection(site[kind])
+        client = McpClient(connection)
+        client.initialize()
+        call = {"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {"name": "getPet", "arguments": {"path": {"id": "1"}}}}
+        answer = client.post(call, {"Authorization": "Bearer theirs", "Cookie": "theirs=1"})
+        assert answer.status == 200, answer
+        text = answer.body.decode()
+        assert "theirs" not in text and (got is None or got in text)
+        connection.close()
 
 
 @pytest.mark.parametrize(

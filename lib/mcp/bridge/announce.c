@@ -47,6 +47,17 @@ uint8_t agw_mcp_hears_promised(const struct agw_json_doc *doc, uint32_t capabili
     return found;
 }
 
+bool agw_mcp_hears_about(uint8_t lists, const struct agw_mcp_uri *uris, uint32_t count, uint8_t bit,
+                         struct agw_str uri)
+{
+    if (bit != AGW_MCP_HEARS_UPDATES)
+        return lists & bit;
+    for (uint32_t i = 0; i < count; i++)
+        if (uris[i].accepted && agw_str_starts(uri, uris[i].text))
+            return true;
+    return false;
+}
+
 /* --- messages --- */
 
 static void begin(struct agw_json_writer *w, struct agw_str method)

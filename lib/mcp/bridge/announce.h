@@ -29,6 +29,11 @@ uint8_t agw_mcp_hears_of(struct agw_str method);
 uint8_t agw_mcp_hears_filter(const struct agw_json_doc *doc, uint32_t filter);
 uint8_t agw_mcp_hears_promised(const struct agw_json_doc *doc, uint32_t capabilities);
 
+/* Whether who hears of |lists| and |uris| (those accepted) hears of |bit|, about |uri| if it is UPDATES:
+ * sub-resources of what was subscribed to are announced as well. */
+bool agw_mcp_hears_about(uint8_t lists, const struct agw_mcp_uri *uris, uint32_t count, uint8_t bit,
+                         struct agw_str uri);
+
 /* Each writes one message. |id| and |uri| are JSON; |id| empty: to a client of old. |bit|: one of the above.
  * The writer's error. */
 int agw_mcp_write_announcement(uint8_t bit, struct agw_str id, struct agw_str uri, struct agw_json_writer *w);

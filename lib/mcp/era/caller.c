@@ -425,7 +425,7 @@ static int begin_step(struct agw_mcp_caller *c, enum step step)
         *peer = c->peer;
     int rc = write_step(c, &body);
     if (rc == 0)
-        agw_mcp_start_leg(leg, &ops, AGW_METHOD_POST, &body, AGW_MCP_FANOUT_MS);
+        agw_mcp_start_leg(leg, &ops, AGW_METHOD_POST, &body, c->m->settings.fanout_ms);
     agw_chain_clear(&body);
     return rc;
 }

@@ -82,17 +82,6 @@ static void begin(struct agw_mcp_listener *l)
         agw_mcp_feed_acknowledge(l->cr); /* at least of what needs no asking */
 }
 
-/* Sub-resources of what was subscribed to are announced as well. */
-static bool wants(const struct agw_mcp_listener *l, uint8_t bit, struct agw_str uri)
-{
-    if (bit != AGW_MCP_HEARS_UPDATES)
-        return l->lists & bit;
-    for (uint32_t i = 0; i < l->count; i++)
-        if (l->uris[i].accepted && agw_str_starts(uri, l->uris[i].text))
-            return true;
-    return false;
-}
-
 /* --- the feed --- */
 
 static void begin_all(struct agw_mcp_feed *f)
@@ -192,7 +181,7 @@ static void on_frame(struct agw_mcp_call *c, const struct agw_mcp_frame *frame)
         return;
     agw_list_each (node, tmp, &f->listeners) {
         struct agw_mcp_listener *l = agw_list_entry(node, struct agw_mcp_listener, node);
-        l->hit = l->acknowledged && wants(l, bit, uri);
+        l->hit = l->acknowledged && agw_mcp_hears_about(l->lists, l->uris, l->count, bit, uri);
     }
     announce(f, c, bit, raw);
 }

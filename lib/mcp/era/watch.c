@@ -123,17 +123,6 @@ static void acknowledged(struct hearing *h)
     agw_mcp_watch_refresh(w);
 }
 
-/* Sub-resources of what was subscribed to are announced as well. */
-static bool wants(const struct hearing *h, uint8_t bit, struct agw_str uri)
-{
-    if (bit != AGW_MCP_HEARS_UPDATES)
-        return h->lists & bit;
-    for (uint32_t i = 0; i < h->count; i++)
-        if (h->uris[i].accepted && agw_str_starts(uri, h->uris[i].text))
-            return true;
-    return false;
-}
-
 static void on_slow(struct agw_timer *t)
 {
     struct agw_mcp_watch *w = agw_container_of(t, struct agw_mcp_watch, slow);
@@ -156,7 +145,8 @@ static void on_notification(struct hearing *h, struct agw_mcp_call *c, const str
                          : 0;
     if (token != 0 && agw_json_unescape(&m->scratch, token, &m->scratch_arena, &uri) == 0)
         raw = agw_json_text(&m->scratch, token);
-    if (bit == 0 || w->current != h || (bit == AGW_MCP_HEARS_UPDATES && raw.n == 0) || !wants(h, bit, uri))
+    if (bit == 0 || w->current != h || (bit == AGW_MCP_HEARS_UPDATES && raw.n == 0) ||
+        !agw_mcp_hears_about(h->lists, h->uris, h->count, bit, uri))
         return;
     if (announce(w, bit, raw) && x->down && agw_stream_pending(x->down) > AGW_STREAM_HIGH) {
         agw_mcp_call_pause(c);

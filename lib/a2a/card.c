@@ -9,9 +9,10 @@
 static const struct agw_str ends[] = {
     {"/.well-known/agent-card.json", 28},
     {"/.well-known/agent.json", 23},
-    {"/extendedAgentCard", 18},
+    {"/extendedAgentCard", 18}, /* from here on calls of HTTP+JSON */
     {"/v1/card", 8},
 };
+#define EXTENDED 2 /* in ends */
 
 static struct agw_str without_query(struct agw_str path)
 {
@@ -32,6 +33,8 @@ bool agw_a2a_card_paths(struct agw_str path, struct agw_str backend_path, struct
             continue;
         ret_base->path = without_end(client, ends[i]);
         ret_base->backend_path = without_end(agent, ends[i]);
+        if (i >= EXTENDED) /* below the binding's path, where other bindings are not */
+            agw_a2a_call_paths(client, agent, ret_base);
         return true;
     }
     return false;

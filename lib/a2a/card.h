@@ -25,7 +25,8 @@ struct agw_a2a_base {
 /* True if |backend_path|, as the request goes to the agent, is that of a card: /.well-known/agent-card.json,
  * until 0.2
  * /.well-known/agent.json, or an extended card, /extendedAgentCard, in 0.3 /v1/card, with anything before it.
- * Then the paths in *ret_base are set: both without that end and without a query. |path| is the client's. */
+ * Then the paths in *ret_base are set: both without that end and without a query; for an extended card, which
+ * is a call of one binding, as agw_a2a_call_paths() sets them. |path| is the client's. */
 bool agw_a2a_card_paths(struct agw_str path, struct agw_str backend_path, struct agw_a2a_base *ret_base);
 /* The same for a call, whose path has no end that is known: without the segments that both end in. */
 void agw_a2a_call_paths(struct agw_str path, struct agw_str backend_path, struct agw_a2a_base *ret_base);

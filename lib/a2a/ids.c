@@ -140,22 +140,36 @@ int agw_a2a_ids_up(const struct agw_siv *key, const struct agw_a2a_call *call, c
     return map_object(&w, at, jsonrpc && id_is_tasks(call));
 }
 
+/* The id of a context in the query of a call that lists tasks, as it stands there; empty when absent. */
+static struct agw_str context_in(struct agw_str path)
+{
+    struct agw_str before, query, part;
+    bool has_query;
+    agw_path_split(path, &before, &query, &has_query);
+    while (agw_str_split(&query, '&', &part))
+        if (agw_str_starts(part, AGW_STR("contextId=")))
+            return agw_str_from(part, 10);
+    return AGW_STR("");
+}
+
 int agw_a2a_path_up(const struct agw_siv *key, const struct agw_a2a_call *call, struct agw_str path,
                     struct agw_arena *arena, struct agw_a2a_claim *ret_claim, struct agw_str *ret_path)
 {
     struct agw_a2a_owner owner;
-    struct agw_str id;
+    struct agw_str id, at = call->task;
     *ret_path = path;
-    if (call->task.n == 0)
+    if (call->binding == AGW_A2A_REST && call->method == AGW_A2A_LIST_TASKS)
+        at = context_in(path);
+    if (at.n == 0)
         return 0;
-    struct agw_str text = agw_percent_decode(call->task, false, arena);
+    struct agw_str text = agw_percent_decode(at, false, arena);
     int rc = text.p ? agw_a2a_id_open(key, text, arena, &owner, &id) : AGW_ENOTFOUND;
     if (rc)
         return rc == AGW_ENOTFOUND ? 0 : rc;
-    claim(ret_claim, &owner, AGW_A2A_CLAIM_TASK);
-    size_t before = (size_t)(call->task.p - path.p);
+    claim(ret_claim, &owner, call->task.n > 0 ? AGW_A2A_CLAIM_TASK : AGW_A2A_CLAIM_CONTEXT);
+    size_t before = (size_t)(at.p - path.p);
     struct agw_str parts[] = {agw_str(path.p, before), agw_percent_encode(id, arena),
-                              agw_str_from(path, before + call->task.n)};
+                              agw_str_from(path, before + at.n)};
     *ret_path = parts[1].p ? agw_arena_join(arena, parts, AGW_ARRAY_LEN(parts)) : parts[1];
     return ret_path->p ? 0 : AGW_ENOMEM;
 }

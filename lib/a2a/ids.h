@@ -22,8 +22,8 @@ struct agw_a2a_claim {
  * counts before a context's, that before a task that is only referred to. AGW_ENOMEM. */
 int agw_a2a_ids_up(const struct agw_siv *key, const struct agw_a2a_call *call, const struct agw_json_doc *doc,
                    struct agw_json_edits *edits, struct agw_a2a_claim *claim);
-/* The same for the task's id in the path of an HTTP+JSON call: *ret_path is |path| with the agent's id, or
- * |path|. AGW_ENOMEM. */
+/* The same for the task's id in the path of an HTTP+JSON call, and for the context's in the query of one that
+ * lists tasks: *ret_path is |path| with the agent's id, or |path|. AGW_ENOMEM. */
 int agw_a2a_path_up(const struct agw_siv *key, const struct agw_a2a_call *call, struct agw_str path,
                     struct agw_arena *arena, struct agw_a2a_claim *claim, struct agw_str *ret_path);
 /* Edits for |doc|, an answer or an event of |owner|. |jsonrpc|: what counts stands in "result". AGW_ENOMEM.

@@ -46,6 +46,8 @@ static void paths_of_cards(void **state)
         {"/a/.well-known/agent.json?x=/y", "/a/b/.well-known/agent.json?x=/y", "/a", "/a/b"},
         {"/a/extendedAgentCard", "/tenant/extendedAgentCard", "/a", "/tenant"},
         {"/a/v1/card", "/v1/card", "/a", ""},
+        {"/a/rest/extendedAgentCard", "/rest/extendedAgentCard", "/a", ""},
+        {"/a/rest/v1/card", "/x/rest/v1/card", "/a", "/x"},
         {"/card-of-a", "/.well-known/agent-card.json", "/card-of-a", ""},
         {"/.well-known/agent-card.json/", "/.well-known/agent-card.json/", NULL, NULL},
         {"/x", "/x.well-known/agent.json", NULL, NULL},

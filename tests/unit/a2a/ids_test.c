@@ -167,6 +167,34 @@ static void paths(void **state)
     agw_arena_free(&arena);
 }
 
+static void contexts_in_queries(void **state)
+{
+    static const struct {
+        const char *before, *id, *after, *want;
+    } cases[] = {
+        {"/tasks?contextId=", "c d", "", "/tasks?contextId=c%20d"},
+        {"/tasks?pageSize=1&contextId=", "c", "&status=x", "/tasks?pageSize=1&contextId=c&status=x"},
+        {"/tasks?xcontextId=", NULL, "c", "/tasks?xcontextId=c"},
+        {"/tasks?contextId=", NULL, "", "/tasks?contextId="},
+        {"/tasks?contextId=", NULL, "own", "/tasks?contextId=own"},
+        {"/tasks", NULL, "", "/tasks"},
+    };
+    struct agw_a2a_call call = {.binding = AGW_A2A_REST, .method = AGW_A2A_LIST_TASKS};
+    for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {
+        struct agw_arena arena;
+        struct agw_a2a_claim claim = {.by = AGW_A2A_CLAIM_NONE};
+        struct agw_str got;
+        agw_arena_init(&arena, 1024, 0);
+        struct agw_str id = cases[i].id ? sealed(cases[i].id, &arena) : AGW_STR("");
+        struct agw_str parts[] = {agw_str_c(cases[i].before), id, agw_str_c(cases[i].after)};
+        struct agw_str path = agw_arena_join(&arena, parts, AGW_ARRAY_LEN(parts));
+        assert_int_equal(agw_a2a_path_up(siv, &call, path, &arena, &claim, &got), 0);
+        assert_true(agw_str_eq(got, agw_str_c(cases[i].want)));
+        assert_int_equal(claim.by, cases[i].id ? AGW_A2A_CLAIM_CONTEXT : AGW_A2A_CLAIM_NONE);
+        agw_arena_free(&arena);
+    }
+}
+
 static const struct {
     bool jsonrpc;
     const char *body;
@@ -276,6 +304,7 @@ int main(void)
         cmocka_unit_test(ids_of_one_owner),
         cmocka_unit_test(requests_go_to_the_owner),
         cmocka_unit_test(paths),
+        cmocka_unit_test(contexts_in_queries),
         cmocka_unit_test(answers_name_the_owner),
         cmocka_unit_test(events_come_out_however_they_are_cut),
         cmocka_unit_test(comments_keep_the_stream_alive),

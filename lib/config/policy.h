@@ -68,8 +68,9 @@ enum agw_policy_kind {
 enum agw_verdict {
     AGW_CONTINUE,
     AGW_RESPOND,
-    AGW_WAIT,  /* route phase only: go on with the next one after ctx->wait_ms */
-    AGW_AWAIT, /* ask the same one again when ctx->keys has news */
+    AGW_WAIT,    /* route phase only: go on with the next one after ctx->wait_ms */
+    AGW_AWAIT,   /* ask the same one again when ctx->keys has news */
+    AGW_FORWARD, /* to the backend ctx->forward instead, past all other policies of the way */
 };
 
 /* Where an issuer publishes its keys (JSON Web Key Set). */
@@ -88,6 +89,9 @@ struct agw_key_finder {
      * that a token names. AGW_EAGAIN: they are coming. AGW_ENOTFOUND: they cannot be had now. */
     int (*find)(struct agw_key_finder *f, const struct agw_snapshot *s, const struct agw_key_source *source,
                 bool unknown, const struct agw_jwks **ret_keys);
+    /* The same of a JSON object, as its text. */
+    int (*document)(struct agw_key_finder *f, const struct agw_snapshot *s,
+                    const struct agw_key_source *source, struct agw_str *ret_text);
 };
 
 #define AGW_RETRY_CODE_MIN 400
@@ -146,7 +150,9 @@ struct agw_policy_ctx {
     uint32_t access_count;
     struct agw_key_finder *keys; /* NULL: none */
     const struct agw_snapshot *snap;
-    bool host_set; /* the upstream's Host is decided: a backend's own name does not replace it */
+    uint32_t forward;   /* AGW_FORWARD: a number for agw_snapshot_backend */
+    bool open_to_pages; /* the answer may be read by any page */
+    bool host_set;      /* the upstream's Host is decided: a backend's own name does not replace it */
 };
 
 /* When an endpoint that fails is left out for a while. The times of one endpoint add up: the second time it

@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "client/fetch.h"
 #include "config/snapshot.h"
+#include "json/tape.h"
 #include "jwt/jwks.h"
 #include "keys/age.h"
 
@@ -17,6 +18,8 @@ struct source {
     struct agw_arena rooms[2]; /* |keys| are in |room|, the next ones go into the other */
     unsigned room;
     struct agw_jwks keys;
+    bool document;       /* no keys, but: */
+    struct agw_str text; /* a JSON object, in |room| */
     bool warned;
     size_t key_n;
     char key[]; /* as key_of writes it */
@@ -45,6 +48,19 @@ static void wake(struct agw_keys *k)
 
 /* --- fetching --- */
 
+static int take_document(struct source *s, struct agw_str text, struct agw_error *err)
+{
+    struct agw_json_doc doc;
+    agw_json_doc_init(&doc, 0);
+    int code = agw_json_parse(&doc, text, err);
+    if (code == 0 && agw_json_type(&doc, 0) != AGW_JSON_OBJECT)
+        code = agw_error_set(err, AGW_EINVAL, "no JSON object");
+    agw_json_doc_free(&doc);
+    if (code == 0)
+        s->text = text;
+    return code;
+}
+
 /* What came takes the place of what is there, if it is a set of keys. */
 static int take(struct source *s, struct agw_error *err)
 {
@@ -56,7 +72,8 @@ static int take(struct source *s, struct agw_error *err)
     char *text = agw_arena_alloc(room, body->bytes + 1);
     if (!text)
         return agw_error_set(err, AGW_ENOMEM, "out of memory");
-    int code = agw_jwks_parse(agw_str(text, agw_chain_peek(body, text, body->bytes)), room, &s->keys, err);
+    struct agw_str came = agw_str(text, agw_chain_peek(body, text, body->bytes));
+    int code = s->document ? take_document(s, came, err) : agw_jwks_parse(came, room, &s->keys, err);
     if (code == 0)
         s->room = !s->room;
     return code;
@@ -153,35 +170,56 @@ static struct source *source_new(struct agw_keys *k, struct agw_str key, uint32_
 
 /* What logs say, too: the backend (a name without spaces), where its keys are, how long they are good for:
  * policies that agree share them. 0: too long. */
-static size_t key_of(const struct agw_backend *b, const struct agw_key_source *from, char *out)
+static size_t key_of(const struct agw_backend *b, const struct agw_key_source *from, bool document, char *out)
 {
-    int n =
-        snprintf(out, KEY_MAX, "%.*s %.*s for %u ms", AGW_STRF(b->key), AGW_STRF(from->path), from->fresh_ms);
+    int n = snprintf(out, KEY_MAX, "%.*s %.*s %sfor %u ms", AGW_STRF(b->key), AGW_STRF(from->path),
+                     document ? "(a document) " : "", from->fresh_ms);
     return n > 0 && n < KEY_MAX ? (size_t)n : 0;
 }
 
-static int find(struct agw_key_finder *f, const struct agw_snapshot *snap, const struct agw_key_source *from,
-                bool unknown, const struct agw_jwks **ret_keys)
+/* 0: |*ret_source| may be used. */
+static int look_up(struct agw_keys *k, const struct agw_snapshot *snap, const struct agw_key_source *from,
+                   bool document, bool unknown, struct source **ret_source)
 {
-    struct agw_keys *k = (struct agw_keys *)(void *)f;
     const struct agw_backend *b = agw_snapshot_backend(snap, from->backend);
     char text[KEY_MAX];
-    struct agw_str key = agw_str(text, key_of(b, from, text));
+    struct agw_str key = agw_str(text, key_of(b, from, document, text));
     struct source *s = agw_map_get(&k->by_key, key);
     if (!s && (key.n == 0 || !(s = source_new(k, key, from->fresh_ms))))
         return AGW_ENOTFOUND;
+    s->document = document;
     agw_list_remove(&s->node);
     agw_list_push(&k->sources, &s->node);
     if (!agw_fetch_running(&s->fetch) && agw_keys_due(&s->age, k->loop->now_ms, unknown))
         start(s, b, from->path, unknown);
     bool good = agw_keys_good(&s->age, k->loop->now_ms);
-    if (agw_fetch_running(&s->fetch) && !s->age.failed && (unknown || !good))
+    if (agw_fetch_running(&s->fetch) && (!good || (unknown && !s->age.failed)))
         return AGW_EAGAIN;
     if (!good)
-        return agw_fetch_running(&s->fetch) ? AGW_EAGAIN : AGW_ENOTFOUND;
+        return AGW_ENOTFOUND;
     k->stats.stale += k->loop->now_ms >= s->age.got_ms + s->age.fresh_ms;
-    *ret_keys = &s->keys;
+    *ret_source = s;
     return 0;
+}
+
+static int find(struct agw_key_finder *f, const struct agw_snapshot *snap, const struct agw_key_source *from,
+                bool unknown, const struct agw_jwks **ret_keys)
+{
+    struct source *s;
+    int code = look_up((struct agw_keys *)(void *)f, snap, from, false, unknown, &s);
+    if (code == 0)
+        *ret_keys = &s->keys;
+    return code;
+}
+
+static int find_document(struct agw_key_finder *f, const struct agw_snapshot *snap,
+                         const struct agw_key_source *from, struct agw_str *ret_text)
+{
+    struct source *s;
+    int code = look_up((struct agw_keys *)(void *)f, snap, from, true, false, &s);
+    if (code == 0)
+        *ret_text = s->text;
+    return code;
 }
 
 /* --- all of them --- */
@@ -192,6 +230,7 @@ struct agw_keys *agw_keys_new(struct agw_loop *loop, struct agw_client *client, 
     if (!k)
         return NULL;
     k->finder.find = find;
+    k->finder.document = find_document;
     k->loop = loop;
     k->client = client;
     k->balancer = balancer;

@@ -1,4 +1,5 @@
-/* Keys that issuers publish (JSON Web Key Sets, RFC 7517), fetched and kept by each worker for itself.
+/* Keys that issuers publish (JSON Web Key Sets, RFC 7517), and their metadata, fetched and kept by each
+ * worker for itself.
  *
  * Asked for the first time that a token needs them, and again in the background before they are too old, or
  * when a token names one that is not among them (keys/age.h has the times). The old ones serve on while the

@@ -77,6 +77,8 @@ void agw_exchange_response(struct agw_exchange *x)
     if (!x->ctx.route)
         return;
     agw_policy_response(&x->ctx.route->policies, &x->ctx);
+    if (x->ctx.open_to_pages) /* without memory pages cannot read it */
+        agw_headers_set(&x->ctx.resp->headers, AGW_STR("access-control-allow-origin"), AGW_STR("*"));
     if (x->ref) {
         agw_policy_response(&x->ref->policies, &x->ctx);
         agw_policy_response(&x->ctx.backend->policies, &x->ctx);

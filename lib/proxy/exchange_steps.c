@@ -166,6 +166,19 @@ static enum agw_step_result await_keys(struct agw_exchange *x)
     return AGW_STEP_WAIT;
 }
 
+/* To where a policy says. */
+static enum agw_step_result forward(struct agw_exchange *x)
+{
+    const struct agw_backend *b = agw_snapshot_backend(x->snap, x->ctx.forward);
+    x->ctx.backend = b;
+    x->ctx.persistence = NULL;
+    if ((b->kind != AGW_BACKEND_STATIC && b->kind != AGW_BACKEND_SERVICE) ||
+        agw_policy_request(&b->policies, &x->ctx) != AGW_CONTINUE)
+        return agw_exchange_fail(x, 502, "the issuer cannot be reached");
+    agw_exchange_say_continue(x);
+    return agw_exchange_next(x, AGW_STEP_CONNECT);
+}
+
 enum agw_step_result agw_step_route_policy(struct agw_exchange *x)
 {
     if (!x->begun) {
@@ -182,6 +195,8 @@ enum agw_step_result agw_step_route_policy(struct agw_exchange *x)
         return agw_exchange_delay(x);
     case AGW_AWAIT:
         return await_keys(x);
+    case AGW_FORWARD:
+        return forward(x);
     default:
         return agw_exchange_next(x, AGW_STEP_AGENT);
     }
@@ -258,6 +273,8 @@ enum agw_step_result agw_step_backend_policy(struct agw_exchange *x)
     }
     if (verdict == AGW_AWAIT)
         return await_keys(x);
+    if (verdict == AGW_FORWARD)
+        return forward(x);
     if (verdict != AGW_CONTINUE)
         return policy_reply(x);
     if (b->kind == AGW_BACKEND_MCP) {

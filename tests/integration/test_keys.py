@@ -11,6 +11,7 @@ from client import Connection
 from gateway import eventually, run
 from mcp_upstream import McpClient, McpUpstream
 from ports import free_port
+from servers import run_script
 from tokens import Issuer
 
 JWKS = "/jwks?tenant=a"
@@ -151,6 +152,110 @@ def test_good_keys_serve_on_while_the_issuer_is_broken(served, provider):
     assert served.ask(1).status == 401
     assert served.ask().status == 200
     assert provider.fetches() == 2
+
+
+# --- the authorization server behind the gateway ---
+
+
+class Behind:
+    """/mcp is protected; its clients register at the gateway, which knows the issuer by its backend alone."""
+
+    def __init__(self, start_gateway, upstream, issuers, tools):
+        self.port, self.upstream = free_port(), upstream
+        self.url = f"http://127.0.0.1:{self.port}/mcp"
+        self.issuer = f"http://127.0.0.1:{upstream.port}/realms/a"
+        self.document = {
+            "issuer": self.issuer,
+            "authorization_endpoint": f"{self.issuer}/auth",
+            "token_endpoint": f"{self.issuer}/token",
+            "registration_endpoint": f"{self.issuer}/clients?v=1",
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
+        }
+        upstream.on("/realms/a/.well-known/openid-configuration", lambda r, s: s.respond(200, json.dumps(self.document)))
+        upstream.on("/realms/a/clients", self.register)
+        backend = m.mcp_backend("tools", {"one": tools.port})
+        keys = {"backendRef": m.agentgateway_ref("provider"), "jwksPath": JWKS}
+        made = {"issuer": self.issuer, "audiences": ["tools"], "jwks": keys, "provider": "Keycloak"}
+        backend["spec"]["policies"] = {"mcp": {"authentication": made}}
+        paths = ["/mcp", "/.well-known"]
+        start_gateway(
+            m.gateway(self.port),
+            m.backend("provider", {"static": {"host": "127.0.0.1", "port": upstream.port}}),
+            backend,
+            m.route("tools", m.rule(m.agentgateway_ref("tools"), matches=[m.prefix(path) for path in paths])),
+            workers=1,
+        )
+
+    def register(self, request, stream):
+        answer = json.loads(request.body) | {"client_id": "c1"}
+        stream.respond(201, json.dumps(answer), [("Content-Type", "application/json")], reason="Created")
+
+    def ask(self, method, path, headers=None, body=None):
+        with Connection(self.port) as connection:
+            return connection.ask(method, path, headers or {}, body, host=f"127.0.0.1:{self.port}")
+
+
+@pytest.fixture
+def behind(start_gateway, start_upstream, issuers):
+    tools = McpUpstream("one", ["add"])
+    yield Behind(start_gateway, start_upstream("issuer"), issuers, tools)
+    tools.close()
+
+
+WELL_KNOWN = "/.well-known/oauth-authorization-server/mcp"
+REGISTER = WELL_KNOWN + "/client-registration"
+JSON = {"content-type": "application/json"}
+
+
+def test_the_issuers_metadata_leads_clients_to_the_gateway(behind):
+    for path in (WELL_KNOWN, "/.well-known/openid-configuration/mcp"):
+        answer = behind.ask("GET", path)
+        assert answer.status == 200 and answer.get("access-control-allow-origin") == "*"
+        registration = f"http://127.0.0.1:{behind.port}{path}/client-registration"
+        assert json.loads(answer.body) == behind.document | {"registration_endpoint": registration}
+    assert len(behind.upstream.requests) == 1  # it is kept
+    resource = json.loads(behind.ask("GET", "/.well-known/oauth-protected-resource/mcp").body)
+    assert resource["authorization_servers"] == [behind.url]
+    assert behind.ask("OPTIONS", WELL_KNOWN).status == 204 and behind.ask("POST", WELL_KNOWN, JSON, b"{}").status == 405
+
+
+def test_clients_are_registered_at_the_issuer(behind):
+    headers = JSON | {"authorization": "Bearer initial", "cookie": "a=b"}
+    answer = behind.ask("POST", REGISTER, headers, b'{"client_name":"x"}')
+    assert answer.status == 201 and json.loads(answer.body) == {"client_name": "x", "client_id": "c1"}
+    assert answer.get("access-control-allow-origin") == "*"
+    [asked] = behind.upstream.seen("/realms/a/clients?v=1")
+    assert asked.get("authorization") == "Bearer initial" and asked.get("cookie") is None
+    assert asked.get("host") == f"127.0.0.1:{behind.upstream.port}"
+    refused = {
+        415: behind.ask("POST", REGISTER, {"content-type": "text/plain"}, b"{}"),
+        411: behind.ask("POST", REGISTER, JSON | {"transfer-encoding": "chunked"}),
+        413: behind.ask("POST", REGISTER, JSON, b" " * 65537),
+        405: behind.ask("GET", REGISTER),
+    }
+    assert {status: answer.status for status, answer in refused.items()} == {status: status for status in refused}
+    assert len(behind.upstream.seen("/realms/a/clients?v=1")) == 1
+
+
+@pytest.mark.parametrize("case", ["elsewhere", "another issuer", "down"])
+def test_an_issuer_that_cannot_be_trusted_is_a_bad_gateway(behind, start_upstream, case):
+    other = start_upstream("evil")
+    if case == "elsewhere":
+        behind.document["registration_endpoint"] = f"http://127.0.0.1:{other.port}/clients"
+    elif case == "another issuer":
+        behind.document["issuer"] = "https://evil.example"
+    else:
+        behind.upstream.close()
+    assert behind.ask("POST", REGISTER, JSON, b"{}").status == 502
+    assert behind.ask("GET", WELL_KNOWN).status == (200 if case == "elsewhere" else 502)
+    assert other.connections == 0 and not behind.upstream.seen("/realms/a/clients?v=1")
+
+
+def test_the_official_client_discovers_and_registers(behind):
+    seen = run_script("register.mjs", behind.url)
+    assert seen["servers"] == [behind.url] and seen["token_endpoint"] == f"{behind.issuer}/token"
+    assert seen["client"] == "c1" and seen["authorize"].startswith(f"{behind.issuer}/auth?")
 
 
 MISTAKES = {

@@ -60,6 +60,18 @@ static Pb__RemoteKeys *remote_keys(struct agw_translate *t, const struct agw_nod
     return out;
 }
 
+static Pb__BackendPolicySpec__McpAuthentication__McpIDP idp_of(const struct agw_node *n)
+{
+    return agw_field_is(n, "provider", "Keycloak")
+               ? PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__KEYCLOAK
+           : agw_field_is(n, "provider", "Okta") ? PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__OKTA
+           : agw_field_is(n, "provider", "Descope")
+               ? PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__DESCOPE
+           : agw_field_is(n, "provider", "Authentik")
+               ? PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__AUTHENTIK
+               : PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__UNSPECIFIED;
+}
+
 static Google__Protobuf__Value *value_of(struct agw_translate *t, const struct agw_node *n);
 
 static int list_of(struct agw_translate *t, const struct agw_node *n, Google__Protobuf__Value *out)
@@ -182,6 +194,7 @@ int agw_gwapi_mcp_authentication(struct agw_translate *t, const struct agw_node 
         !(out->jwks_remote = remote_keys(t, agw_field(n, "jwks"))))
         return AGW_ENOMEM;
     out->mode = (Pb__BackendPolicySpec__McpAuthentication__Mode)mode_of(n);
+    out->provider = idp_of(n);
     spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_MCP_AUTHENTICATION;
     spec->mcp_authentication = out;
     return set_metadata(t, n, &out->resource_metadata);
@@ -249,5 +262,8 @@ int agw_gwapi_jwt(struct agw_translate *t, const struct agw_node *n, Pb__Traffic
     if (!mcp)
         return 0;
     jwt->mcp = agw_gwapi_new(t, Pb__TrafficPolicySpec__JWT__MCP, pb__traffic_policy_spec__jwt__mcp__init);
-    return jwt->mcp ? set_metadata(t, mcp, &jwt->mcp->resource_metadata) : AGW_ENOMEM;
+    if (!jwt->mcp)
+        return AGW_ENOMEM;
+    jwt->mcp->provider = idp_of(mcp);
+    return set_metadata(t, mcp, &jwt->mcp->resource_metadata);
 }

@@ -53,13 +53,16 @@ static const struct agw_field mcp_jwks[] = {
     AGW_END,
 };
 
+/* Auth0 and Entra need more than their metadata. */
+static const char *const idps[] = {"Authentik", "Descope", "Keycloak", "Okta", NULL};
+
 static const struct agw_field authentication[] = {
     AGW_TEXT("issuer", AN_ISSUER),
     AUDIENCES,
     AGW_MAP("jwks", mcp_jwks, .required = true),
     AGW_TEXT("mode", .one_of = modes),
     AGW_ANY("resourceMetadata"),
-    AGW_UNSERVED("provider"),
+    AGW_TEXT("provider", .one_of = idps),
     AGW_UNSERVED("clientId"),
     AGW_UNSERVED("clientSecretRef"),
     AGW_END,
@@ -99,7 +102,7 @@ const struct agw_field agw_fields_location[] = {
 
 static const struct agw_field jwt_mcp[] = {
     AGW_ANY("resourceMetadata"),
-    AGW_UNSERVED("provider"),
+    AGW_TEXT("provider", .one_of = idps),
     AGW_UNSERVED("clientId"),
     AGW_END,
 };
@@ -210,11 +213,24 @@ bool agw_rules_auth(struct agw_report *r, const struct agw_object *o, const stru
     return false;
 }
 
+/* |remote|: the issuer's keys are fetched. */
+static bool check_provider(struct agw_report *r, const struct agw_object *o, const struct agw_node *in,
+                           bool remote)
+{
+    const struct agw_node *n = agw_field(in, "provider");
+
+    if (!n || remote)
+        return true;
+    agw_report_error(r, o, n, NULL, "needs keys that are fetched: the issuer is reached by their backendRef");
+    return false;
+}
+
 bool agw_rules_mcp(struct agw_report *r, const struct agw_object *o, const struct agw_node *mcp)
 {
     const struct agw_node *n = agw_field(mcp, "authentication");
     bool ok = check_metadata(r, o, n);
 
+    ok = check_provider(r, o, n, agw_field(agw_field(n, "jwks"), "backendRef") != NULL) && ok;
     return check_mcp_jwks(r, o, agw_field(n, "jwks")) && ok;
 }
 
@@ -224,7 +240,8 @@ bool agw_rules_jwt(struct agw_report *r, const struct agw_object *o, const struc
     bool ok = check_metadata(r, o, mcp);
 
     agw_node_each (one, providers)
-        ok = check_jwks(r, o, agw_field(one, "jwks")) && ok;
+        ok = check_provider(r, o, mcp, agw_field(agw_field(one, "jwks"), "remote") != NULL) &&
+             check_jwks(r, o, agw_field(one, "jwks")) && ok;
     if (mcp && providers->count != 1) {
         agw_report_error(r, o, mcp, NULL, "needs exactly one provider");
         ok = false;

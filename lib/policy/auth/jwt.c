@@ -15,6 +15,7 @@ struct conf {
     struct agw_auth_location location;
     bool mcp;
     struct agw_auth_metadata metadata;
+    struct agw_auth_server server;
 };
 
 /* --- configuration --- */
@@ -113,6 +114,19 @@ static int set_mode(struct conf *c, int mode, struct agw_error *err)
     return 0;
 }
 
+/* Providers whose metadata needs no more than that. Without a way to the issuer, or for others, clients are
+ * sent there themselves. */
+static int set_server(struct conf *c, int provider, struct agw_arena *arena, struct agw_error *err)
+{
+    if (c->source_count != 1 || (provider != PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__KEYCLOAK &&
+                                 provider != PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__OKTA &&
+                                 provider != PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__DESCOPE &&
+                                 provider != PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__AUTHENTIK))
+        return 0;
+    c->metadata.own = true;
+    return agw_auth_server_set(&c->server, c->issuers[0].name, &c->sources[0], arena, err);
+}
+
 static bool has_inline(const Pb__TrafficPolicySpec__JWTProvider *p)
 {
     return p->jwks_source_case == PB__TRAFFIC_POLICY_SPEC__JWTPROVIDER__JWKS_SOURCE_INLINE;
@@ -147,6 +161,8 @@ static int compile_jwt(const void *spec, struct agw_arena *arena, const void **r
     if (!code && c->mcp)
         code = agw_auth_metadata_set(&c->metadata, in->providers[0]->issuer, in->mcp->resource_metadata,
                                      arena, err);
+    if (!code && c->mcp)
+        code = set_server(c, (int)in->mcp->provider, arena, err);
     *ret_conf = code ? *ret_conf : c;
     return code;
 }
@@ -168,6 +184,8 @@ static int compile_mcp(const void *spec, struct agw_arena *arena, const void **r
         code = agw_auth_location_set(&c->location, in->authorization_location, arena, err);
     if (!code)
         code = agw_auth_metadata_set(&c->metadata, in->issuer, in->resource_metadata, arena, err);
+    if (!code)
+        code = set_server(c, (int)in->provider, arena, err);
     *ret_conf = code ? *ret_conf : c;
     return code;
 }
@@ -191,8 +209,9 @@ static const void *mcp_reference(const void *spec, uint32_t i)
 
 static void resolved(const void *conf, uint32_t i, uint32_t backend)
 {
-    const struct conf *c = conf;
+    struct conf *c = (struct conf *)conf; /* the compiler's alone until it is published */
     c->sources[i].backend = backend;
+    c->server.document.backend = backend; /* if it is on, there is one source */
 }
 
 /* --- requests --- */
@@ -269,6 +288,9 @@ static enum agw_verdict request(const void *conf, struct agw_policy_ctx *ctx)
     const char *why = NULL;
     if (c->mcp && agw_auth_metadata_answer(&c->metadata, ctx))
         return AGW_RESPOND;
+    enum agw_verdict verdict = c->server.on ? agw_auth_server_request(&c->server, ctx) : AGW_CONTINUE;
+    if (verdict != AGW_CONTINUE)
+        return verdict;
     if (!find_token(c, ctx, &token))
         return c->mode == STRICT ? refuse(c, ctx, NULL) : AGW_CONTINUE;
     const struct agw_jwt_keys remote = {get_keys, ctx};

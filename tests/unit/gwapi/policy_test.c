@@ -255,6 +255,9 @@ static const char *const refusals[][2] = {
      "resourceMetadata: must be a map"},
     {"{" ON_ROUTE ", backend: {mcp: {authentication: {issuer: i, jwks: {jwksPath: /k}}}}}",
      "jwks: needs backendRef and jwksPath"},
+    {"{" ON_ROUTE
+     ", backend: {mcp: {authentication: {issuer: i, jwks: {inline: '{}'}, provider: Keycloak}}}}",
+     "authentication.provider: needs keys that are fetched"},
     {"{" ON_ROUTE ", backend: {mcp: {authentication: {issuer: i, jwks: {inline: '{}', cacheDuration: 5m}}}}}",
      "jwks: needs either inline, or backendRef and jwksPath"},
     {"{" ON_ROUTE ", traffic: {jwtAuthentication: {providers: [" PROVIDER(

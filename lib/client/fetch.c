@@ -107,13 +107,16 @@ static int make_head(struct agw_fetch *f, struct agw_msg *m, const struct agw_en
     m->method = AGW_METHOD_GET;
     m->method_text = AGW_STR("GET");
     m->scheme = to->tls || to->own ? AGW_STR("https") : AGW_STR("http");
-    m->path = path;
-    m->authority = authority.n > 0 ? authority
-                   : to->host.n > 0
-                       ? agw_arena_printf(&f->arena, "%.*s:%u", AGW_STRF(to->host), to->port)
-                       : agw_arena_str(&f->arena, agw_str(text, agw_addr_format(&to->addr, text)));
-    return m->authority.p ? agw_headers_add_id(&m->headers, AGW_HDR_ACCEPT, AGW_STR("application/json"))
-                          : AGW_ENOMEM;
+    m->path = agw_arena_str(&f->arena, path); /* the head may wait for a connection */
+    if (authority.n > 0)
+        m->authority = agw_arena_str(&f->arena, authority);
+    else if (to->host.n > 0)
+        m->authority = agw_arena_printf(&f->arena, "%.*s:%u", AGW_STRF(to->host), to->port);
+    else
+        m->authority = agw_arena_str(&f->arena, agw_str(text, agw_addr_format(&to->addr, text)));
+    if (!m->path.p || !m->authority.p)
+        return AGW_ENOMEM;
+    return agw_headers_add_id(&m->headers, AGW_HDR_ACCEPT, AGW_STR("application/json"));
 }
 
 int agw_fetch_start(struct agw_fetch *f, const struct agw_endpoint *to, struct agw_str authority,

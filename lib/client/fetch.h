@@ -31,7 +31,7 @@ void agw_fetch_init(struct agw_fetch *f, struct agw_loop *loop, struct agw_clien
 void agw_fetch_cancel(struct agw_fetch *f);
 void agw_fetch_free(struct agw_fetch *f);
 /* Asks |to| for |path| as JSON. None is under way. |authority|: empty: the endpoint's name or address, and
- * its port. AGW_ENOMEM. */
+ * its port. Both texts are copied. AGW_ENOMEM. */
 int agw_fetch_start(struct agw_fetch *f, const struct agw_endpoint *to, struct agw_str authority,
                     struct agw_str path);
 

@@ -262,6 +262,7 @@ const struct agw_keys_stats *agw_keys_stats(const struct agw_keys *k)
 
 void agw_keys_wait(struct agw_keys *k, struct agw_keys_waiter *w)
 {
+    agw_keys_leave(w); /* it may wait already */
     agw_list_push(&k->waiters, &w->node);
 }
 

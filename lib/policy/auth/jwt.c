@@ -118,10 +118,11 @@ static int set_mode(struct conf *c, int mode, struct agw_error *err)
  * sent there themselves. */
 static int set_server(struct conf *c, int provider, struct agw_arena *arena, struct agw_error *err)
 {
-    if (c->source_count != 1 || (provider != PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__KEYCLOAK &&
-                                 provider != PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__OKTA &&
-                                 provider != PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__DESCOPE &&
-                                 provider != PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__AUTHENTIK))
+    if (c->count != 1 || c->source_count != 1 ||
+        (provider != PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__KEYCLOAK &&
+         provider != PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__OKTA &&
+         provider != PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__DESCOPE &&
+         provider != PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__AUTHENTIK))
         return 0;
     c->metadata.own = true;
     return agw_auth_server_set(&c->server, c->issuers[0].name, &c->sources[0], arena, err);

@@ -170,6 +170,7 @@ static enum agw_verdict register_client(const struct agw_auth_server *s, struct 
     agw_headers_remove(&req->headers, AGW_STR("cookie"));
     req->path = path;
     req->authority = s->authority;
+    ctx->host_set = true;
     ctx->forward = s->document.backend;
     ctx->open_to_pages = true;
     return AGW_FORWARD;

@@ -68,7 +68,30 @@ enum agw_policy_kind {
 enum agw_verdict {
     AGW_CONTINUE,
     AGW_RESPOND,
-    AGW_WAIT, /* route phase only: go on with the next one after ctx->wait_ms */
+    AGW_WAIT,    /* route phase only: go on with the next one after ctx->wait_ms */
+    AGW_AWAIT,   /* ask the same one again when ctx->keys has news */
+    AGW_FORWARD, /* to the backend ctx->forward instead, past all other policies of the way */
+};
+
+/* Where an issuer publishes its keys (JSON Web Key Set). */
+struct agw_key_source {
+    uint32_t backend;  /* for agw_snapshot_backend */
+    uint32_t fresh_ms; /* keys are good for */
+    struct agw_str path;
+};
+
+struct agw_jwks;
+struct agw_snapshot;
+
+/* Who has them: lib/keys, for policies that need not know it. One a worker; the loop's own thread. */
+struct agw_key_finder {
+    /* Keys of |source| of |s|, valid until the loop's next turn. |unknown|: they are known, and lack the one
+     * that a token names. AGW_EAGAIN: they are coming. AGW_ENOTFOUND: they cannot be had now. */
+    int (*find)(struct agw_key_finder *f, const struct agw_snapshot *s, const struct agw_key_source *source,
+                bool unknown, const struct agw_jwks **ret_keys);
+    /* The same of a JSON object, as its text. */
+    int (*document)(struct agw_key_finder *f, const struct agw_snapshot *s,
+                    const struct agw_key_source *source, struct agw_str *ret_text);
 };
 
 #define AGW_RETRY_CODE_MIN 400
@@ -125,7 +148,11 @@ struct agw_policy_ctx {
     const struct agw_backend_auth *backend_auth; /* of an MCP backend's targets; NULL: none */
     const struct agw_access_rules *access[AGW_ACCESS_POLICIES_MAX]; /* that all have a say, for lib/mcp */
     uint32_t access_count;
-    bool host_set; /* the upstream's Host is decided: a backend's own name does not replace it */
+    struct agw_key_finder *keys; /* NULL: none */
+    const struct agw_snapshot *snap;
+    uint32_t forward;   /* AGW_FORWARD: a number for agw_snapshot_backend */
+    bool open_to_pages; /* the answer may be read by any page */
+    bool host_set;      /* the upstream's Host is decided: a backend's own name does not replace it */
 };
 
 /* When an endpoint that fails is left out for a while. The times of one endpoint add up: the second time it
@@ -190,6 +217,10 @@ struct agw_policy_ops {
      * snapshot, unless |own_conf|; *ret_conf lives in |arena|. NULL: |spec| is the configuration. AGW_EINVAL
      * / AGW_EUNSUPPORTED with the field and the reason, AGW_ENOMEM. */
     int (*compile)(const void *spec, struct agw_arena *arena, const void **ret_conf, struct agw_error *err);
+    /* What it refers to: a BackendReference for the |i|th, NULL behind the last. NULL: it never does. */
+    const void *(*reference)(const void *spec, uint32_t i);
+    /* The number of the |i|th backend (for agw_snapshot_backend), before |conf| is published. */
+    void (*resolved)(const void *conf, uint32_t i, uint32_t backend);
     /* Backend kinds: what it says about the connection; NULL: nothing. Errors as compile's. */
     int (*transport)(const void *spec, struct agw_arena *arena, struct agw_transport *t,
                      struct agw_error *err);
@@ -219,7 +250,7 @@ static inline enum agw_verdict agw_policy_request(const struct agw_policy_set *s
         enum agw_verdict verdict = use->ops->request ? use->ops->request(use->conf, ctx) : AGW_CONTINUE;
         if (verdict == AGW_CONTINUE)
             continue;
-        ctx->resume = verdict == AGW_WAIT ? i + 1 : 0;
+        ctx->resume = verdict == AGW_WAIT ? i + 1 : verdict == AGW_AWAIT ? i : 0;
         return verdict;
     }
     ctx->resume = 0;

@@ -5,6 +5,7 @@
 #define HEADER_TOKENS_MAX 128 /* JSON values of a header: certificates may be among them */
 
 struct check {
+    const struct agw_jwt_keys *remote;
     struct agw_arena *arena;
     const char **why;
     uint64_t now_s;
@@ -157,6 +158,23 @@ static const struct agw_jwk *find_key(const struct agw_jwks *keys, struct agw_st
     return found;
 }
 
+/* The key for |kid| and |alg|. A source of keys is asked again only where it may have new ones: for a name.
+ */
+static int choose_key(struct check *c, const struct agw_jwt_issuer *i, struct agw_str kid, struct agw_str alg,
+                      const struct agw_jwk **ret_key)
+{
+    const struct agw_jwks *keys = &i->keys;
+    int code = i->remote ? c->remote->get(c->remote->ctx, i, false, &keys) : 0;
+    if (code)
+        return code;
+    *ret_key = find_key(keys, kid, alg);
+    if (*ret_key || !i->remote || kid.n == 0)
+        return 0;
+    code = c->remote->get(c->remote->ctx, i, true, &keys);
+    *ret_key = code ? NULL : find_key(keys, kid, alg);
+    return code;
+}
+
 /* |data|: header and payload as they came. */
 static int check_signature(struct check *c, const struct agw_json_doc *header, const struct agw_jwt_issuer *i,
                            struct agw_str data, struct agw_str part)
@@ -171,7 +189,10 @@ static int check_signature(struct check *c, const struct agw_json_doc *header, c
         return code;
     if (agw_json_get_unique(header, 0, AGW_STR("crit"), &critical) != 0 || critical != 0)
         return refuse(c, "the token asks for an extension");
-    const struct agw_jwk *key = find_key(&i->keys, kid, alg);
+    const struct agw_jwk *key = NULL;
+    code = choose_key(c, i, kid, alg, &key);
+    if (code)
+        return code;
     if (!key)
         return refuse(c, "the token is signed by an unknown key");
     char *signature = agw_arena_alloc(c->arena, part.n / 4 * 3 + 3);
@@ -200,10 +221,11 @@ static int check_claims(struct check *c, const struct agw_json_doc *claims, cons
     return code ? code : check_required(c, claims, i);
 }
 
-int agw_jwt_verify(const struct agw_jwt_issuer *issuers, uint32_t count, struct agw_str token, uint64_t now_s,
-                   struct agw_arena *arena, const struct agw_json_doc **ret_claims, const char **ret_why)
+int agw_jwt_verify(const struct agw_jwt_issuer *issuers, uint32_t count, const struct agw_jwt_keys *remote,
+                   struct agw_str token, uint64_t now_s, struct agw_arena *arena,
+                   const struct agw_json_doc **ret_claims, const char **ret_why)
 {
-    struct check c = {arena, ret_why, now_s};
+    struct check c = {remote, arena, ret_why, now_s};
     struct agw_json_doc header, *claims = agw_arena_alloc(arena, sizeof *claims);
     struct agw_str name;
     if (!claims)

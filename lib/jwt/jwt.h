@@ -19,12 +19,21 @@ struct agw_jwt_issuer {
     const struct agw_str *required;  /* claims that must be there; none: `exp` */
     uint32_t audience_count, required_count;
     struct agw_jwks keys;
+    const void *remote; /* the keys are elsewhere: asked of struct agw_jwt_keys; NULL: these are all */
+};
+
+/* Who has the keys of issuers with |remote|. 0, or an error that agw_jwt_verify returns as it is. |unknown|:
+ * those that it gave lack the one that the token names; nobody has looked at the signature yet. */
+struct agw_jwt_keys {
+    int (*get)(void *ctx, const struct agw_jwt_issuer *i, bool unknown, const struct agw_jwks **ret_keys);
+    void *ctx;
 };
 
 /* Checks form, signature and claims of |token|: `iss`, `aud`, `exp`, `nbf` and those required. 0 with the
  * claims, an object. AGW_EINVAL with |*ret_why|, static text for the client, which says nothing of keys.
- * AGW_ENOMEM. */
-int agw_jwt_verify(const struct agw_jwt_issuer *issuers, uint32_t count, struct agw_str token, uint64_t now_s,
-                   struct agw_arena *arena, const struct agw_json_doc **ret_claims, const char **ret_why);
+ * AGW_ENOMEM. |remote| may be NULL where no issuer needs it. */
+int agw_jwt_verify(const struct agw_jwt_issuer *issuers, uint32_t count, const struct agw_jwt_keys *remote,
+                   struct agw_str token, uint64_t now_s, struct agw_arena *arena,
+                   const struct agw_json_doc **ret_claims, const char **ret_why);
 
 #endif

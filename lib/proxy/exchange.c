@@ -61,6 +61,7 @@ enum agw_step_result agw_exchange_fail(struct agw_exchange *x, int status, const
 {
     agw_exchange_drop_upstream(x, AGW_ECANCELED);
     agw_exchange_pause_cancel(x);
+    agw_keys_leave(&x->keys);
     x->reason = reason;
     if (x->resp_head) {
         if (!agw_exchange_grpc_cut(x, status, reason))
@@ -76,6 +77,8 @@ void agw_exchange_response(struct agw_exchange *x)
     if (!x->ctx.route)
         return;
     agw_policy_response(&x->ctx.route->policies, &x->ctx);
+    if (x->ctx.open_to_pages) /* without memory pages cannot read it */
+        agw_headers_set(&x->ctx.resp->headers, AGW_STR("access-control-allow-origin"), AGW_STR("*"));
     if (x->ref) {
         agw_policy_response(&x->ref->policies, &x->ctx);
         agw_policy_response(&x->ctx.backend->policies, &x->ctx);
@@ -90,6 +93,7 @@ void agw_exchange_end(struct agw_exchange *x, int close_code)
     agw_timer_cancel(&x->worker->loop.timers, &x->idle_timer);
     agw_balance_release(x->worker->balancer, &x->pick);
     agw_exchange_pause_cancel(x);
+    agw_keys_leave(&x->keys);
     if (x->mirrors)
         agw_mirrors_abandon(x->mirrors);
     agw_exchange_account(x, close_code);
@@ -166,6 +170,8 @@ void agw_exchange_start(struct agw_worker *w, struct agw_server_conn *c, struct 
     x->ctx.arena = s->arena;
     x->ctx.req = msg;
     x->ctx.wall_ns = w->loop.wall_ns;
+    x->ctx.keys = agw_keys_finder(w->keys);
+    x->ctx.snap = snap;
     x->ctx.original_authority = msg->authority;
     x->ctx.original_path = msg->path;
     x->ctx.tls = c->secure;

@@ -104,8 +104,11 @@ struct agw_exchange {
     const char *reason;                    /* of the gateway's own answer, static text */
     struct agw_str mcp_method, mcp_target; /* for the log */
     struct agw_exchange_agent *agent;      /* NULL: the backend is no agent */
+    struct agw_keys_waiter keys;           /* while a policy awaits an issuer's keys */
     struct agw_session *session;           /* what the client brought; NULL: the route keeps none */
 
+    bool begun;       /* the route's policies have been asked; */
+    bool ref_passed;  /* those of |ref| have all let the request pass */
     bool req_end;     /* the request is here to its end */
     bool req_sent;    /* and handed to the upstream to its end */
     bool resp_head;   /* the final head went to the client */

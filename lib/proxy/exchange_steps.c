@@ -153,9 +153,36 @@ static enum agw_step_result policy_reply(struct agw_exchange *x)
     return agw_exchange_next(x, AGW_STEP_REPLY);
 }
 
+static void on_keys(struct agw_keys_waiter *w)
+{
+    agw_exchange_run(agw_container_of(w, struct agw_exchange, keys));
+}
+
+/* The step runs again. */
+static enum agw_step_result await_keys(struct agw_exchange *x)
+{
+    x->keys.ready = on_keys;
+    agw_keys_wait(x->worker->keys, &x->keys);
+    return AGW_STEP_WAIT;
+}
+
+/* To where a policy says. */
+static enum agw_step_result forward(struct agw_exchange *x)
+{
+    const struct agw_backend *b = agw_snapshot_backend(x->snap, x->ctx.forward);
+    x->ctx.backend = b;
+    x->ctx.persistence = NULL;
+    if ((b->kind != AGW_BACKEND_STATIC && b->kind != AGW_BACKEND_SERVICE) ||
+        agw_policy_request(&b->policies, &x->ctx) != AGW_CONTINUE)
+        return agw_exchange_fail(x, 502, "the issuer cannot be reached");
+    agw_exchange_say_continue(x);
+    return agw_exchange_next(x, AGW_STEP_CONNECT);
+}
+
 enum agw_step_result agw_step_route_policy(struct agw_exchange *x)
 {
-    if (x->ctx.resume == 0) {
+    if (!x->begun) {
+        x->begun = true;
         if (add_forwarded(x))
             return agw_exchange_fail(x, 503, "out of memory");
         agw_exchange_grpc_deadline(x);
@@ -166,6 +193,10 @@ enum agw_step_result agw_step_route_policy(struct agw_exchange *x)
         return policy_reply(x);
     case AGW_WAIT:
         return agw_exchange_delay(x);
+    case AGW_AWAIT:
+        return await_keys(x);
+    case AGW_FORWARD:
+        return forward(x);
     default:
         return agw_exchange_next(x, AGW_STEP_AGENT);
     }
@@ -235,9 +266,16 @@ enum agw_step_result agw_step_backend(struct agw_exchange *x)
 enum agw_step_result agw_step_backend_policy(struct agw_exchange *x)
 {
     const struct agw_backend *b = x->ctx.backend;
-    if (agw_policy_request(&x->ref->policies, &x->ctx) != AGW_CONTINUE)
-        return policy_reply(x);
-    if (agw_policy_request(&b->policies, &x->ctx) != AGW_CONTINUE)
+    enum agw_verdict verdict = x->ref_passed ? AGW_CONTINUE : agw_policy_request(&x->ref->policies, &x->ctx);
+    if (verdict == AGW_CONTINUE) {
+        x->ref_passed = true;
+        verdict = agw_policy_request(&b->policies, &x->ctx);
+    }
+    if (verdict == AGW_AWAIT)
+        return await_keys(x);
+    if (verdict == AGW_FORWARD)
+        return forward(x);
+    if (verdict != AGW_CONTINUE)
         return policy_reply(x);
     if (b->kind == AGW_BACKEND_MCP) {
         /* An origin server inside the gateway owns the stream from here on. */

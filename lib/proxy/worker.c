@@ -168,6 +168,15 @@ static void show_forward(struct agw_worker *w)
     agw_metrics_forward(w->metrics, &now);
 }
 
+static void show_keys(struct agw_worker *w)
+{
+    const struct agw_keys_stats *s = agw_keys_stats(w->keys);
+    if (s->fetches + s->stale == w->keys_shown)
+        return;
+    w->keys_shown = s->fetches + s->stale;
+    agw_metrics_keys(w->metrics, s->fetches, s->failures, s->stale);
+}
+
 static void before_wait(struct agw_loop *loop)
 {
     struct agw_worker *w = loop->ctx;
@@ -190,6 +199,7 @@ static void before_wait(struct agw_loop *loop)
     }
     agw_metrics_upstream(w->metrics, &now);
     show_forward(w);
+    show_keys(w);
     agw_rcu_offline();
 }
 
@@ -207,6 +217,7 @@ static void free_parts(struct agw_worker *w)
     agw_l4_free(w->l4);
     agw_mcp_free(w->mcp);
     agw_a2a_directory_free(w->agents);
+    agw_keys_free(w->keys);
     agw_mirrors_free(&w->mirrors);
     agw_client_free(w->client);
     agw_dns_free(w->dns);
@@ -214,6 +225,7 @@ static void free_parts(struct agw_worker *w)
     w->balancer = NULL;
     w->l4 = NULL;
     w->agents = NULL;
+    w->keys = NULL;
     w->mcp = NULL;
     w->client = NULL;
     w->dns = NULL;
@@ -246,6 +258,16 @@ static int join_mcp(struct agw_worker *w)
     return agw_mcp_configure(w->mcp, &settings);
 }
 
+/* What fetches documents. */
+static bool make_documents(struct agw_worker *w)
+{
+    if (!w->client || !w->balancer)
+        return false;
+    w->agents = agw_a2a_directory_new(&w->loop, w->client);
+    w->keys = agw_keys_new(&w->loop, w->client, w->balancer);
+    return w->agents && w->keys;
+}
+
 static int make_parts(struct agw_worker *w, struct agw_error *err)
 {
     const struct agw_gateway_options *o = &w->gateway->options;
@@ -262,8 +284,7 @@ static int make_parts(struct agw_worker *w, struct agw_error *err)
         return agw_error_set(err, AGW_ELIMIT, "too many session keys");
     if (w->client && w->loop.index == 0)
         w->prober = agw_prober_new(&w->loop, w->client, tell_all, w->gateway);
-    w->agents = w->client ? agw_a2a_directory_new(&w->loop, w->client) : NULL;
-    if (w->agents && w->mcp && (w->prober || w->loop.index) && w->metrics && w->balancer)
+    if (make_documents(w) && w->mcp && (w->prober || w->loop.index) && w->metrics && w->balancer)
         w->l4 =
             agw_l4_new(&w->loop, w->client, w->balancer, w->metrics, w->access_log, &agw_l4_default_limits);
     if (!w->l4)

@@ -12,6 +12,7 @@
 #include "config/snapshot.h"
 #include "event/loop.h"
 #include "event/memory.h"
+#include "keys/keys.h"
 #include "mcp/handler.h"
 #include "proxy/forward/budget.h"
 #include "proxy/forward/client_cert.h"
@@ -33,12 +34,14 @@ struct agw_worker {
     struct agw_prober *prober; /* the first worker's, for all; NULL: not here */
     struct agw_mcp *mcp;
     struct agw_a2a_directory *agents;
+    struct agw_keys *keys;
     struct agw_l4 *l4;
     struct agw_metrics *metrics;
     struct agw_access_log *access_log; /* NULL: off */
     struct agw_retry_budgets retries;
     struct agw_mirrors mirrors;
-    uint64_t shown; /* of what these two count, in the metrics */
+    uint64_t shown;      /* of what these two count, in the metrics */
+    uint64_t keys_shown; /* the same of keys */
     struct agw_list acceptors;
     struct agw_list conns; /* struct agw_server_conn: all that are open */
     uint32_t conn_count;

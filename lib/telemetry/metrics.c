@@ -280,6 +280,13 @@ void agw_metrics_forward(struct agw_metrics *m, const struct agw_metrics_forward
     set(m, AGW_METRIC_MIRRORS_DROPPED, now->mirrors_dropped);
 }
 
+void agw_metrics_keys(struct agw_metrics *m, uint64_t fetches, uint64_t failures, uint64_t stale)
+{
+    set(m, AGW_METRIC_KEY_FETCHES, fetches);
+    set(m, AGW_METRIC_KEY_FETCH_FAILURES, failures);
+    set(m, AGW_METRIC_KEYS_STALE, stale);
+}
+
 /* --- the registry --- */
 
 struct agw_metrics *agw_metrics_config_shard(struct agw_metrics_registry *r)

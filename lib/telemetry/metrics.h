@@ -68,6 +68,11 @@
     X(MIRRORS, COUNTER, "agentgateway_mirrors_total", "Copies of requests sent to mirrors.")                 \
     X(MIRRORS_DROPPED, COUNTER, "agentgateway_mirrors_dropped_total",                                        \
       "Copies that were not sent, or not to their end.")                                                     \
+    X(KEY_FETCHES, COUNTER, "agentgateway_key_fetches_total", "Fetches of issuers' keys that have ended.")   \
+    X(KEY_FETCH_FAILURES, COUNTER, "agentgateway_key_fetch_failures_total",                                  \
+      "Fetches of issuers' keys that gave none.")                                                            \
+    X(KEYS_STALE, COUNTER, "agentgateway_keys_stale_total",                                                  \
+      "Tokens checked by keys that had outlived their time.")                                                \
     X(MCP_REQUESTS, COUNTER, "agentgateway_mcp_requests_total", "MCP messages by method and target.",        \
       "backend", "method", "target")                                                                         \
     X(MCP_LISTS, COUNTER, "agentgateway_mcp_list_pages_total",                                               \
@@ -188,6 +193,9 @@ struct agw_metrics_forward {
     uint64_t retries, retries_denied, mirrors, mirrors_dropped;
 };
 void agw_metrics_forward(struct agw_metrics *m, const struct agw_metrics_forward *now);
+
+/* Numbers of issuers' keys, since the worker's start. */
+void agw_metrics_keys(struct agw_metrics *m, uint64_t fetches, uint64_t failures, uint64_t stale);
 
 /* --- on the thread that applies config --- */
 

@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int rc = cut < 0 ? 0 : agw_jwks_parse(agw_str(text.p, (size_t)cut), &arena, &keys, &err);
     agw_check(rc == 0 || ((rc == AGW_EINVAL || rc == AGW_ELIMIT) && *err.text));
     agw_check(agw_jwks_parse(AGW_STR(set), &arena, &issuer.keys, &err) == 0);
-    rc = agw_jwt_verify(&issuer, 1, token, 0, &arena, &claims, &why);
+    rc = agw_jwt_verify(&issuer, 1, NULL, token, 0, &arena, &claims, &why);
     agw_check(rc == AGW_EINVAL && why);
     agw_arena_free(&arena);
     return 0;

@@ -38,6 +38,7 @@ static void free_records(struct agw_compiler *c)
     agw_compile_routes_free(c);
     agw_compile_listeners_free(c);
     agw_compile_binds_free(c);
+    agw_compile_policy_refs_free(c);
     agw_variants_free(c);
     agw_compile_members_free(c);
     agw_compile_policies_free(c);
@@ -341,6 +342,7 @@ static int remember(struct agw_compile *c)
     all->binds_changed = false;
     if (c->conf_failed || all->runs++ % SWEEP_EVERY == 0)
         agw_compile_confs_sweep(all, false);
+    agw_compile_policy_refs_sweep(c);
     agw_tls_cache_sweep(all->tls); /* each time: they hold keys */
     return all->broken ? AGW_ENOMEM : 0;
 }

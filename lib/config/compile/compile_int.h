@@ -58,6 +58,7 @@ struct agw_compiler {
     struct agw_list mcp_variants;
     struct agw_list settling; /* routes with a version that is not served yet */
     uint32_t held;
+    struct policy_ref *policy_refs; /* backends that policies refer to */
 
     struct agw_bind_rec *binds; /* sorted by key */
     uint32_t bind_count;
@@ -145,6 +146,9 @@ void agw_compile_policies_free(struct agw_compiler *c);
 /* Forgets compiled policies that no unit holds, and those that failed (who needs one in a later run is to
  * hear of it again), or |all|. */
 void agw_compile_confs_sweep(struct agw_compiler *c, bool all);
+/* Lets go of backends that policies referred to which no unit holds any more. */
+void agw_compile_policy_refs_sweep(struct agw_compile *c);
+void agw_compile_policy_refs_free(struct agw_compiler *c); /* all; their variants go by agw_variants_free */
 /* True if a policy aimed at |target| ("route/KIND/NS/NAME", "service/NS/HOST", "backend/NS/NAME", without
  * what is behind) changed in this run. */
 bool agw_compile_touched(const struct agw_compile *c, struct agw_str target);

@@ -28,6 +28,14 @@ struct shared_conf {
     const char *failed;
 };
 
+/* A backend that a policy refers to, for as long as a unit holds this: units are freed when no snapshot has
+ * them, which may be after the compiler has begun anew. */
+struct policy_ref {
+    struct agw_shared shared;
+    struct policy_ref *next;
+    struct agw_variant *variant;
+};
+
 /* What a message of the oneof is to us. |guard|: leaving it out would let requests through that it should
  * stop. |ours|: the compiler itself reads it, no policy runs. */
 struct kind_info {
@@ -573,6 +581,65 @@ bool agw_specs_equal(const struct agw_specs *a, const struct agw_specs *b)
     return a->refuse == b->refuse || (a->refuse && b->refuse && strcmp(a->refuse, b->refuse) == 0);
 }
 
+/* --- what policies refer to --- */
+static void ref_free(struct agw_shared *s)
+{
+    free(s);
+}
+
+/* Reached as the backend's own policies say. The unit being made holds it. */
+static int take_ref(struct agw_compile *c, const Pb__BackendReference *to, uint32_t *ret_id)
+{
+    static const struct agw_specs none;
+    const struct agw_backend_levels levels = {&none, &none, &none};
+    struct policy_ref *ref = calloc(1, sizeof(*ref));
+    int code = ref ? agw_variant_get(c, to, &levels, &ref->variant) : AGW_ENOMEM;
+    if (code) {
+        free(ref);
+        return code;
+    }
+    agw_shared_init(&ref->shared, ref_free);
+    ref->next = c->compiler->policy_refs;
+    c->compiler->policy_refs = ref;
+    *ret_id = ref->variant->id;
+    return agw_unit_hold(c, ref);
+}
+
+static int take_refs(struct agw_compile *c, const struct agw_policy_ops *ops, const void *message,
+                     const void *conf)
+{
+    const Pb__BackendReference *to;
+    int code = 0;
+    for (uint32_t i = 0, id; !code && ops->reference && (to = ops->reference(message, i)); i++) {
+        code = take_ref(c, to, &id);
+        if (!code)
+            ops->resolved(conf, i, id);
+    }
+    return code;
+}
+
+void agw_compile_policy_refs_sweep(struct agw_compile *c)
+{
+    struct policy_ref **at = &c->compiler->policy_refs, *ref;
+    while ((ref = *at)) {
+        if (ref->shared.refs > 1) {
+            at = &ref->next;
+            continue;
+        }
+        *at = ref->next;
+        agw_variant_put(c, ref->variant);
+        agw_shared_unref(ref);
+    }
+}
+
+void agw_compile_policy_refs_free(struct agw_compiler *c)
+{
+    for (struct policy_ref *ref; (ref = c->policy_refs);) {
+        c->policy_refs = ref->next;
+        agw_shared_unref(ref);
+    }
+}
+
 /* --- compiling --- */
 /* Into c->arena. *ret_failed is set when the policy is wrong. */
 static int compile_conf(struct agw_compile *c, enum agw_policy_kind kind, const struct agw_spec *spec,
@@ -582,7 +649,9 @@ static int compile_conf(struct agw_compile *c, enum agw_policy_kind kind, const 
     struct agw_error err = {0};
     *ret_conf = spec->message;
     int code = ops->compile ? ops->compile(spec->message, c->arena, ret_conf, &err) : 0;
-    if (code == 0 || code == AGW_ENOMEM)
+    if (code == 0)
+        return take_refs(c, ops, spec->message, *ret_conf);
+    if (code == AGW_ENOMEM)
         return code;
     if (agw_compile_error(c, spec->owner, "policy %s: %s", policy_name(kind), err.text))
         return AGW_ENOMEM;

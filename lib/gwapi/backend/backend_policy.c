@@ -256,6 +256,7 @@ int agw_gwapi_backend_policies(struct agw_translate *t, const struct agw_object 
     size_t count = 0;
 
     *ret_why = NULL;
+    t->owner = owner;
     if (!specs)
         return AGW_ENOMEM;
     for (size_t i = 0; i < AGW_ARRAY_LEN(names); i++) {

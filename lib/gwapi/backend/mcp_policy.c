@@ -42,6 +42,36 @@ static int mode_of(const struct agw_node *n)
                                                    : PB__TRAFFIC_POLICY_SPEC__JWT__MODE__STRICT;
 }
 
+/* Keys at |n|: backendRef, jwksPath, cacheDuration. A reference that does not resolve leaves the issuer
+ * without keys. */
+static Pb__RemoteKeys *remote_keys(struct agw_translate *t, const struct agw_node *n)
+{
+    const struct agw_node *ref = agw_field(n, "backendRef");
+    Pb__RemoteKeys *out = agw_gwapi_new(t, Pb__RemoteKeys, pb__remote_keys__init);
+    struct agw_gwapi_refusal refusal;
+
+    if (!out || agw_gwapi_backend_ref(t, t->owner, ref, &out->backend, &refusal))
+        return NULL;
+    if (refusal.reason)
+        agw_gwapi_warn(t, t->owner, ref, "%.*s: its tokens are answered 503", AGW_STRF(refusal.message));
+    struct agw_str path = agw_node_text(n, "jwksPath");
+    out->path = agw_gwapi_printf(t, "%s%.*s", path.p[0] == '/' ? "" : "/", AGW_STRF(path));
+    out->cache_duration = agw_gwapi_duration(t, agw_node_text(n, "cacheDuration"));
+    return out;
+}
+
+static Pb__BackendPolicySpec__McpAuthentication__McpIDP idp_of(const struct agw_node *n)
+{
+    return agw_field_is(n, "provider", "Keycloak")
+               ? PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__KEYCLOAK
+           : agw_field_is(n, "provider", "Okta") ? PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__OKTA
+           : agw_field_is(n, "provider", "Descope")
+               ? PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__DESCOPE
+           : agw_field_is(n, "provider", "Authentik")
+               ? PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__AUTHENTIK
+               : PB__BACKEND_POLICY_SPEC__MCP_AUTHENTICATION__MCP_IDP__UNSPECIFIED;
+}
+
 static Google__Protobuf__Value *value_of(struct agw_translate *t, const struct agw_node *n);
 
 static int list_of(struct agw_translate *t, const struct agw_node *n, Google__Protobuf__Value *out)
@@ -160,7 +190,11 @@ int agw_gwapi_mcp_authentication(struct agw_translate *t, const struct agw_node 
     out->issuer = agw_gwapi_text(t, agw_node_text(n, "issuer"));
     out->audiences = agw_gwapi_texts(t, agw_field(n, "audiences"), &out->n_audiences);
     out->jwks_inline = agw_gwapi_text(t, agw_node_text(agw_field(n, "jwks"), "inline"));
+    if (agw_field(agw_field(n, "jwks"), "backendRef") &&
+        !(out->jwks_remote = remote_keys(t, agw_field(n, "jwks"))))
+        return AGW_ENOMEM;
     out->mode = (Pb__BackendPolicySpec__McpAuthentication__Mode)mode_of(n);
+    out->provider = idp_of(n);
     spec->kind_case = PB__BACKEND_POLICY_SPEC__KIND_MCP_AUTHENTICATION;
     spec->mcp_authentication = out;
     return set_metadata(t, n, &out->resource_metadata);
@@ -192,11 +226,16 @@ static Pb__TrafficPolicySpec__JWTProvider *provider_of(struct agw_translate *t, 
 {
     Pb__TrafficPolicySpec__JWTProvider *p =
         agw_gwapi_new(t, Pb__TrafficPolicySpec__JWTProvider, pb__traffic_policy_spec__jwtprovider__init);
+    const struct agw_node *remote = agw_field(agw_field(n, "jwks"), "remote");
 
     if (!p)
         return NULL;
     p->issuer = agw_gwapi_text(t, agw_node_text(n, "issuer"));
     p->audiences = agw_gwapi_texts(t, agw_field(n, "audiences"), &p->n_audiences);
+    if (remote) {
+        p->jwks_source_case = PB__TRAFFIC_POLICY_SPEC__JWTPROVIDER__JWKS_SOURCE_REMOTE;
+        return (p->remote = remote_keys(t, remote)) ? p : NULL;
+    }
     p->jwks_source_case = PB__TRAFFIC_POLICY_SPEC__JWTPROVIDER__JWKS_SOURCE_INLINE;
     p->inline_ = agw_gwapi_text(t, agw_node_text(agw_field(n, "jwks"), "inline"));
     return p;
@@ -223,5 +262,8 @@ int agw_gwapi_jwt(struct agw_translate *t, const struct agw_node *n, Pb__Traffic
     if (!mcp)
         return 0;
     jwt->mcp = agw_gwapi_new(t, Pb__TrafficPolicySpec__JWT__MCP, pb__traffic_policy_spec__jwt__mcp__init);
-    return jwt->mcp ? set_metadata(t, mcp, &jwt->mcp->resource_metadata) : AGW_ENOMEM;
+    if (!jwt->mcp)
+        return AGW_ENOMEM;
+    jwt->mcp->provider = idp_of(mcp);
+    return set_metadata(t, mcp, &jwt->mcp->resource_metadata);
 }

@@ -23,6 +23,7 @@ struct agw_translate {
     struct agw_arena arena;                    /* messages while they are made */
     struct agw_gwapi_gateway *gateways;        /* ours, oldest first */
     struct agw_gwapi_backend_tls *backend_tls; /* by BackendTLSPolicies, first the one that counts */
+    const struct agw_object *owner;            /* whose policies are read: where references count from */
     bool failed;                               /* a text could not be copied */
 };
 

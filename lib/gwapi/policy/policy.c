@@ -147,6 +147,7 @@ static int put_field(struct agw_translate *t, const struct policy *p, const stru
 
     if (!n)
         return 0;
+    t->owner = p->object;
     if (!policy || !spec || fields[i].fill(t, n, spec))
         return AGW_ENOMEM;
     if (spec->kind_case == PB__TRAFFIC_POLICY_SPEC__KIND__NOT_SET)

@@ -25,6 +25,7 @@ struct agw_auth_metadata {
     struct agw_str issuer;
     struct agw_str extra;                        /* more members as JSON, each with a comma in front */
     bool has_resource, has_servers, has_methods; /* |extra| says these itself */
+    bool own;                                    /* the gateway stands for the authorization server */
 };
 /* AGW_EINVAL: values nested too deep, or none. AGW_ENOMEM. */
 int agw_auth_metadata_set(struct agw_auth_metadata *m, const char *issuer,
@@ -34,5 +35,31 @@ int agw_auth_metadata_set(struct agw_auth_metadata *m, const char *issuer,
 bool agw_auth_metadata_answer(const struct agw_auth_metadata *m, struct agw_policy_ctx *ctx);
 /* Where the metadata of what the request asks for is, for WWW-Authenticate. p NULL: no memory. */
 struct agw_str agw_auth_metadata_url(const struct agw_policy_ctx *ctx);
+/* How the client calls the gateway: "https://host". p NULL: no memory. */
+struct agw_str agw_auth_base(const struct agw_policy_ctx *ctx);
+/* What it asked for, without query. */
+struct agw_str agw_auth_path(const struct agw_policy_ctx *ctx);
+/* Begins an answer that any page may read. NULL: no memory; then return AGW_RESPOND. */
+struct agw_msg *agw_auth_public_reply(struct agw_policy_ctx *ctx, int status);
+
+/* An authorization server behind the gateway (server.c). */
+struct agw_auth_server {
+    bool on;
+    struct agw_key_source document; /* its metadata */
+    struct agw_str issuer, origin, authority;
+};
+/* |issuer| lives as long as |s|; |keys|: where its keys are. AGW_EINVAL, AGW_ENOMEM. */
+int agw_auth_server_set(struct agw_auth_server *s, struct agw_str issuer, const struct agw_key_source *keys,
+                        struct agw_arena *arena, struct agw_error *err);
+/* CONTINUE: the request is for something else. */
+enum agw_verdict agw_auth_server_request(const struct agw_auth_server *s, struct agw_policy_ctx *ctx);
+/* The issuer's metadata with |registration| for its registration_endpoint, if it has one. AGW_EINVAL: no
+ * metadata, or another issuer's. AGW_ELIMIT, AGW_ENOMEM. */
+int agw_auth_server_rewrite(const struct agw_auth_server *s, struct agw_str text, struct agw_str registration,
+                            struct agw_arena *arena, struct agw_str *ret_text);
+/* Path and query of its registration_endpoint, at the issuer's own origin. AGW_ENOTFOUND: it has none.
+ * AGW_EUNSUPPORTED: it is elsewhere. Others as above. */
+int agw_auth_server_registration(const struct agw_auth_server *s, struct agw_str text,
+                                 struct agw_arena *arena, struct agw_str *ret_path);
 
 #endif

@@ -89,7 +89,7 @@ int agw_auth_metadata_set(struct agw_auth_metadata *m, const char *issuer,
 /* --- requests --- */
 
 /* How the client calls us, as X-Forwarded-* of trusted proxies say; they are removed from others. */
-static struct agw_str base_of(const struct agw_policy_ctx *ctx)
+struct agw_str agw_auth_base(const struct agw_policy_ctx *ctx)
 {
     const struct agw_headers *h = &ctx->req->headers;
     struct agw_str rest = agw_headers_value(h, AGW_HDR_X_FORWARDED_PROTO), proto = {0}, host = {0}, name,
@@ -120,7 +120,7 @@ static struct agw_str quotable(struct agw_str s, struct agw_arena *arena)
     return agw_str(out, n);
 }
 
-static struct agw_str path_of(const struct agw_policy_ctx *ctx)
+struct agw_str agw_auth_path(const struct agw_policy_ctx *ctx)
 {
     struct agw_str path, query;
     bool has_query;
@@ -130,7 +130,7 @@ static struct agw_str path_of(const struct agw_policy_ctx *ctx)
 
 struct agw_str agw_auth_metadata_url(const struct agw_policy_ctx *ctx)
 {
-    struct agw_str path = path_of(ctx), base = base_of(ctx);
+    struct agw_str path = agw_auth_path(ctx), base = agw_auth_base(ctx);
     if (agw_str_eq(path, AGW_STR("/")))
         path = AGW_STR("");
     struct agw_str parts[] = {base, AGW_STR(WELL_KNOWN), path};
@@ -149,7 +149,7 @@ static struct agw_str document(const struct agw_auth_metadata *m, struct agw_str
     if (!m->has_servers) {
         agw_json_key(&w, AGW_STR("authorization_servers"));
         agw_json_begin_array(&w);
-        agw_json_string(&w, m->issuer);
+        agw_json_string(&w, m->own ? resource : m->issuer);
         agw_json_end_array(&w);
     }
     if (!m->has_methods) {
@@ -173,7 +173,7 @@ static struct agw_str document(const struct agw_auth_metadata *m, struct agw_str
 static int fill(const struct agw_auth_metadata *m, struct agw_policy_ctx *ctx, struct agw_str resource)
 {
     struct agw_msg *r = ctx->resp;
-    struct agw_str base = base_of(ctx), parts[] = {base, resource};
+    struct agw_str base = agw_auth_base(ctx), parts[] = {base, resource};
     struct agw_str url = base.p ? agw_arena_join(ctx->arena, parts, 2) : base;
     struct agw_str body = url.p ? document(m, url, ctx->arena) : url;
     if (!body.p)
@@ -183,22 +183,13 @@ static int fill(const struct agw_auth_metadata *m, struct agw_policy_ctx *ctx, s
     return agw_headers_add_id(&r->headers, AGW_HDR_CONTENT_TYPE, AGW_STR("application/json"));
 }
 
-/* It is public: any page may read it. */
-bool agw_auth_metadata_answer(const struct agw_auth_metadata *m, struct agw_policy_ctx *ctx)
+struct agw_msg *agw_auth_public_reply(struct agw_policy_ctx *ctx, int status)
 {
-    const struct agw_str prefix = AGW_STR(WELL_KNOWN);
-    struct agw_str path = path_of(ctx), resource;
-    bool get = ctx->req->method == AGW_METHOD_GET, options = ctx->req->method == AGW_METHOD_OPTIONS;
-    if ((!get && !options) || !agw_str_starts(path, prefix))
-        return false;
-    resource = agw_str_from(path, prefix.n);
-    if (resource.n > 0 && resource.p[0] != '/')
-        return false;
     struct agw_msg *r = ctx->resp = agw_arena_alloc(ctx->arena, sizeof *r);
     if (!r)
-        return true;
+        return NULL;
     agw_msg_init(r, ctx->arena);
-    r->status = get ? 200 : 204;
+    r->status = status;
     r->length = 0;
     ctx->resp_body = AGW_STR("");
     int rc =
@@ -206,9 +197,20 @@ bool agw_auth_metadata_answer(const struct agw_auth_metadata *m, struct agw_poli
     if (rc == 0)
         rc = agw_headers_add(&r->headers, AGW_HDR_OTHER, AGW_STR("access-control-allow-headers"),
                              AGW_STR("*"));
-    if (rc == 0 && get)
-        rc = fill(m, ctx, resource);
-    if (rc != 0)
+    return rc == 0 ? r : (ctx->resp = NULL); /* 500 */
+}
+
+bool agw_auth_metadata_answer(const struct agw_auth_metadata *m, struct agw_policy_ctx *ctx)
+{
+    const struct agw_str prefix = AGW_STR(WELL_KNOWN);
+    struct agw_str path = agw_auth_path(ctx), resource;
+    bool get = ctx->req->method == AGW_METHOD_GET, options = ctx->req->method == AGW_METHOD_OPTIONS;
+    if ((!get && !options) || !agw_str_starts(path, prefix))
+        return false;
+    resource = agw_str_from(path, prefix.n);
+    if (resource.n > 0 && resource.p[0] != '/')
+        return false;
+    if (agw_auth_public_reply(ctx, get ? 200 : 204) && get && fill(m, ctx, resource) != 0)
         ctx->resp = NULL; /* 500 */
     return true;
 }

@@ -241,14 +241,25 @@ static const char *const refusals[][2] = {
      ", traffic: {jwtAuthentication: {providers: [" PROVIDER("i") ", " PROVIDER("j") "], mcp: {}}}}",
      "jwtAuthentication.mcp: needs exactly one provider"},
     {"{" ON_ROUTE ", traffic: {jwtAuthentication: {providers: [{issuer: i, jwks: {remote: {}}}]}}}",
-     "jwks.remote: is not served"},
+     "jwks.remote.backendRef: is required"},
+    {"{" ON_ROUTE ", traffic: {jwtAuthentication: {providers: [{issuer: i, jwks: {remote: {backendRef: "
+     "{name: s}, jwksPath: /k}}}]}}}",
+     "jwks.remote.backendRef.port: is required for a Service"},
+    {"{" ON_ROUTE ", traffic: {jwtAuthentication: {providers: [{issuer: i, jwks: {inline: '{}', remote: "
+     "{backendRef: {name: s, port: 1}, jwksPath: /k}}}]}}}",
+     "jwks: needs exactly one of inline and remote"},
     {"{" ON_ROUTE ", traffic: {jwtAuthentication: {providers: [" PROVIDER("i") "], location: {cookie: {}}}}}",
      "location.cookie: is not served"},
     {"{" ON_ROUTE
      ", backend: {mcp: {authentication: {issuer: i, jwks: {inline: '{}'}, resourceMetadata: 1}}}}",
      "resourceMetadata: must be a map"},
     {"{" ON_ROUTE ", backend: {mcp: {authentication: {issuer: i, jwks: {jwksPath: /k}}}}}",
-     "jwks.jwksPath: is not served"},
+     "jwks: needs backendRef and jwksPath"},
+    {"{" ON_ROUTE
+     ", backend: {mcp: {authentication: {issuer: i, jwks: {inline: '{}'}, provider: Keycloak}}}}",
+     "authentication.provider: needs keys that are fetched"},
+    {"{" ON_ROUTE ", backend: {mcp: {authentication: {issuer: i, jwks: {inline: '{}', cacheDuration: 5m}}}}}",
+     "jwks: needs either inline, or backendRef and jwksPath"},
     {"{" ON_ROUTE ", traffic: {jwtAuthentication: {providers: [" PROVIDER(
          "i") "]}}, backend: {mcp: "
               "{authentication: {issuer: i, jwks: {inline: '{}'}}}}}",

@@ -61,7 +61,7 @@ static const char *verify(const struct agw_jwt_issuer *i, struct agw_str token, 
                           const struct agw_json_doc **ret_claims)
 {
     const char *why = "?";
-    int rc = agw_jwt_verify(i, 1, token, now, &arena, ret_claims, &why);
+    int rc = agw_jwt_verify(i, 1, NULL, token, now, &arena, ret_claims, &why);
     assert_true(rc == 0 || rc == AGW_EINVAL);
     return rc == 0 ? NULL : why;
 }
@@ -288,7 +288,7 @@ static void without_memory(void **state)
         agw_arena_init(&own, 1, 0);
         failmalloc_at(n);
         int a = agw_jwks_parse(AGW_STR("{\"keys\":[" EC_KEY "]}"), &own, &made, &err);
-        int b = a ? a : agw_jwt_verify(&me, 1, good, 900, &own, &claims, &why);
+        int b = a ? a : agw_jwt_verify(&me, 1, NULL, good, 900, &own, &claims, &why);
         bool reached = failmalloc_count() >= n;
         failmalloc_at(0);
         assert_int_equal(b, reached ? AGW_ENOMEM : 0);

@@ -610,7 +610,7 @@ static int take_refs(struct agw_compile *c, const struct agw_policy_ops *ops, co
 {
     const Pb__BackendReference *to;
     int code = 0;
-    for (uint32_t i = 0, id; !code && ops->reference && (to = ops->reference(message, i)); i++) {
+    for (uint32_t i = 0, id = 0; !code && ops->reference && (to = ops->reference(message, i)); i++) {
         code = take_ref(c, to, &id);
         if (!code)
             ops->resolved(conf, i, id);

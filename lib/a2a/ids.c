@@ -20,26 +20,61 @@ static void claim(struct agw_a2a_claim *c, const struct agw_a2a_owner *owner, in
     c->by = by;
 }
 
-/* One id at |token|. */
-static int map_id(struct walk *w, uint32_t token, int by)
+/* 1: *ret_mapped is what |id| becomes. 0: it is none of ours and stays. */
+static int map_text(struct walk *w, struct agw_str id, int by, struct agw_str *ret_mapped)
 {
-    struct agw_arena *arena = w->edits->arena;
     struct agw_a2a_owner owner;
-    struct agw_str text, mapped;
-    if (agw_json_type(w->doc, token) != AGW_JSON_STRING)
-        return 0; /* the agent will say what is wrong */
-    int rc = agw_json_unescape(w->doc, token, arena, &text);
-    if (rc || text.n == 0)
-        return rc == AGW_EINVAL ? 0 : rc;
     if (w->owner) {
-        mapped = agw_a2a_id_seal(w->key, w->owner, text, arena);
-        return mapped.p ? agw_json_edits_string(w->edits, w->doc, token, mapped) : AGW_ENOMEM;
+        *ret_mapped = agw_a2a_id_seal(w->key, w->owner, id, w->edits->arena);
+        return ret_mapped->p ? 1 : AGW_ENOMEM;
     }
-    rc = agw_a2a_id_open(w->key, text, arena, &owner, &mapped);
+    int rc = agw_a2a_id_open(w->key, id, w->edits->arena, &owner, ret_mapped);
     if (rc)
         return rc == AGW_ENOTFOUND ? 0 : rc;
     claim(w->claim, &owner, by);
-    return agw_json_edits_string(w->edits, w->doc, token, mapped);
+    return 1;
+}
+
+/* The string at |token|; empty: it is none, and the agent will say what is wrong. */
+static int read_string(struct walk *w, uint32_t token, struct agw_str *ret_text)
+{
+    *ret_text = AGW_STR("");
+    if (agw_json_type(w->doc, token) != AGW_JSON_STRING)
+        return 0;
+    int rc = agw_json_unescape(w->doc, token, w->edits->arena, ret_text);
+    return rc == AGW_EINVAL ? 0 : rc;
+}
+
+/* One id at |token|. */
+static int map_id(struct walk *w, uint32_t token, int by)
+{
+    struct agw_str text, mapped;
+    int rc = read_string(w, token, &text);
+    if (rc || text.n == 0)
+        return rc;
+    rc = map_text(w, text, by, &mapped);
+    return rc > 0 ? agw_json_edits_string(w->edits, w->doc, token, mapped) : rc;
+}
+
+/* "tasks/ID", "tasks/ID/pushNotificationConfigs/C": 0.3 over HTTP+JSON names what it has so. */
+static int map_name(struct walk *w, uint32_t token)
+{
+    struct agw_str text, mapped, prefix = AGW_STR("tasks/");
+    int rc = read_string(w, token, &text);
+    if (rc || text.n <= prefix.n || !agw_str_starts(text, prefix))
+        return rc;
+    struct agw_str id = agw_str_from(text, prefix.n), rest;
+    ptrdiff_t slash = agw_str_find(id, '/');
+    rest = slash < 0 ? AGW_STR("") : agw_str_from(id, (size_t)slash);
+    id.n -= rest.n;
+    if (id.n == 0)
+        return 0;
+    rc = map_text(w, id, AGW_A2A_CLAIM_TASK, &mapped);
+    if (rc <= 0)
+        return rc;
+    struct agw_str parts[] = {prefix, mapped, rest};
+    struct agw_str name = agw_arena_join(w->edits->arena, parts, AGW_ARRAY_LEN(parts));
+    return name.p ? agw_json_edits_string(w->edits, w->doc, token, name) : AGW_ENOMEM;
 }
 
 /* What people and agents wrote: nothing in there is an id of the protocol. */
@@ -47,7 +82,7 @@ static bool is_content(const struct agw_json_doc *doc, uint32_t name)
 {
     static const struct agw_str names[] = {
         {"parts", 5}, {"artifact", 8}, {"artifacts", 9},   {"metadata", 8},
-        {"data", 4},  {"error", 5},    {"extensions", 10},
+        {"data", 4},  {"error", 5},    {"extensions", 10}, {"content", 7},
     };
     for (size_t i = 0; i < AGW_ARRAY_LEN(names); i++)
         if (agw_json_is(doc, name, names[i]))
@@ -89,11 +124,15 @@ static int map_member(struct walk *w, uint32_t name, bool task)
 
 static int map_object(struct walk *w, uint32_t object, bool task)
 {
+    bool config = agw_json_get(w->doc, object, AGW_STR("pushNotificationConfig")) ||
+                  agw_json_get(w->doc, object, AGW_STR("config"));
     int rc = 0;
     agw_json_each_member(w->doc, object, name)
     {
+        bool path = config && (agw_json_is(w->doc, name, AGW_STR("name")) ||
+                               agw_json_is(w->doc, name, AGW_STR("parent")));
         if (rc == 0)
-            rc = map_member(w, name, task);
+            rc = path ? map_name(w, name + 1) : map_member(w, name, task);
     }
     return rc;
 }

@@ -144,6 +144,8 @@ static void regular(struct agw_h2_stream *st, nghttp2_rcbuf *name, nghttp2_rcbuf
         return;
     struct agw_str n = id == AGW_HDR_OTHER ? keep(st, name) : agw_hdr_name(id);
     struct agw_str v = keep(st, value);
+    if (!st->h->server && v.p)
+        v = agw_str_trim(v); /* session.c says why there may be something */
     if (!n.p || !v.p || agw_headers_add(st->head_done ? st->trailers : &st->msg->headers, id, n, v)) {
         no_memory(st);
         return;

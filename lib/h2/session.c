@@ -149,8 +149,11 @@ static int set_up(struct agw_h2 *h)
     return rv;
 }
 
-static void set_options(nghttp2_option *opt, const struct agw_h2_limits *limits)
+static void set_options(nghttp2_option *opt, const struct agw_h2_limits *limits, bool server)
 {
+    /* RFC 9113 section 8.2.1 forbids it, and gRPC servers end grpc-message with it: it is cut off instead. */
+    if (!server)
+        nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(opt, 1);
     nghttp2_option_set_no_auto_window_update(opt, 1);
     nghttp2_option_set_no_closed_streams(opt, 1);
     nghttp2_option_set_max_send_header_block_length(opt, SEND_SECTION_MAX);
@@ -170,7 +173,7 @@ static int open_session(struct agw_h2 *h)
         goto out;
     agw_h2_recv_callbacks(cb);
     agw_h2_send_callbacks(cb);
-    set_options(opt, h->limits);
+    set_options(opt, h->limits, h->server);
     rv = h->server ? nghttp2_session_server_new3(&h->ng, cb, h, opt, &mem)
                    : nghttp2_session_client_new3(&h->ng, cb, h, opt, &mem);
     if (rv == 0)

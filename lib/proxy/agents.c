@@ -362,6 +362,9 @@ static void map_answer(struct agw_exchange *x)
     else
         return;
     x->resp->length = AGW_LENGTH_UNKNOWN;
+    /* 0.3 knows no other type. Where memory is out the agent's stays: it is JSON by either name. */
+    if (a->answer == AGW_AGENT_JSON && a->relay->rest && a->relay->era == AGW_A2A_ERA_03)
+        agw_headers_set_id(&x->resp->headers, AGW_HDR_CONTENT_TYPE, AGW_STR("application/json"));
 }
 
 bool agw_exchange_agent_head(struct agw_exchange *x)

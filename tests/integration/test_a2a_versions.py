@@ -84,7 +84,9 @@ def test_clients_of_0_3_over_http_json(port, path):
     def message(text):
         return {"message": {"messageId": "m", "role": "ROLE_USER", "content": [{"text": text}]}}
 
-    said = call("POST", "message:send", message("Ada")).json()["message"]
+    answer = call("POST", "message:send", message("Ada"))
+    said = answer.json()["message"]
+    assert answer.get("content-type").startswith("application/json")
     assert (said["role"], said["content"][0]["text"]) == ("ROLE_AGENT", "Hello! You said: Ada")
 
     stream = call("POST", "message:stream", message("count 2"))

@@ -194,6 +194,7 @@ OVER_H2 = {
     "body before the head": (lambda p, s: p.data(s, b"hello"), True, [502], None),
     "head without a status": (lambda p, s: p.send(h2.frame(h2.HEADERS, 5, s, h2.literal("x", "y"))), True, [502], None),
     "status of letters": (lambda p, s: p.head(s, "abc", end=True), True, [502], None),
+    "space around a value": (lambda p, s: p.head(s, 200, ("x", " a "), ("content-length", "2")) or p.data(s, b"ok", end=True), True, [200], b"ok"),
     "name in capitals": (lambda p, s: p.head(s, 200, ("X-Up", "1"), end=True), True, [502], None),
     "field of the connection": (lambda p, s: p.head(s, 200, ("connection", "close"), end=True), True, [502], None),
     "line end in a value": (lambda p, s: p.head(s, 200, ("x", "a\r\nb: c"), end=True), True, [502], None),

@@ -121,10 +121,18 @@ static const struct agw_a2a_shape status_update = {FIELDS(status_update_fields),
 static const struct agw_a2a_field artifact_update_fields[] = {{"artifact", "artifact", &artifact}};
 static const struct agw_a2a_shape artifact_update = {FIELDS(artifact_update_fields)};
 
+/* A boolean that is false is left out: then 0.3 does not wait, and 1.0 does. */
+static void put_waiting(const struct agw_a2a_turn *t, uint32_t v)
+{
+    bool newer = t->to == AGW_A2A_ERA_10;
+    if (!agw_json_get(t->doc, v, newer ? AGW_STR("blocking") : AGW_STR("returnImmediately")))
+        agw_json_put_bool(t->w, newer ? "returnImmediately" : "blocking", true);
+}
+
 static const struct agw_a2a_field configuration_fields[] = {
     {"blocking", "returnImmediately", &agw_a2a_shape_not},
     {"pushNotification", "taskPushNotificationConfig", &agw_a2a_shape_push}};
-static const struct agw_a2a_shape configuration = {FIELDS(configuration_fields)};
+static const struct agw_a2a_shape configuration = {FIELDS(configuration_fields), .more = put_waiting};
 
 static const struct agw_a2a_field send_fields[] = {{"message", "message", &message},
                                                    {"request", "message", &message},
@@ -161,10 +169,16 @@ static void put_quoted(const struct agw_a2a_turn *t, const char *name, const str
     agw_json_more(t->w, AGW_STR("\""));
 }
 
+/* A request may have it as {parent: "tasks/T", configId, config}: the whole of 0.3's message. */
 static void push_to_10(const struct agw_a2a_turn *t, uint32_t v)
 {
-    uint32_t name = agw_json_get(t->doc, v, AGW_STR("name")),
-             inner = agw_json_get(t->doc, v, AGW_STR("pushNotificationConfig"));
+    uint32_t name = agw_json_get(t->doc, v, AGW_STR("parent")),
+             config = agw_json_get(t->doc, v, AGW_STR("config"));
+    if (config && is(t, config, AGW_JSON_OBJECT))
+        v = config;
+    if (!name)
+        name = agw_json_get(t->doc, v, AGW_STR("name"));
+    uint32_t inner = agw_json_get(t->doc, v, AGW_STR("pushNotificationConfig"));
     struct agw_str id =
         name && is(t, name, AGW_JSON_STRING) ? task_in(agw_json_inside(t->doc, name)) : AGW_STR("");
     if (id.n > 0)

@@ -179,7 +179,8 @@ static int finish_endpoint(struct agw_compile *c, struct agw_endpoint *e, struct
             return code;
         snprintf(identity, sizeof(identity), "tls%llu", (unsigned long long)id);
     }
-    e->may_h2 = !t->tls && !http1 && !http2 && said != ISTIO__APP_PROTOCOL__HTTP11;
+    /* Agents are HTTP/1.1 by their appProtocol, but for one of their bindings. */
+    e->may_h2 = !t->tls && !http1 && !http2 && (said != ISTIO__APP_PROTOCOL__HTTP11 || t->a2a);
     return agw_endpoint_key(e, agw_str_c(identity), c->arena);
 }
 

@@ -108,7 +108,8 @@ class Grpc:
                 told.append(json_format.MessageToDict(message))
             return "OK", "", told
         except grpc.RpcError as error:
-            return error.code().name, error.details(), told
+            # A header field's value has no space around it (RFC 9110 section 5.5); this agent's has, and the gateway cuts it off.
+            return error.code().name, error.details().rstrip(), told
 
 
 def gist(answer):

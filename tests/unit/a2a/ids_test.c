@@ -122,6 +122,15 @@ static const struct {
     {AGW_A2A_LIST_TASKS, false, "{\"params\":{\"contextId\":\"<c>\"}}", AGW_A2A_CLAIM_CONTEXT},
     {AGW_A2A_LIST_TASKS, false, "{\"method\":\"ListTasks\"}", AGW_A2A_CLAIM_NONE},
     {AGW_A2A_GET_TASK, false, "no json", AGW_A2A_CLAIM_NONE},
+    {AGW_A2A_CREATE_PUSH, true,
+     "{\"params\":{\"parent\":\"tasks/<t>\",\"config\":{\"name\":\"tasks/<t>/pushNotificationConfigs/c\","
+     "\"pushNotificationConfig\":{\"id\":\"c\"}}}}",
+     AGW_A2A_CLAIM_TASK},
+    {AGW_A2A_CREATE_PUSH, true, "{\"params\":{\"parent\":\"tasks/\",\"config\":{\"name\":\"x\"}}}",
+     AGW_A2A_CLAIM_NONE},
+    {AGW_A2A_SEND_MESSAGE, true,
+     "{\"params\":{\"message\":{\"name\":\"tasks/t\",\"content\":[{\"taskId\":\"t\"}]}}}",
+     AGW_A2A_CLAIM_NONE},
 };
 
 static void requests_go_to_the_owner(void **state)

@@ -221,6 +221,13 @@ static void one_way_over_rest(void **state)
     expect("{\"message\":{\"parts\":[{\"data\":[1]},{\"later\":2}]}}", AGW_A2A_ERA_03,
            REST_ANSWER + AGW_A2A_RESULT_EVENT,
            "{\"message\":{\"content\":[{\"data\":{\"data\":{\"value\":[1]}}},{\"later\":2}]}}");
+    expect("{\"parent\":\"tasks/"
+           "t\",\"configId\":\"p\",\"config\":{\"name\":\"n\",\"pushNotificationConfig\":{\"id\":\"p\"}}}",
+           AGW_A2A_ERA_10, REST_REQUEST + AGW_A2A_RESULT_PUSH, "{\"taskId\":\"t\",\"id\":\"p\"}");
+    expect("{\"configuration\":{\"historyLength\":0}}", AGW_A2A_ERA_10, REST_REQUEST + AGW_A2A_RESULT_EVENT,
+           "{\"configuration\":{\"historyLength\":0,\"returnImmediately\":true}}");
+    expect("{\"configuration\":{}}", AGW_A2A_ERA_03, REST_REQUEST + AGW_A2A_RESULT_EVENT,
+           "{\"configuration\":{\"blocking\":true}}");
     expect("{\"url\":\"u\",\"id\":\"p\"}", AGW_A2A_ERA_10, REST_REQUEST + AGW_A2A_RESULT_PUSH,
            "{\"url\":\"u\",\"id\":\"p\"}");
 }

@@ -154,6 +154,13 @@ static bool is_h2(Istio__AppProtocol said)
     return said == ISTIO__APP_PROTOCOL__HTTP2 || said == ISTIO__APP_PROTOCOL__GRPC;
 }
 
+/* Whether requests that need HTTP/2 get it where nobody said so. Agents are HTTP/1.1 by their appProtocol,
+ * but for one of their bindings. */
+static bool may_h2(const struct agw_transport *t, Istio__AppProtocol said)
+{
+    return !t->tls && (said != ISTIO__APP_PROTOCOL__HTTP11 || t->a2a);
+}
+
 /* Sets protocol, TLS and key of an endpoint whose address is set. |said|: what the port itself says
  * (appProtocol). */
 static int finish_endpoint(struct agw_compile *c, struct agw_endpoint *e, struct agw_transport *t,
@@ -179,8 +186,7 @@ static int finish_endpoint(struct agw_compile *c, struct agw_endpoint *e, struct
             return code;
         snprintf(identity, sizeof(identity), "tls%llu", (unsigned long long)id);
     }
-    /* Agents are HTTP/1.1 by their appProtocol, but for one of their bindings. */
-    e->may_h2 = !t->tls && !http1 && !http2 && (said != ISTIO__APP_PROTOCOL__HTTP11 || t->a2a);
+    e->may_h2 = !http1 && !http2 && may_h2(t, said);
     return agw_endpoint_key(e, agw_str_c(identity), c->arena);
 }
 

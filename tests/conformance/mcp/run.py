@@ -13,6 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "integration"))
 
+import clients  # noqa: E402
 import manifests as m  # noqa: E402
 from client import ask  # noqa: E402
 from gateway import Gateway, eventually  # noqa: E402
@@ -46,7 +47,8 @@ def gateway(stack, room, name, targets, **fields):
     port = free_port()
     backend = m.mcp_backend("tools", targets)
     backend["spec"]["mcp"].update(fields)
-    objects = [m.gateway(port), backend, m.route("mcp", m.rule(m.agentgateway_ref("tools"), matches=[m.prefix("/mcp")]))]
+    matches = [m.prefix("/mcp"), m.prefix("/sse")]
+    objects = [m.gateway(port), backend, m.route("mcp", m.rule(m.agentgateway_ref("tools"), matches=matches))]
     (room / name).mkdir()
     running = Gateway(room / name, *objects).wait_ready()
     stack.callback(running.stop)
@@ -54,14 +56,16 @@ def gateway(stack, room, name, targets, **fields):
 
 
 def start(stack, room, era):
-    """{setup: port that the suite speaks to}"""
+    """What the Python client says, and {setup: port that the suite speaks to}"""
     fixture = script(stack, room, "server.mjs", era, "PORT")
     targets = {"fixture": fixture, "other": script(stack, room, "server.mjs", "other", "PORT")}
     two = gateway(stack, room, "two", targets)
+    one = gateway(stack, room, "one", {"fixture": fixture})
     bare = gateway(stack, room, "bare", targets, prefixMode="Never")
-    return {
+    python = clients.compare(era, fixture, one, two)
+    return python, {
         "direct": fixture,
-        "one": gateway(stack, room, "one", {"fixture": fixture}),
+        "one": one,
         "two": script(stack, room, "names.mjs", "PORT", two, "fixture", "both"),
         "bare": script(stack, room, "names.mjs", "PORT", bare, "fixture", "uris"),
     }
@@ -151,23 +155,24 @@ class Table:
 
 def revision_results(revision, room):
     with ExitStack() as stack:
-        ports = start(stack, room, REVISIONS[revision])
+        python, ports = start(stack, room, REVISIONS[revision])
         results = {}
         for setup, port in ports.items():
             (room / f"run-{setup}").mkdir()
             results[setup] = suite(room / f"run-{setup}", revision, port)
-        return results
+        return python, results
 
 
 def main(*revisions):
     passed = failed = 0
     print(LEGEND)
     for revision in revisions or REVISIONS:
-        with tempfile.TemporaryDirectory() as room:
-            table = Table(revision, revision_results(revision, Path(room)))
         print(f"\nMCP {revision}")
+        with tempfile.TemporaryDirectory() as room:
+            python, results = revision_results(revision, Path(room))
+        table = Table(revision, results)
         table.show()
-        passed, failed = passed + table.passed, failed + table.failed
+        passed, failed = passed + table.passed + python[0], failed + table.failed + python[1]
     print(f"\n{passed} passed, {failed} failed")
     return failed > 0
 

@@ -263,7 +263,7 @@ bool agw_mcp_load_session(struct agw_mcp_exchange *x);
 int agw_mcp_stateless_session(struct agw_mcp_exchange *x);
 
 /* --- modern.c: clients of 2026-07-28 --- */
-bool agw_mcp_is_bare(const struct agw_mcp_exchange *x);   /* one target, which keeps its own names */
+bool agw_mcp_is_bare(const struct agw_mcp_exchange *x);   /* one target, which says itself what it has */
 bool agw_mcp_is_modern(const struct agw_mcp_exchange *x); /* the message in hand */
 void agw_mcp_modern(struct agw_mcp_exchange *x);
 /* 400, "unsupported version": those from |newest| to |oldest| are. Without 2026-07-28 among them the client

@@ -247,13 +247,22 @@ static struct agw_mcp_part *parts_of(struct agw_mcp_exchange *x, uint32_t *ret_c
     return parts;
 }
 
+static int hide(struct agw_mcp_exchange *x, uint32_t target, struct agw_mcp_page *p)
+{
+    const struct agw_mcp_rights *rights = &x->client.rights;
+    int rc =
+        agw_mcp_hide_items(rights, x->listing, &p->doc, p->result, x->conf->targets[target].name, &x->arena);
+    return rc != 0 ? rc
+                   : agw_mcp_hide_unselected(x->conf, target, x->listing, &p->doc, p->result, x->wanted.n > 0,
+                                             rights->count > 0, &x->arena);
+}
+
 /* The same of a list, without what the client may not use. */
 static struct agw_mcp_part *visible_parts(struct agw_mcp_exchange *x, uint32_t *ret_count)
 {
     for (uint32_t i = 0; i < x->conf->count; i++)
         for (struct agw_mcp_page *p = x->legs[i].pages; p && !x->legs[i].failure.set; p = p->next)
-            if (agw_mcp_hide_items(&x->client.rights, x->listing, &p->doc, p->result,
-                                   x->conf->targets[i].name, &x->arena) != 0)
+            if (hide(x, i, p) != 0)
                 return NULL;
     return parts_of(x, ret_count);
 }
@@ -545,9 +554,11 @@ static void finish_find(struct agw_mcp_exchange *x)
     }
     int rc = agw_mcp_find_owner(x->listing, parts, count, x->wanted, &target);
     if (rc != 0) {
-        struct agw_str text =
-            agw_arena_printf(&x->arena, "%s: %.*s", rc == AGW_EEXISTS ? "Ambiguous name" : "Unknown name",
-                             AGW_STRF(x->wanted));
+        struct agw_str text = agw_arena_printf(&x->arena, "%s: %.*s",
+                                               rc == AGW_EEXISTS                     ? "Ambiguous name"
+                                               : x->method->cap == AGW_MCP_CAP_TOOLS ? "Unknown tool"
+                                                                                     : "Unknown prompt",
+                                               AGW_STRF(x->wanted));
         agw_mcp_reply_error(x, 200, AGW_JSONRPC_INVALID_PARAMS, text.p ? text : AGW_STR("Unknown name"));
         return;
     }

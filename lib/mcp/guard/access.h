@@ -28,4 +28,11 @@ int agw_mcp_hide_items(const struct agw_mcp_rights *r, const struct agw_mcp_meth
                        struct agw_json_doc *doc, uint32_t result, struct agw_str target,
                        struct agw_arena *arena);
 
+/* The same for tools that a virtual server does not show. |bare|: and those that go by another name than
+ * their own, where only their own is asked for. |marked|: agw_mcp_hide_items has marked them for this client
+ * already. */
+int agw_mcp_hide_unselected(const struct agw_mcp_backend *b, uint32_t target,
+                            const struct agw_mcp_method *list, struct agw_json_doc *doc, uint32_t result,
+                            bool bare, bool marked, struct agw_arena *arena);
+
 #endif

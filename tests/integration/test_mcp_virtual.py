@@ -11,6 +11,7 @@ from client import Connection
 from mcp_schema import needed, validate_result
 from mcp_upstream import McpClient, McpUpstream
 from ports import free_port
+from servers import Server, run_script
 
 MODERN = "2026-07-28"
 TOOLS = {
@@ -47,11 +48,17 @@ def gateway(start_module_gateway):
     port = free_port()
     denied = virtual("denied", [one, two])
     denied["spec"]["policies"] = DENY
+    hidden = m.mcp_backend("hidden", {"one": one.port})
+    hidden["spec"]["mcp"]["toolSearch"] = {}
+    hidden["spec"]["policies"] = DENY
     backends = {
         "prefixed": virtual("prefixed", [one, two]),
         "bare": virtual("bare", [one, two], mode="Never"),
         "single": virtual("single", [one], CHOICE[:2]),
         "denied": denied,
+        "searched": virtual("searched", [one, two], toolSearch={"pinned": ["sum", "two_put"], "maxResults": 3}),
+        "bare-searched": virtual("bare-searched", [one, two], mode="Never", toolSearch={}),
+        "hidden": hidden,
     }
     rules = [m.rule(m.agentgateway_ref(name), matches=[m.prefix(f"/{name}")]) for name in backends]
     start_module_gateway([m.gateway(port), *backends.values(), m.route("mcp", *rules)])
@@ -119,3 +126,102 @@ def test_calls_go_by_the_names_that_are_shown(gateway, name):
                 assert answer["result"]["content"][0]["text"] == owner
             else:
                 assert answer["error"] == {"code": -32602, "message": f"Unknown tool: {tool}"}
+
+
+# --- tools that are found, not listed ---
+
+
+def names_of(tools):
+    return [tool["name"] for tool in tools]
+
+
+@needed
+def test_few_are_listed_and_the_rest_is_found(gateway):
+    with Connection(gateway.port) as connection:
+        mine = McpClient(connection, version="2025-11-25", path="/searched")
+        mine.initialize()
+        answer = mine.call("tools/list")[-1]
+        validate_result("2025-11-25", answer, "ListToolsResult")
+        assert names_of(answer["result"]["tools"]) == ["search_tools", "call_tool", "sum", "two_put"]
+        found = mine.call("tools/call", {"name": "search_tools", "arguments": {"query": "get", "limit": 9}})[-1]
+        validate_result("2025-11-25", found, "CallToolResult")
+        tools = found["result"]["structuredContent"]["tools"]
+        assert tools == json.loads(found["result"]["content"][0]["text"])
+        assert tools == [tool for tool in wanted(["one", "two"], True) if "_get_" in tool["name"]]
+        for name, arguments in (("one_get_a", {}), ("call_tool", {"name": "one_get_a", "arguments": {"n": 1}})):
+            result = mine.result("tools/call", {"name": name, "arguments": arguments})
+            assert result["content"][0]["text"] == "one:get_a"
+        assert gateway.one.params("tools/call")[-1] == {"name": "get_a", "arguments": {"n": 1}}
+
+
+# arguments of search_tools -> the names that are found
+SEARCHES = {
+    "searched": {"adds numbers": ["sum", "two_add"], "puts": ["two_put"], "drop": []},
+    "bare-searched": {"get": ["get_a", "get_b"], "add": ["add", "sum"]},
+    "hidden": {"get": ["get_a", "get_b"], "add": []},
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_searches_find_what_may_be_used(gateway, name):
+    with Connection(gateway.port) as connection:
+        mine = McpClient(connection, version="2025-11-25", path=f"/{name}")
+        mine.initialize()
+        for query, expected in SEARCHES[name].items():
+            result = mine.result("tools/call", {"name": "search_tools", "arguments": {"query": query}})
+            assert sorted(names_of(result["structuredContent"]["tools"])) == expected, query
+
+
+def test_calls_that_stand_for_nothing(gateway):
+    with Connection(gateway.port) as connection:
+        mine = McpClient(connection, version="2025-11-25", path="/searched")
+        mine.initialize()
+        before = gateway.one.count("tools/call")
+        for tool, arguments in (("search_tools", {}), ("call_tool", {}), ("call_tool", {"name": "call_tool"}), ("call_tool", {"name": "sum", "arguments": 1})):
+            result = mine.result("tools/call", {"name": tool, "arguments": arguments})
+            assert result["isError"] and "must be" in result["content"][0]["text"]
+        for tool in ("one_drop", "never"):
+            answer = mine.call("tools/call", {"name": "call_tool", "arguments": {"name": tool}})[-1]
+            assert answer["error"] == {"code": -32602, "message": f"Unknown tool: {tool}"}
+        assert gateway.one.count("tools/call") == before
+
+
+@pytest.fixture(scope="module")
+def everything(start_module_gateway, tmp_path_factory):
+    server = Server("everything", tmp_path_factory.mktemp("servers"))
+    port = free_port()
+    backend = m.mcp_backend("tools", {"everything": server.port})
+    backend["spec"]["mcp"] |= {
+        "tools": [{"target": "everything", "name": "echo", "rename": "say", "description": "Says it back."}, {"target": "everything", "pattern": "get-*"}],
+        "toolSearch": {"pinned": ["say"]},
+    }
+    start_module_gateway(m.gateway(port), backend, m.route("mcp", m.rule(m.agentgateway_ref("tools"))))
+    yield port
+    server.stop()
+
+
+@pytest.mark.parametrize("mode, version", [("legacy", "2025-11-25"), ("auto", MODERN)])
+def test_official_clients_find_and_call(everything, mode, version):
+    seen = run_script("virtual.mjs", f"http://127.0.0.1:{everything}/mcp", mode)
+    assert seen["version"] == version
+    assert seen["listed"] == ["search_tools", "call_tool", "say"]
+    assert seen["said"] == "Echo: hello"
+    assert names_of(seen["found"]) == ["get-sum"] and "inputSchema" in seen["found"][0]
+    assert "3" in seen["direct"] and "7" in seen["called"]
+    assert seen["unknown"] == -32602
+
+
+@needed
+def test_clients_of_2026_see_the_same(gateway):
+    with Connection(gateway.port) as connection:
+        listed = modern(connection, "/searched", "tools/list")
+        validate_result(MODERN, listed, "ListToolsResult")
+        assert names_of(listed["result"]["tools"]) == ["search_tools", "call_tool", "sum", "two_put"]
+        found = modern(connection, "/searched", "tools/call", name="search_tools", arguments={"query": "put"})
+        validate_result(MODERN, found, "CallToolResult")
+        assert names_of(found["result"]["structuredContent"]["tools"]) == ["two_put"]
+        called = modern(connection, "/searched", "tools/call", name="call_tool", arguments={"name": "sum"})
+        assert called["result"]["content"][0]["text"] == "one:add"
+        refused = modern(connection, "/searched", "tools/call", name="call_tool", arguments={})
+        validate_result(MODERN, refused, "CallToolResult")
+        assert refused["result"]["isError"]

@@ -330,6 +330,31 @@ static int fill_rules(struct agw_compile *c, const struct agw_resource *r, struc
     return v ? 0 : AGW_ENOMEM;
 }
 
+static int fill_search(struct agw_compile *c, const struct agw_resource *r, struct agw_mcp_backend *mcp,
+                       const char **ret_reason)
+{
+    const Pb__MCPBackend__ToolSearch *in = r->backend->mcp->tool_search;
+    if (!in)
+        return 0;
+    if (in->n_pinned > AGW_MCP_PINNED_MAX || in->max_results > AGW_MCP_SEARCH_RESULTS_MAX) {
+        *ret_reason = "its search of tools is refused";
+        return agw_compile_error(c, r, "tool_search: at most %d pinned and %d max_results are served",
+                                 AGW_MCP_PINNED_MAX, AGW_MCP_SEARCH_RESULTS_MAX);
+    }
+    struct agw_mcp_tool_search *search = agw_arena_zalloc(c->arena, sizeof(*search));
+    struct agw_str *pinned = agw_arena_zalloc(c->arena, in->n_pinned * sizeof(*pinned));
+    if (!search || !pinned)
+        return AGW_ENOMEM;
+    for (size_t i = 0; i < in->n_pinned; i++)
+        if (!(pinned[i] = agw_arena_str(c->arena, agw_str_c(in->pinned[i]))).p)
+            return AGW_ENOMEM;
+    search->pinned = pinned;
+    search->pinned_count = (uint32_t)in->n_pinned;
+    search->max_results = in->max_results ? in->max_results : AGW_MCP_SEARCH_RESULTS;
+    mcp->search = search;
+    return 0;
+}
+
 static int fill_mcp(struct agw_compile *c, struct agw_variant *v, struct agw_backend *b,
                     const struct agw_resource *r, const char **ret_reason)
 {
@@ -348,6 +373,8 @@ static int fill_mcp(struct agw_compile *c, struct agw_variant *v, struct agw_bac
         code = fill_origins(c, r, mcp, ret_reason);
     if (!code)
         code = fill_rules(c, r, mcp, ret_reason);
+    if (!code)
+        code = fill_search(c, r, mcp, ret_reason);
     if (code)
         return code;
     mcp->stateless = in->stateful_mode == PB__MCPBACKEND__STATEFUL_MODE__STATELESS;

@@ -281,6 +281,18 @@ static int add_tools(struct agw_translate *t, const struct agw_node *list, Pb__M
     return 0;
 }
 
+static int add_search(struct agw_translate *t, const struct agw_node *search, Pb__MCPBackend *mcp)
+{
+    if (!search)
+        return 0;
+    mcp->tool_search = agw_gwapi_new(t, Pb__MCPBackend__ToolSearch, pb__mcpbackend__tool_search__init);
+    if (!mcp->tool_search)
+        return AGW_ENOMEM;
+    mcp->tool_search->pinned = agw_gwapi_texts(t, agw_field(search, "pinned"), &mcp->tool_search->n_pinned);
+    mcp->tool_search->max_results = (uint32_t)agw_field_int(search, "maxResults", 0);
+    return 0;
+}
+
 static int mcp_kind(struct agw_translate *t, const struct agw_object *o, const struct agw_node *n,
                     Pb__Backend *b)
 {
@@ -310,7 +322,8 @@ static int mcp_kind(struct agw_translate *t, const struct agw_object *o, const s
     }
     b->kind_case = PB__BACKEND__KIND_MCP;
     b->mcp = mcp;
-    return add_tools(t, agw_field(n, "tools"), mcp);
+    rc = add_tools(t, agw_field(n, "tools"), mcp);
+    return rc ? rc : add_search(t, agw_field(n, "toolSearch"), mcp);
 }
 
 /* --- both sources --- */

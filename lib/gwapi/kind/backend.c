@@ -90,6 +90,12 @@ static const struct agw_field mcp_tool[] = {
     AGW_END,
 };
 
+static const struct agw_field tool_search[] = {
+    {.name = "pinned", .type = AGW_FIELD_TEXT, .list = true, .max_items = 64, .min = 1, .max = 1024},
+    AGW_INT("maxResults", .min = 1, .max = 50),
+    AGW_END,
+};
+
 static const struct agw_field mcp_backend[] = {
     AGW_LIST("targets", mcp_target, .required = true, .min_items = 1, .max_items = 32, .unique = "name"),
     AGW_TEXT("failureMode", .one_of = failure_modes),
@@ -103,6 +109,7 @@ static const struct agw_field mcp_backend[] = {
      .max = 253,
      AGW_FORM(is_page, "an origin such as https://a.example.com or https://*.example.com")},
     AGW_LIST("tools", mcp_tool, .min_items = 1, .max_items = 256),
+    AGW_MAP("toolSearch", tool_search),
     AGW_END,
 };
 
@@ -223,6 +230,11 @@ static const char *tool_fault(const struct agw_node *mcp, const struct agw_node 
     if (!is_target(mcp, tool)) {
         *ret_field = "target";
         return "is none of the targets";
+    }
+    if (agw_field(mcp, "toolSearch") &&
+        (agw_field_is(tool, "rename", "search_tools") || agw_field_is(tool, "rename", "call_tool"))) {
+        *ret_field = "rename";
+        return "is a tool of the gateway's own, by toolSearch";
     }
     agw_node_each (other, agw_field(mcp, "tools")) {
         if (other == tool)

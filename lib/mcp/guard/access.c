@@ -77,17 +77,21 @@ int agw_mcp_hide_items(const struct agw_mcp_rights *r, const struct agw_mcp_meth
     return 0;
 }
 
-static bool is_selected(const struct agw_mcp_backend *b, uint32_t target, struct agw_str name, bool bare)
+static bool is_selected(const struct agw_mcp_backend *b, uint32_t target, struct agw_str name,
+                        enum agw_mcp_scope scope)
 {
+    bool prefixed = agw_mcp_names_prefixed(b), bare = scope == AGW_MCP_SCOPE_BARE,
+         searched = b->search && scope == AGW_MCP_SCOPE_LISTED;
     const struct agw_mcp_tool_rule *rule = bare ? agw_mcp_tool_rule_of(b, target, name) : NULL;
-    return agw_mcp_tool_shown(b, target, name, agw_mcp_names_prefixed(b)) && !(rule && rule->rename.n);
+    return agw_mcp_tool_shown(b, target, name, prefixed) && !(rule && rule->rename.n) &&
+           (!searched || agw_mcp_tool_pinned(b, target, name, prefixed));
 }
 
 int agw_mcp_hide_unselected(const struct agw_mcp_backend *b, uint32_t target,
                             const struct agw_mcp_method *list, struct agw_json_doc *doc, uint32_t result,
-                            bool bare, bool marked, struct agw_arena *arena)
+                            enum agw_mcp_scope scope, bool marked, struct agw_arena *arena)
 {
-    bool ruled = b->rule_count && list->cap == AGW_MCP_CAP_TOOLS;
+    bool ruled = (b->rule_count || b->search) && list->cap == AGW_MCP_CAP_TOOLS;
     uint32_t items = ruled ? agw_json_get(doc, result, list->list) : 0;
     if (items == 0)
         return 0;
@@ -100,7 +104,7 @@ int agw_mcp_hide_unselected(const struct agw_mcp_backend *b, uint32_t target,
             return AGW_ENOMEM;
         if (!marked)
             doc->tokens[item].flags &= (uint8_t)~AGW_MCP_HIDDEN;
-        if (!named || !is_selected(b, target, name, bare))
+        if (!named || !is_selected(b, target, name, scope))
             doc->tokens[item].flags |= AGW_MCP_HIDDEN;
     }
     return 0;

@@ -2,7 +2,7 @@
 
 #include "base/map.h"
 #include "mcp/message/names.h"
-#include "mcp/virtual/select.h"
+#include "mcp/virtual/search.h"
 
 #define CURSOR_FORMAT 1
 #define CURSOR_HEAD 6 /* format, number of entries, a check of the targets */
@@ -269,6 +269,8 @@ int agw_mcp_merge_list(const struct agw_mcp_backend *b, const struct agw_mcp_met
         begin_result(w, id);
         agw_json_key(w, method->list);
         agw_json_begin_array(w);
+        if (b->search && method->cap == AGW_MCP_CAP_TOOLS)
+            agw_mcp_own_tools_write(b, w);
         for (uint32_t p = 0; rc == 0 && p < count; p++)
             rc = write_items(b, method, &parts[p], &names, w);
         agw_json_end_array(w);

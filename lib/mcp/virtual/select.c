@@ -1,6 +1,7 @@
 #include "mcp/virtual/select.h"
 
 #include "json/pointer.h"
+#include "mcp/virtual/search.h"
 
 bool agw_mcp_pattern_matches(struct agw_str pattern, struct agw_str text)
 {
@@ -44,26 +45,42 @@ const struct agw_mcp_tool_rule *agw_mcp_tool_rule_named(const struct agw_mcp_bac
     return NULL;
 }
 
-/* Some rule gives another tool the name that this one has. */
-static bool is_taken(const struct agw_mcp_backend *b, uint32_t target, struct agw_str name, bool prefixed)
+/* |name| of |target| is |shown| to clients, if no rule renames it. */
+static bool is_shown_as(const struct agw_mcp_backend *b, uint32_t target, struct agw_str name, bool prefixed,
+                        struct agw_str shown)
 {
     size_t front = prefixed ? b->targets[target].name.n + 1 : 0;
-    for (uint32_t i = 0; i < b->rule_count; i++) {
-        struct agw_str given = b->rules[i].rename;
-        if (given.n != front + name.n || given.n == 0 || !agw_str_ends(given, name))
-            continue;
-        if (front == 0 || (agw_str_starts(given, b->targets[target].name) && given.p[front - 1] == '_'))
+    if (shown.n != front + name.n || !agw_str_ends(shown, name))
+        return false;
+    return front == 0 || (agw_str_starts(shown, b->targets[target].name) && shown.p[front - 1] == '_');
+}
+
+/* A rule gives another tool the name that this one has, or it is a tool of the gateway's own. */
+static bool is_taken(const struct agw_mcp_backend *b, uint32_t target, struct agw_str name, bool prefixed)
+{
+    for (uint32_t i = 0; i < b->rule_count; i++)
+        if (b->rules[i].rename.n && is_shown_as(b, target, name, prefixed, b->rules[i].rename))
             return true;
-    }
-    return false;
+    return b->search && (is_shown_as(b, target, name, prefixed, AGW_STR(AGW_MCP_SEARCH_TOOL)) ||
+                         is_shown_as(b, target, name, prefixed, AGW_STR(AGW_MCP_CALL_TOOL)));
 }
 
 bool agw_mcp_tool_shown(const struct agw_mcp_backend *b, uint32_t target, struct agw_str name, bool prefixed)
 {
-    if (b->rule_count == 0)
-        return true;
     const struct agw_mcp_tool_rule *r = agw_mcp_tool_rule_of(b, target, name);
-    return r && (r->rename.n || !is_taken(b, target, name, prefixed));
+    if (b->rule_count && !r)
+        return false;
+    return (r && r->rename.n) || !is_taken(b, target, name, prefixed);
+}
+
+bool agw_mcp_tool_pinned(const struct agw_mcp_backend *b, uint32_t target, struct agw_str name, bool prefixed)
+{
+    const struct agw_mcp_tool_rule *r = agw_mcp_tool_rule_of(b, target, name);
+    for (uint32_t i = 0; i < b->search->pinned_count; i++)
+        if (r && r->rename.n ? agw_str_eq(r->rename, b->search->pinned[i])
+                             : is_shown_as(b, target, name, prefixed, b->search->pinned[i]))
+            return true;
+    return false;
 }
 
 /* Replaces the member, or puts it first. */

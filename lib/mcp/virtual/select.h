@@ -22,6 +22,9 @@ const struct agw_mcp_tool_rule *agw_mcp_tool_rule_named(const struct agw_mcp_bac
                                                         struct agw_str shown);
 /* Whether clients see the tool. |prefixed|: names carry their target's. */
 bool agw_mcp_tool_shown(const struct agw_mcp_backend *b, uint32_t target, struct agw_str name, bool prefixed);
+/* Whether it is listed where the rest is found by search. */
+bool agw_mcp_tool_pinned(const struct agw_mcp_backend *b, uint32_t target, struct agw_str name,
+                         bool prefixed);
 /* Edits that say of a tool's definition, the token |item|, what |rule| says; the rest stays byte for byte.
  * AGW_ENOMEM. */
 int agw_mcp_tool_edit(const struct agw_mcp_tool_rule *rule, const struct agw_json_doc *doc, uint32_t item,

@@ -44,6 +44,7 @@ static void test_mcp_tools_that_are_shown(void **state)
         b->mcp = fx_new(&f, &pb__mcpbackend__descriptor);
         b->mcp->targets = &target;
         b->mcp->n_targets = 1;
+        b->mcp->tool_search = fx_new(&f, &pb__mcpbackend__tool_search__descriptor);
         b->mcp->tools = chosen;
         b->mcp->n_tools = n;
         fx_add(&f, AGW_RESOURCE_BACKEND, b, NULL);
@@ -57,6 +58,7 @@ static void test_mcp_tools_that_are_shown(void **state)
         assert_int_equal(f.notes.errors, !cases[i].valid);
         if (cases[i].valid) {
             assert_int_equal(out->mcp->rule_count, n);
+            assert_int_equal(out->mcp->search->max_results, 5);
             assert_true(agw_str_eq(out->mcp->rules[0].rename, AGW_STR("sum")));
             assert_int_equal(out->mcp->rules[n - 1].target, cases[i].rules == 5 ? UINT32_MAX : 0);
         }

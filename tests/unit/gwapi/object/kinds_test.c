@@ -176,6 +176,11 @@ static void backends(void **state)
     expect(TOOLS("{target: b, name: c}"), T("[0].target", ": is none of the targets"));
     expect(TOOLS("{target: a, name: b, rename: 'c d'}"),
            T("[0].rename", ": \"c d\" is not a name of letters, digits, _, - and ."));
+    expect(BE("  mcp: {targets: [{name: a, stdio: {cmd: a}}], toolSearch: {}, tools: [{target: a, name: b, "
+              "rename: call_tool}]}\n"),
+           T("[0].rename", ": is a tool of the gateway's own, by toolSearch"));
+    expect(BE("  mcp: {targets: [{name: a, stdio: {cmd: a}}], toolSearch: {maxResults: 51}}\n"),
+           B("5", ".mcp.toolSearch.maxResults: must be 1 to 50, is 51"));
     expect(TOOLS("{target: a, name: b, rename: c}, {target: a, name: d, rename: c}"),
            T("[1].rename", ": is the name of another tool of the list"));
     expect(TOOLS("{target: a, name: b}, {target: a, name: b, rename: c}"),

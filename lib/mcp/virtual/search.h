@@ -10,8 +10,8 @@
 
 #include "mcp/virtual/select.h"
 
-#define AGW_MCP_SEARCHED_MAX 16384   /* tools of one backend: 64 targets with 256 each; 2 MiB of an arena */
-#define AGW_MCP_SEARCH_TEXT_MAX 4096 /* bytes of a description: what it is about comes first */
+#define AGW_MCP_SEARCHED_MAX 4096    /* tools of one backend; with the next, 4 MiB of text: some ms a query */
+#define AGW_MCP_SEARCH_TEXT_MAX 1024 /* bytes of a description: what it is about comes first */
 #define AGW_MCP_SEARCH_TERMS_MAX 16  /* words of a query that count: each is held against each word */
 
 struct agw_mcp_candidate {

@@ -83,15 +83,24 @@ bool agw_mcp_tool_pinned(const struct agw_mcp_backend *b, uint32_t target, struc
     return false;
 }
 
-/* Replaces the member, or puts it first. */
+/* Replaces the member, or puts it first. One that is there twice is replaced twice: readers differ about
+ * which of them counts. */
 static int edit_member(const struct agw_json_doc *doc, uint32_t item, struct agw_str key,
                        struct agw_str value, struct agw_json_edits *edits)
 {
-    uint32_t token = agw_json_get(doc, item, key);
+    bool found = false;
     if (value.n == 0)
         return 0;
-    if (token != 0)
-        return agw_json_edits_string(edits, doc, token, value);
+    agw_json_each_member(doc, item, k)
+    {
+        if (!agw_json_is(doc, k, key))
+            continue;
+        found = true;
+        if (agw_json_edits_string(edits, doc, k + 1, value) != 0)
+            return edits->error;
+    }
+    if (found)
+        return 0;
     struct agw_str text = agw_json_escape(value, edits->arena);
     struct agw_str parts[] = {AGW_STR("\""), key, AGW_STR("\":\""), text, AGW_STR("\",")};
     struct agw_str insert = text.p ? agw_arena_join(edits->arena, parts, 5) : text;

@@ -91,6 +91,8 @@ static void the_rest_stays_byte_for_byte(void **state)
          "\"add\"}}",
          0},
         {"{ \"name\":\"get\" }", "{\"description\":\"Gets.\", \"name\":\"get\" }", 2},
+        {"{\"description\":7,\"name\":\"get\",\"descripti\\u006fn\":\"old\"}",
+         "{\"description\":\"Gets.\",\"name\":\"get\",\"descripti\\u006fn\":\"Gets.\"}", 2},
         {"{\"name\":\"get_a\",\"title\":null}", "{\"name\":\"get_a\",\"title\":null}", 1},
     };
     for (size_t i = 0; i < AGW_ARRAY_LEN(cases); i++) {

@@ -39,6 +39,10 @@ enum agw_backend_kind {
     AGW_BACKEND_INVALID, /* a reference that does not resolve: 500 with |reason| */
 };
 
+#define AGW_MCP_PINNED_MAX 64         /* each tool of a list is held against all */
+#define AGW_MCP_SEARCH_RESULTS_MAX 50 /* more is what search is to keep out of a context */
+#define AGW_MCP_SEARCH_RESULTS 5      /* if the config does not say */
+#define AGW_MCP_TOOL_RULES_MAX 256    /* of a backend: each name that is looked up is held against all */
 #define AGW_MCP_TARGETS_MAX                                                                                  \
     128 /* of one backend: a session's id carries them all, and a head has room for no more */
 
@@ -68,6 +72,20 @@ struct agw_mcp_target {
     const struct agw_backend_auth *auth; /* of its own backend; NULL: as the MCP backend's */
 };
 
+/* What a virtual server says of tools of one target: see mcp/virtual/select.h. */
+struct agw_mcp_tool_rule {
+    uint32_t target;
+    struct agw_str name, pattern;              /* one of them is empty */
+    struct agw_str rename, title, description; /* empty: as the target has it */
+};
+
+/* Tools are found, not listed: see mcp/virtual/search.h. */
+struct agw_mcp_tool_search {
+    const struct agw_str *pinned; /* names, as clients see them: listed all the same */
+    uint32_t pinned_count;
+    uint32_t max_results;
+};
+
 enum agw_mcp_prefix { AGW_MCP_PREFIX_CONDITIONAL, AGW_MCP_PREFIX_ALWAYS, AGW_MCP_PREFIX_NEVER };
 
 struct agw_mcp_backend {
@@ -78,6 +96,9 @@ struct agw_mcp_backend {
     enum agw_mcp_prefix prefix;
     const struct agw_origin_pattern *origins; /* pages that may ask, besides those of the gateway's hosts */
     uint32_t origin_count;
+    const struct agw_mcp_tool_rule *rules;    /* the tools that are shown */
+    uint32_t rule_count;                      /* 0: all of them are, as they are */
+    const struct agw_mcp_tool_search *search; /* NULL: all that are shown are listed */
 };
 
 /* Where an endpoint stands among those of its backend. */

@@ -263,7 +263,7 @@ bool agw_mcp_load_session(struct agw_mcp_exchange *x);
 int agw_mcp_stateless_session(struct agw_mcp_exchange *x);
 
 /* --- modern.c: clients of 2026-07-28 --- */
-bool agw_mcp_is_bare(const struct agw_mcp_exchange *x);   /* one target, which keeps its own names */
+bool agw_mcp_is_bare(const struct agw_mcp_exchange *x);   /* one target, which says itself what it has */
 bool agw_mcp_is_modern(const struct agw_mcp_exchange *x); /* the message in hand */
 void agw_mcp_modern(struct agw_mcp_exchange *x);
 /* 400, "unsupported version": those from |newest| to |oldest| are. Without 2026-07-28 among them the client
@@ -452,7 +452,16 @@ void agw_mcp_discover(struct agw_mcp_exchange *x);
 void agw_mcp_all(struct agw_mcp_exchange *x);    /* request to all, empty result */
 void agw_mcp_notify(struct agw_mcp_exchange *x); /* the client's message to all, 202 */
 void agw_mcp_notify_one(struct agw_mcp_exchange *x, uint32_t target, struct agw_chain *body);
-void agw_mcp_end_session(struct agw_mcp_exchange *x);                         /* DELETE */
+void agw_mcp_end_session(struct agw_mcp_exchange *x); /* DELETE */
+/* Reads the lists of tools (or prompts), all pages, for a request about |name| (not empty); then |finish|,
+ * unless a failure was the answer. */
+void agw_mcp_find(struct agw_mcp_exchange *x, struct agw_str name,
+                  void (*finish)(struct agw_mcp_exchange *x));
+/* What they hold that the client may use. NULL: the client was answered. */
+struct agw_mcp_part *agw_mcp_found_parts(struct agw_mcp_exchange *x, uint32_t *ret_count);
+/* A call of one of the gateway's own tools, by its name; lists.c. False: it was answered, or is being. True:
+ * the request in hand is now the one that it stands for. */
+bool agw_mcp_own_call(struct agw_mcp_exchange *x, struct agw_str name);
 void agw_mcp_find_and_relay(struct agw_mcp_exchange *x, struct agw_str name); /* bare names: ask who has it */
 /* Ends the targets' sessions, for nobody holds x->session any more. */
 void agw_mcp_abandon_session(struct agw_mcp_exchange *x);

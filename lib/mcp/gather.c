@@ -247,13 +247,28 @@ static struct agw_mcp_part *parts_of(struct agw_mcp_exchange *x, uint32_t *ret_c
     return parts;
 }
 
+static void finish_list(struct agw_mcp_exchange *x);
+static void finish_find(struct agw_mcp_exchange *x);
+
+static int hide(struct agw_mcp_exchange *x, uint32_t target, struct agw_mcp_page *p)
+{
+    const struct agw_mcp_rights *rights = &x->client.rights;
+    enum agw_mcp_scope scope = x->finish == finish_list   ? AGW_MCP_SCOPE_LISTED
+                               : x->finish == finish_find ? AGW_MCP_SCOPE_BARE
+                                                          : AGW_MCP_SCOPE_SHOWN;
+    int rc =
+        agw_mcp_hide_items(rights, x->listing, &p->doc, p->result, x->conf->targets[target].name, &x->arena);
+    return rc != 0 ? rc
+                   : agw_mcp_hide_unselected(x->conf, target, x->listing, &p->doc, p->result, scope,
+                                             rights->count > 0, &x->arena);
+}
+
 /* The same of a list, without what the client may not use. */
 static struct agw_mcp_part *visible_parts(struct agw_mcp_exchange *x, uint32_t *ret_count)
 {
     for (uint32_t i = 0; i < x->conf->count; i++)
         for (struct agw_mcp_page *p = x->legs[i].pages; p && !x->legs[i].failure.set; p = p->next)
-            if (agw_mcp_hide_items(&x->client.rights, x->listing, &p->doc, p->result,
-                                   x->conf->targets[i].name, &x->arena) != 0)
+            if (hide(x, i, p) != 0)
                 return NULL;
     return parts_of(x, ret_count);
 }
@@ -496,6 +511,8 @@ static int start_list(struct agw_mcp_exchange *x, bool has_cursor)
 /* Bare names of several targets: what is listed depends on all of them, so all pages are read at once. */
 static bool needs_all_pages(const struct agw_mcp_exchange *x)
 {
+    if (x->conf->search && x->listing->cap == AGW_MCP_CAP_TOOLS) /* the few that are listed may be anywhere */
+        return true;
     return x->conf->count != 1 && x->conf->prefix == AGW_MCP_PREFIX_NEVER &&
            agw_str_eq(x->listing->label, AGW_STR("name"));
 }
@@ -532,22 +549,30 @@ static bool next_page(struct agw_mcp_leg *leg)
 
 /* --- whose bare name is it --- */
 
+struct agw_mcp_part *agw_mcp_found_parts(struct agw_mcp_exchange *x, uint32_t *ret_count)
+{
+    if (refused(x))
+        return NULL;
+    struct agw_mcp_part *parts = visible_parts(x, ret_count);
+    if (!parts)
+        no_memory(x);
+    return parts;
+}
+
 static void finish_find(struct agw_mcp_exchange *x)
 {
     uint32_t count, target;
     struct agw_chain body;
-    if (refused(x))
+    struct agw_mcp_part *parts = agw_mcp_found_parts(x, &count);
+    if (!parts)
         return;
-    struct agw_mcp_part *parts = visible_parts(x, &count);
-    if (!parts) {
-        no_memory(x);
-        return;
-    }
     int rc = agw_mcp_find_owner(x->listing, parts, count, x->wanted, &target);
     if (rc != 0) {
-        struct agw_str text =
-            agw_arena_printf(&x->arena, "%s: %.*s", rc == AGW_EEXISTS ? "Ambiguous name" : "Unknown name",
-                             AGW_STRF(x->wanted));
+        struct agw_str text = agw_arena_printf(&x->arena, "%s: %.*s",
+                                               rc == AGW_EEXISTS                     ? "Ambiguous name"
+                                               : x->method->cap == AGW_MCP_CAP_TOOLS ? "Unknown tool"
+                                                                                     : "Unknown prompt",
+                                               AGW_STRF(x->wanted));
         agw_mcp_reply_error(x, 200, AGW_JSONRPC_INVALID_PARAMS, text.p ? text : AGW_STR("Unknown name"));
         return;
     }
@@ -558,13 +583,13 @@ static void finish_find(struct agw_mcp_exchange *x)
     agw_chain_clear(&body);
 }
 
-void agw_mcp_find_and_relay(struct agw_mcp_exchange *x, struct agw_str name)
+void agw_mcp_find(struct agw_mcp_exchange *x, struct agw_str name, void (*finish)(struct agw_mcp_exchange *x))
 {
     bool tools = x->method->cap == AGW_MCP_CAP_TOOLS;
     x->wanted = name;
     x->drain = true;
     x->listing = agw_mcp_method_find(tools ? AGW_STR("tools/list") : AGW_STR("prompts/list"));
-    begin(x, finish_find);
+    begin(x, finish);
     int rc = agw_mcp_make_legs(x);
     for (uint32_t i = 0; rc == 0 && i < x->conf->count; i++)
         if (takes_part(x, i, x->listing))
@@ -572,7 +597,12 @@ void agw_mcp_find_and_relay(struct agw_mcp_exchange *x, struct agw_str name)
     if (rc != 0)
         no_memory(x);
     else if (x->waiting == 0)
-        finish_find(x);
+        finish(x);
+}
+
+void agw_mcp_find_and_relay(struct agw_mcp_exchange *x, struct agw_str name)
+{
+    agw_mcp_find(x, name, finish_find);
 }
 
 /* --- server/discover --- */

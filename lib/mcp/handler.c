@@ -432,6 +432,9 @@ void agw_mcp_route_one(struct agw_mcp_exchange *x)
     struct agw_json_edits edits;
     struct agw_chain body;
     uint32_t target;
+    bool tool = x->method->way == AGW_MCP_WAY_NAME && x->method->cap == AGW_MCP_CAP_TOOLS;
+    if (x->conf->search && tool && !agw_mcp_own_call(x, asked_name(x)))
+        return;
     agw_json_edits_init(&edits, &x->arena);
     int rc = agw_mcp_edit_up(x->conf, x->method, &x->doc, &x->message, &edits, &target, &x->report.name);
     if (rc == 0 && target != AGW_MCP_ANY &&

@@ -11,6 +11,8 @@
 #include "config/backend_auth.h"
 #include "mcp/cache/view.h"
 #include "mcp/exchange.h"
+#include "mcp/message/found.h"
+#include "mcp/virtual/search.h"
 
 /* What a leg's answer would be kept as. */
 struct agw_mcp_ticket {
@@ -272,4 +274,97 @@ void agw_mcp_unwatch_lists(struct agw_mcp_leg *leg)
         return;
     leg->watching = false;
     agw_mcp_hub_tell(agw_mcp_transports_hub(leg->x->m->transports), stream_of(leg));
+}
+
+/* --- tools that are found, not listed --- */
+
+/* |rc|: of what was written. */
+static void reply_written(struct agw_mcp_exchange *x, struct agw_json_writer *w, int rc)
+{
+    struct agw_chain body;
+    agw_chain_init(&body);
+    if (agw_json_writer_finish(w, rc, &body) != 0)
+        agw_mcp_reply_error(x, 500, AGW_JSONRPC_INTERNAL, AGW_STR("out of memory"));
+    else
+        agw_mcp_reply_message(x, &body);
+    agw_chain_clear(&body);
+}
+
+static void refuse_arguments(struct agw_mcp_exchange *x, int rc, struct agw_str why)
+{
+    struct agw_json_writer w;
+    agw_json_writer_init(&w);
+    reply_written(x, &w, rc == AGW_ENOMEM ? rc : agw_mcp_found_refuse(why, x->id, x->modern, &w));
+}
+
+static int read_search(struct agw_mcp_exchange *x, struct agw_str *ret_query, uint32_t *ret_limit)
+{
+    return agw_mcp_search_read(x->conf, &x->doc, x->message.params, &x->arena, ret_query, ret_limit);
+}
+
+static void finish_search(struct agw_mcp_exchange *x)
+{
+    struct agw_str query;
+    uint32_t count, limit;
+    struct agw_json_writer w;
+    struct agw_mcp_part *parts = agw_mcp_found_parts(x, &count);
+    if (!parts)
+        return;
+    agw_json_writer_init(&w);
+    int rc = read_search(x, &query, &limit);
+    if (rc == 0)
+        rc = agw_mcp_found_write(x->conf, parts, count, query, limit, x->id, x->modern, &x->arena, &w);
+    if (rc == 0)
+        agw_mcp_warn_of_missing(x);
+    reply_written(x, &w, rc);
+}
+
+/* The call that call_tool stands for takes its place. Views of the first text live on: x->body holds it. */
+static int unwrap(struct agw_mcp_exchange *x)
+{
+    struct agw_json_edits edits;
+    struct agw_chain body;
+    struct agw_block *block = NULL;
+    struct agw_str text;
+    struct agw_error err;
+    agw_json_edits_init(&edits, &x->arena);
+    int rc = agw_mcp_call_tool_edit(&x->doc, x->message.params, &edits);
+    if (rc != 0)
+        return rc;
+    rc = agw_mcp_request_body(x, &edits, &body);
+    if (rc == 0)
+        rc = agw_chain_add(&x->body, x->block, x->text.p, x->text.n);
+    if (rc == 0)
+        rc = agw_chain_flatten(&body, &block, &text);
+    agw_chain_clear(&body);
+    if (rc != 0)
+        return AGW_ENOMEM;
+    agw_block_unref(x->block);
+    x->block = block;
+    x->text = text;
+    if (agw_jsonrpc_read(&x->doc, text, &x->arena, &x->message, &err) != 0)
+        return AGW_ENOMEM;
+    x->id = agw_json_text(&x->doc, x->message.id);
+    return 0;
+}
+
+bool agw_mcp_own_call(struct agw_mcp_exchange *x, struct agw_str name)
+{
+    struct agw_str query;
+    uint32_t limit;
+    int rc;
+    if (agw_str_eq(name, AGW_STR(AGW_MCP_CALL_TOOL))) {
+        rc = unwrap(x);
+        if (rc != 0)
+            refuse_arguments(x, rc, AGW_STR("name must be that of a tool, and arguments an object"));
+        return rc == 0;
+    }
+    if (!agw_str_eq(name, AGW_STR(AGW_MCP_SEARCH_TOOL)))
+        return true;
+    rc = read_search(x, &query, &limit);
+    if (rc != 0)
+        refuse_arguments(x, rc, AGW_STR("query must be a string"));
+    else
+        agw_mcp_find(x, name, finish_search);
+    return false;
 }

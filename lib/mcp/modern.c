@@ -121,7 +121,9 @@ static bool is_about_objects(const struct agw_mcp_method *method)
 
 bool agw_mcp_is_bare(const struct agw_mcp_exchange *x)
 {
-    return x->conf->count == 1 && !agw_mcp_names_prefixed(x->conf) && !agw_mcp_uris_prefixed(x->conf);
+    bool chosen = (x->conf->rule_count || x->conf->search) && x->method->cap == AGW_MCP_CAP_TOOLS;
+    return !chosen && x->conf->count == 1 && !agw_mcp_names_prefixed(x->conf) &&
+           !agw_mcp_uris_prefixed(x->conf);
 }
 
 static void dispatch_request(struct agw_mcp_exchange *x)

@@ -272,6 +272,89 @@ static int fill_origins(struct agw_compile *c, const struct agw_resource *r, str
     return 0;
 }
 
+static int target_of(const struct agw_mcp_backend *mcp, const char *name)
+{
+    for (uint32_t i = 0; i < mcp->count; i++)
+        if (agw_str_eq(mcp->targets[i].name, agw_str_c(name)))
+            return (int)i;
+    return -1;
+}
+
+static const char *rule_fault(const Pb__MCPBackend *in, size_t at)
+{
+    const Pb__MCPBackend__ToolRule *rule = in->tools[at];
+    if (!*rule->name == !*rule->pattern)
+        return "needs exactly one of name and pattern";
+    if (!*rule->name && (*rule->rename || *rule->title || *rule->description))
+        return "rename, title and description are of one tool: they need name";
+    for (size_t i = 0; i < at; i++) {
+        if (*rule->rename && !strcmp(in->tools[i]->rename, rule->rename))
+            return "rename is the name of another tool";
+        if (*rule->name && !strcmp(in->tools[i]->target, rule->target) &&
+            !strcmp(in->tools[i]->name, rule->name))
+            return "its tool has a rule already";
+    }
+    return NULL;
+}
+
+/* A rule whose target is not there matches nothing: targets that a selector finds come and go. */
+static int fill_rules(struct agw_compile *c, const struct agw_resource *r, struct agw_mcp_backend *mcp,
+                      const char **ret_reason)
+{
+    const Pb__MCPBackend *in = r->backend->mcp;
+    struct agw_mcp_tool_rule *v = agw_arena_zalloc(c->arena, in->n_tools * sizeof(*v));
+    if (in->n_tools > AGW_MCP_TOOL_RULES_MAX) {
+        *ret_reason = "an MCP backend has too many tools";
+        return agw_compile_error(c, r, "tools: %zu of them, at most %d are served", in->n_tools,
+                                 AGW_MCP_TOOL_RULES_MAX);
+    }
+    for (size_t i = 0; v && i < in->n_tools; i++) {
+        const Pb__MCPBackend__ToolRule *from = in->tools[i];
+        const char *fault = rule_fault(in, i);
+        if (fault) {
+            *ret_reason = "a rule of its tools is refused";
+            return agw_compile_error(c, r, "tools[%zu]: %s", i, fault);
+        }
+        int target = target_of(mcp, from->target);
+        v[i] = (struct agw_mcp_tool_rule){target < 0 ? UINT32_MAX : (uint32_t)target,
+                                          agw_arena_str(c->arena, agw_str_c(from->name)),
+                                          agw_arena_str(c->arena, agw_str_c(from->pattern)),
+                                          agw_arena_str(c->arena, agw_str_c(from->rename)),
+                                          agw_arena_str(c->arena, agw_str_c(from->title)),
+                                          agw_arena_str(c->arena, agw_str_c(from->description))};
+        if (!v[i].name.p || !v[i].pattern.p || !v[i].rename.p || !v[i].title.p || !v[i].description.p)
+            return AGW_ENOMEM;
+    }
+    mcp->rules = v;
+    mcp->rule_count = (uint32_t)in->n_tools;
+    return v ? 0 : AGW_ENOMEM;
+}
+
+static int fill_search(struct agw_compile *c, const struct agw_resource *r, struct agw_mcp_backend *mcp,
+                       const char **ret_reason)
+{
+    const Pb__MCPBackend__ToolSearch *in = r->backend->mcp->tool_search;
+    if (!in)
+        return 0;
+    if (in->n_pinned > AGW_MCP_PINNED_MAX || in->max_results > AGW_MCP_SEARCH_RESULTS_MAX) {
+        *ret_reason = "its search of tools is refused";
+        return agw_compile_error(c, r, "tool_search: at most %d pinned and %d max_results are served",
+                                 AGW_MCP_PINNED_MAX, AGW_MCP_SEARCH_RESULTS_MAX);
+    }
+    struct agw_mcp_tool_search *search = agw_arena_zalloc(c->arena, sizeof(*search));
+    struct agw_str *pinned = agw_arena_zalloc(c->arena, in->n_pinned * sizeof(*pinned));
+    if (!search || !pinned)
+        return AGW_ENOMEM;
+    for (size_t i = 0; i < in->n_pinned; i++)
+        if (!(pinned[i] = agw_arena_str(c->arena, agw_str_c(in->pinned[i]))).p)
+            return AGW_ENOMEM;
+    search->pinned = pinned;
+    search->pinned_count = (uint32_t)in->n_pinned;
+    search->max_results = in->max_results ? in->max_results : AGW_MCP_SEARCH_RESULTS;
+    mcp->search = search;
+    return 0;
+}
+
 static int fill_mcp(struct agw_compile *c, struct agw_variant *v, struct agw_backend *b,
                     const struct agw_resource *r, const char **ret_reason)
 {
@@ -288,6 +371,10 @@ static int fill_mcp(struct agw_compile *c, struct agw_variant *v, struct agw_bac
     int code = fill_targets(c, v, r, mcp, ret_reason);
     if (!code)
         code = fill_origins(c, r, mcp, ret_reason);
+    if (!code)
+        code = fill_rules(c, r, mcp, ret_reason);
+    if (!code)
+        code = fill_search(c, r, mcp, ret_reason);
     if (code)
         return code;
     mcp->stateless = in->stateful_mode == PB__MCPBACKEND__STATEFUL_MODE__STATELESS;

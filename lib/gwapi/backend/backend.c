@@ -256,6 +256,43 @@ static void set_modes(struct agw_translate *t, const struct agw_object *o, const
         mcp->prefix_mode = PB__MCPBACKEND__PREFIX_MODE__NEVER;
 }
 
+static int add_tools(struct agw_translate *t, const struct agw_node *list, Pb__MCPBackend *mcp)
+{
+    const struct agw_node *tool;
+    size_t n = 0;
+
+    agw_node_each (tool, list)
+        n++;
+    if (n && !(mcp->tools = agw_gwapi_pointers(t, n)))
+        return AGW_ENOMEM;
+    agw_node_each (tool, list) {
+        Pb__MCPBackend__ToolRule *out =
+            agw_gwapi_new(t, Pb__MCPBackend__ToolRule, pb__mcpbackend__tool_rule__init);
+        if (!out)
+            return AGW_ENOMEM;
+        out->target = agw_gwapi_text(t, agw_node_text(tool, "target"));
+        out->name = agw_gwapi_text(t, agw_node_text(tool, "name"));
+        out->pattern = agw_gwapi_text(t, agw_node_text(tool, "pattern"));
+        out->rename = agw_gwapi_text(t, agw_node_text(tool, "rename"));
+        out->title = agw_gwapi_text(t, agw_node_text(tool, "title"));
+        out->description = agw_gwapi_text(t, agw_node_text(tool, "description"));
+        mcp->tools[mcp->n_tools++] = out;
+    }
+    return 0;
+}
+
+static int add_search(struct agw_translate *t, const struct agw_node *search, Pb__MCPBackend *mcp)
+{
+    if (!search)
+        return 0;
+    mcp->tool_search = agw_gwapi_new(t, Pb__MCPBackend__ToolSearch, pb__mcpbackend__tool_search__init);
+    if (!mcp->tool_search)
+        return AGW_ENOMEM;
+    mcp->tool_search->pinned = agw_gwapi_texts(t, agw_field(search, "pinned"), &mcp->tool_search->n_pinned);
+    mcp->tool_search->max_results = (uint32_t)agw_field_int(search, "maxResults", 0);
+    return 0;
+}
+
 static int mcp_kind(struct agw_translate *t, const struct agw_object *o, const struct agw_node *n,
                     Pb__Backend *b)
 {
@@ -285,7 +322,8 @@ static int mcp_kind(struct agw_translate *t, const struct agw_object *o, const s
     }
     b->kind_case = PB__BACKEND__KIND_MCP;
     b->mcp = mcp;
-    return 0;
+    rc = add_tools(t, agw_field(n, "tools"), mcp);
+    return rc ? rc : add_search(t, agw_field(n, "toolSearch"), mcp);
 }
 
 /* --- both sources --- */

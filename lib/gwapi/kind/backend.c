@@ -78,6 +78,24 @@ static bool is_page(struct agw_str s)
     return agw_is_origin(s) && (star < 0 || agw_str_starts(agw_str_from(s, (size_t)star), AGW_STR("*.")));
 }
 
+#define A_TOOL .min = 1, .max = 128
+
+static const struct agw_field mcp_tool[] = {
+    AGW_TEXT("target", AGW_A_SUBDOMAIN, .required = true),
+    AGW_TEXT("name", .min = 1, .max = 1024), /* a target may call its tools what it likes */
+    AGW_TEXT("pattern", .min = 1, .max = 1024),
+    AGW_TEXT("rename", A_TOOL, AGW_FORM(agw_is_tool_name, "a name of letters, digits, _, - and .")),
+    AGW_TEXT("title", .min = 1, .max = 1024),
+    AGW_TEXT("description", .min = 1, .max = 16384),
+    AGW_END,
+};
+
+static const struct agw_field tool_search[] = {
+    {.name = "pinned", .type = AGW_FIELD_TEXT, .list = true, .max_items = 64, .min = 1, .max = 1024},
+    AGW_INT("maxResults", .min = 1, .max = 50),
+    AGW_END,
+};
+
 static const struct agw_field mcp_backend[] = {
     AGW_LIST("targets", mcp_target, .required = true, .min_items = 1, .max_items = 32, .unique = "name"),
     AGW_TEXT("failureMode", .one_of = failure_modes),
@@ -90,6 +108,8 @@ static const struct agw_field mcp_backend[] = {
      .min = 1,
      .max = 253,
      AGW_FORM(is_page, "an origin such as https://a.example.com or https://*.example.com")},
+    AGW_LIST("tools", mcp_tool, .min_items = 1, .max_items = 256),
+    AGW_MAP("toolSearch", tool_search),
     AGW_END,
 };
 
@@ -179,6 +199,73 @@ static bool check_target(struct agw_report *r, const struct agw_object *o, const
     return agw_rules_backend_policies(r, o, agw_field(s, "policies"));
 }
 
+static bool is_same(const struct agw_node *a, const struct agw_node *b, const char *field)
+{
+    struct agw_str text = agw_node_text(a, field);
+    return text.n && agw_str_eq(text, agw_node_text(b, field));
+}
+
+/* Where a selector finds targets, it may find this one later. */
+static bool is_target(const struct agw_node *mcp, const struct agw_node *tool)
+{
+    const struct agw_node *target;
+
+    agw_node_each (target, agw_field(mcp, "targets"))
+        if (agw_field(target, "selector") ||
+            agw_str_eq(agw_node_text(target, "name"), agw_node_text(tool, "target")))
+            return true;
+    return false;
+}
+
+static const char *tool_fault(const struct agw_node *mcp, const struct agw_node *tool, const char **ret_field)
+{
+    const struct agw_node *other;
+    bool named = agw_field(tool, "name") != NULL;
+
+    *ret_field = NULL;
+    if (named == !!agw_field(tool, "pattern"))
+        return "needs exactly one of name and pattern";
+    if (!named && (agw_field(tool, "rename") || agw_field(tool, "title") || agw_field(tool, "description")))
+        return "says rename, title or description of a pattern: they are of one tool, given by name";
+    if (!is_target(mcp, tool)) {
+        *ret_field = "target";
+        return "is none of the targets";
+    }
+    if (agw_field(mcp, "toolSearch") &&
+        (agw_field_is(tool, "rename", "search_tools") || agw_field_is(tool, "rename", "call_tool"))) {
+        *ret_field = "rename";
+        return "is a tool of the gateway's own, by toolSearch";
+    }
+    agw_node_each (other, agw_field(mcp, "tools")) {
+        if (other == tool)
+            break;
+        if (is_same(other, tool, "rename")) {
+            *ret_field = "rename";
+            return "is the name of another tool of the list";
+        }
+        if (is_same(other, tool, "target") && is_same(other, tool, "name")) {
+            *ret_field = "name";
+            return "is in the list already";
+        }
+    }
+    return NULL;
+}
+
+static bool check_tools(struct agw_report *r, const struct agw_object *o, const struct agw_node *mcp)
+{
+    const struct agw_node *tool;
+    const char *field, *fault;
+    bool ok = true;
+
+    agw_node_each (tool, agw_field(mcp, "tools")) {
+        fault = tool_fault(mcp, tool, &field);
+        if (fault)
+            agw_report_error(r, o, field ? agw_field(tool, field) : tool, NULL, "%s", fault);
+        ok = ok && !fault;
+    }
+    return ok;
+}
+
 bool agw_rules_backend(struct agw_report *r, const struct agw_object *o)
 {
     const struct agw_node *s = agw_field(o->spec, "static"), *mcp = agw_field(o->spec, "mcp"), *target;
@@ -193,5 +280,6 @@ bool agw_rules_backend(struct agw_report *r, const struct agw_object *o)
         ok = check_static(r, o, s);
     agw_node_each (target, agw_field(mcp, "targets"))
         ok = check_target(r, o, target) && ok;
+    ok = check_tools(r, o, mcp) && ok;
     return agw_rules_backend_policies(r, o, agw_field(o->spec, "policies")) && ok;
 }

@@ -311,3 +311,14 @@ bool agw_is_size(struct agw_str s)
 
     return agw_quantity(s, &n) == 0 && n >= 1 && n <= UINT32_MAX;
 }
+
+bool agw_is_tool_name(struct agw_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+        if (!letter && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.')
+            return false;
+    }
+    return s.n > 0;
+}

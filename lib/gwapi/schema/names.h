@@ -21,6 +21,7 @@ bool agw_is_field_value(
 bool agw_is_path(struct agw_str s); /* absolute, and in normal form: no "//", "/./", "/../", no query */
 bool agw_is_absolute_path(struct agw_str s); /* begins with '/'; no control characters, no spaces */
 bool agw_is_host(struct agw_str s);          /* an IP address or a name to look up */
+bool agw_is_tool_name(struct agw_str s);     /* what MCP asks of names of tools; its length aside */
 bool agw_is_origin(struct agw_str s);   /* "*", or scheme://host[:port] with one "*" for labels of the host */
 bool agw_is_duration(struct agw_str s); /* GEP-2257: "1h30m", "500ms", "0s" */
 bool agw_is_timestamp(struct agw_str s); /* RFC 3339 */

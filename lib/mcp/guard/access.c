@@ -2,6 +2,8 @@
 
 #include "json/pointer.h"
 #include "mcp/message/merge.h"
+#include "mcp/message/names.h"
+#include "mcp/virtual/select.h"
 
 bool agw_mcp_allowed(const struct agw_mcp_rights *r, const struct agw_mcp_access *access)
 {
@@ -70,6 +72,39 @@ int agw_mcp_hide_items(const struct agw_mcp_rights *r, const struct agw_mcp_meth
         /* Tokens of a list that is kept were marked for somebody else. */
         doc->tokens[item].flags &= (uint8_t)~AGW_MCP_HIDDEN;
         if (!named || !agw_mcp_allowed(r, &access))
+            doc->tokens[item].flags |= AGW_MCP_HIDDEN;
+    }
+    return 0;
+}
+
+static bool is_selected(const struct agw_mcp_backend *b, uint32_t target, struct agw_str name,
+                        enum agw_mcp_scope scope)
+{
+    bool prefixed = agw_mcp_names_prefixed(b), bare = scope == AGW_MCP_SCOPE_BARE,
+         searched = b->search && scope == AGW_MCP_SCOPE_LISTED;
+    const struct agw_mcp_tool_rule *rule = bare ? agw_mcp_tool_rule_of(b, target, name) : NULL;
+    return agw_mcp_tool_shown(b, target, name, prefixed) && !(rule && rule->rename.n) &&
+           (!searched || agw_mcp_tool_pinned(b, target, name, prefixed));
+}
+
+int agw_mcp_hide_unselected(const struct agw_mcp_backend *b, uint32_t target,
+                            const struct agw_mcp_method *list, struct agw_json_doc *doc, uint32_t result,
+                            enum agw_mcp_scope scope, bool marked, struct agw_arena *arena)
+{
+    bool ruled = (b->rule_count || b->search) && list->cap == AGW_MCP_CAP_TOOLS;
+    uint32_t items = ruled ? agw_json_get(doc, result, list->list) : 0;
+    if (items == 0)
+        return 0;
+    agw_json_each_item(doc, items, item)
+    {
+        struct agw_str name = {0};
+        uint32_t label = agw_json_get(doc, item, list->label);
+        bool named = label != 0 && agw_json_type(doc, label) == AGW_JSON_STRING;
+        if (named && agw_json_unescape(doc, label, arena, &name) != 0)
+            return AGW_ENOMEM;
+        if (!marked)
+            doc->tokens[item].flags &= (uint8_t)~AGW_MCP_HIDDEN;
+        if (!named || !is_selected(b, target, name, scope))
             doc->tokens[item].flags |= AGW_MCP_HIDDEN;
     }
     return 0;

@@ -28,4 +28,16 @@ int agw_mcp_hide_items(const struct agw_mcp_rights *r, const struct agw_mcp_meth
                        struct agw_json_doc *doc, uint32_t result, struct agw_str target,
                        struct agw_arena *arena);
 
+enum agw_mcp_scope {
+    AGW_MCP_SCOPE_SHOWN,  /* all that a virtual server shows */
+    AGW_MCP_SCOPE_BARE,   /* ... under the target's own name */
+    AGW_MCP_SCOPE_LISTED, /* ... and that are not to be found by search alone */
+};
+
+/* The same for tools that are not in |scope|. |marked|: agw_mcp_hide_items has marked them for this client
+ * already. */
+int agw_mcp_hide_unselected(const struct agw_mcp_backend *b, uint32_t target,
+                            const struct agw_mcp_method *list, struct agw_json_doc *doc, uint32_t result,
+                            enum agw_mcp_scope scope, bool marked, struct agw_arena *arena);
+
 #endif

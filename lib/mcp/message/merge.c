@@ -2,6 +2,7 @@
 
 #include "base/map.h"
 #include "mcp/message/names.h"
+#include "mcp/virtual/search.h"
 
 #define CURSOR_FORMAT 1
 #define CURSOR_HEAD 6 /* format, number of entries, a check of the targets */
@@ -146,6 +147,19 @@ static bool is_hidden(const struct agw_mcp_part *part, uint32_t item)
     return part->doc->tokens[item].flags & AGW_MCP_HIDDEN;
 }
 
+/* A name that a rule gives is nobody else's: it is not counted. 0, or the token. */
+static uint32_t own_label(const struct agw_mcp_backend *b, const struct agw_mcp_method *method,
+                          const struct agw_mcp_part *part, uint32_t item, struct agw_arena *arena)
+{
+    uint32_t label = agw_json_get(part->doc, item, method->label);
+    struct agw_str name;
+    if (label == 0 || b->rule_count == 0 || method->cap != AGW_MCP_CAP_TOOLS ||
+        agw_json_unescape(part->doc, label, arena, &name) != 0)
+        return label;
+    const struct agw_mcp_tool_rule *rule = agw_mcp_tool_rule_of(b, part->target, name);
+    return rule && rule->rename.n ? 0 : label;
+}
+
 struct names {
     struct agw_map owners; /* name -> target + 1, or SHARED */
     struct agw_arena *arena;
@@ -166,8 +180,8 @@ static int count_name(struct names *names, const struct agw_mcp_part *part, uint
     return agw_map_put(&names->owners, name, seen && seen != owner ? SHARED : owner, NULL);
 }
 
-static int count_names(struct names *names, const struct agw_mcp_method *method,
-                       const struct agw_mcp_part *parts, uint32_t count)
+static int count_names(struct names *names, const struct agw_mcp_backend *b,
+                       const struct agw_mcp_method *method, const struct agw_mcp_part *parts, uint32_t count)
 {
     for (uint32_t p = 0; p < count; p++) {
         uint32_t list = agw_json_get(parts[p].doc, parts[p].result, method->list);
@@ -177,7 +191,7 @@ static int count_names(struct names *names, const struct agw_mcp_method *method,
         {
             int rc = is_hidden(&parts[p], item)
                          ? 0
-                         : count_name(names, &parts[p], agw_json_get(parts[p].doc, item, method->label));
+                         : count_name(names, &parts[p], own_label(b, method, &parts[p], item, names->arena));
             if (rc != 0)
                 return rc;
         }
@@ -216,7 +230,8 @@ static int write_items(const struct agw_mcp_backend *b, const struct agw_mcp_met
     {
         if (is_hidden(part, item))
             continue;
-        int rc = is_shared(names, part, agw_json_get(part->doc, item, method->label));
+        int rc =
+            names->owners.count ? is_shared(names, part, own_label(b, method, part, item, names->arena)) : 0;
         if (rc == 0)
             rc = write_item(b, method, part, item, names->arena, w);
         if (rc < 0)
@@ -249,11 +264,13 @@ int agw_mcp_merge_list(const struct agw_mcp_backend *b, const struct agw_mcp_met
     int rc = 0;
     agw_map_init(&names.owners);
     if (agw_str_eq(method->label, AGW_STR("name")) && b->count != 1 && !agw_mcp_names_prefixed(b))
-        rc = count_names(&names, method, parts, count);
+        rc = count_names(&names, b, method, parts, count);
     if (rc == 0) {
         begin_result(w, id);
         agw_json_key(w, method->list);
         agw_json_begin_array(w);
+        if (b->search && method->cap == AGW_MCP_CAP_TOOLS)
+            agw_mcp_own_tools_write(b, w);
         for (uint32_t p = 0; rc == 0 && p < count; p++)
             rc = write_items(b, method, &parts[p], &names, w);
         agw_json_end_array(w);

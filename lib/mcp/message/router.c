@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "mcp/message/names.h"
 #include "mcp/message/session.h"
+#include "mcp/virtual/select.h"
 
 #define S(text)                                                                                              \
     {                                                                                                        \
@@ -163,6 +164,28 @@ static int ref_up(const struct agw_mcp_backend *b, const struct agw_json_doc *do
                : AGW_EINVAL;
 }
 
+/* The name of a tool, as the rules of a virtual server have it. */
+static int tool_up(const struct agw_mcp_backend *b, const struct agw_json_doc *doc, uint32_t token,
+                   struct agw_json_edits *edits, uint32_t *ret_target, struct agw_str *ret_name)
+{
+    struct agw_str shown;
+    int rc = agw_json_unescape(doc, token, edits->arena, &shown);
+    const struct agw_mcp_tool_rule *rule = rc == 0 ? agw_mcp_tool_rule_named(b, shown) : NULL;
+    if (rule && rule->target >= b->count)
+        return AGW_ENOTFOUND;
+    if (rule) {
+        *ret_target = rule->target;
+        *ret_name = rule->name;
+        return agw_json_edits_string(edits, doc, token, rule->name);
+    }
+    if (rc == 0)
+        rc = name_up(b, doc, token, edits, ret_target, ret_name);
+    if (rc != 0 || *ret_target == AGW_MCP_ANY || b->rule_count == 0)
+        return rc;
+    rule = agw_mcp_tool_rule_of(b, *ret_target, *ret_name);
+    return rule && rule->rename.n == 0 ? 0 : AGW_ENOTFOUND;
+}
+
 static int owner_up(const struct agw_mcp_backend *b, const struct agw_mcp_method *method,
                     const struct agw_json_doc *doc, uint32_t params, struct agw_json_edits *edits,
                     uint32_t *ret_target, struct agw_str *ret_name)
@@ -173,6 +196,8 @@ static int owner_up(const struct agw_mcp_backend *b, const struct agw_mcp_method
     int rc = deciding(doc, params, agw_mcp_method_member(method), &token);
     if (rc != 0)
         return rc;
+    if (method->way == AGW_MCP_WAY_NAME && method->cap == AGW_MCP_CAP_TOOLS)
+        return tool_up(b, doc, token, edits, ret_target, ret_name);
     return method->way == AGW_MCP_WAY_NAME   ? name_up(b, doc, token, edits, ret_target, ret_name)
            : method->way == AGW_MCP_WAY_TASK ? task_up(b, doc, token, edits, ret_target, ret_name)
                                              : uri_up(b, doc, token, edits, ret_target, ret_name);
@@ -378,19 +403,39 @@ int agw_mcp_edit_down(const struct agw_mcp_backend *b, uint32_t target, const st
     return 0;
 }
 
+/* A name that a rule gives stands alone, without the target's. */
+static int edit_name(const struct agw_mcp_backend *b, uint32_t target, const struct agw_mcp_method *method,
+                     const struct agw_json_doc *doc, uint32_t item, struct agw_json_edits *edits)
+{
+    uint32_t label = agw_json_get(doc, item, method->label);
+    struct agw_str name;
+    const struct agw_mcp_tool_rule *rule = NULL;
+    int rc = 0;
+    if (label == 0 || agw_json_type(doc, label) != AGW_JSON_STRING)
+        return 0;
+    if (b->rule_count && method->cap == AGW_MCP_CAP_TOOLS) {
+        rc = agw_json_unescape(doc, label, edits->arena, &name);
+        rule = rc == 0 ? agw_mcp_tool_rule_of(b, target, name) : NULL;
+    }
+    if (rc == 0 && rule)
+        rc = agw_mcp_tool_edit(rule, doc, item, edits);
+    if (rc != 0 || !agw_mcp_names_prefixed(b) || (rule && rule->rename.n))
+        return rc;
+    return insert_prefix(b, target, '_', doc->tokens[label].offset + 1, edits);
+}
+
 int agw_mcp_edit_item(const struct agw_mcp_backend *b, uint32_t target, const struct agw_mcp_method *method,
                       const struct agw_json_doc *doc, uint32_t item, struct agw_json_edits *edits)
 {
     static const char *const nested[] = {"_meta", "ui", "resourceUri"}, *const flat[] = {"_meta",
                                                                                          "ui/resourceUri"};
     uint32_t label = agw_json_get(doc, item, method->label);
-    int rc = 0;
+    int rc;
     if (method->cap == AGW_MCP_CAP_TASKS)
         return agw_mcp_uris_prefixed(b) ? edit_task(b, target, doc, label, edits) : 0;
     if (!agw_str_eq(method->label, AGW_STR("name")))
         return agw_mcp_uris_prefixed(b) ? edit_uri(b, target, doc, label, edits) : 0;
-    if (agw_mcp_names_prefixed(b) && label != 0 && agw_json_type(doc, label) == AGW_JSON_STRING)
-        rc = insert_prefix(b, target, '_', doc->tokens[label].offset + 1, edits);
+    rc = edit_name(b, target, method, doc, item, edits);
     if (rc == 0 && agw_mcp_uris_prefixed(b))
         rc = edit_uri(b, target, doc, agw_json_path(doc, item, nested, 3), edits);
     if (rc == 0 && agw_mcp_uris_prefixed(b))

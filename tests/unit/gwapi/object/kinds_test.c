@@ -165,6 +165,28 @@ static void backends(void **state)
     expect(BE("  mcp: {allowedOrigins: ['https://*:1'], targets: [{name: a, stdio: {cmd: a}}]}\n"),
            B("5", ".mcp.allowedOrigins[0]: \"https://*:1\" is not an origin such as https://a.example.com or "
                   "https://*.example.com"));
+#define TOOLS(list) BE("  mcp: {targets: [{name: a, stdio: {cmd: a}}], tools: [" list "]}\n")
+#define T(at, says) B("5", ".mcp.tools" at says)
+    expect(TOOLS(""), T("", ": must have 1 or more items, has 0"));
+    expect(TOOLS("{target: a}"), T("[0]", ": needs exactly one of name and pattern"));
+    expect(TOOLS("{target: a, name: b, pattern: c}"), T("[0]", ": needs exactly one of name and pattern"));
+    expect(TOOLS("{target: a, pattern: ''}"), T("[0].pattern", ": must have 1 to 1024 characters, has 0"));
+    expect(TOOLS("{target: a, pattern: b, rename: c}"),
+           T("[0]", ": says rename, title or description of a pattern: they are of one tool, given by name"));
+    expect(TOOLS("{target: b, name: c}"), T("[0].target", ": is none of the targets"));
+    expect(TOOLS("{target: a, name: b, rename: 'c d'}"),
+           T("[0].rename", ": \"c d\" is not a name of letters, digits, _, - and ."));
+    expect(BE("  mcp: {targets: [{name: a, stdio: {cmd: a}}], toolSearch: {}, tools: [{target: a, name: b, "
+              "rename: call_tool}]}\n"),
+           T("[0].rename", ": is a tool of the gateway's own, by toolSearch"));
+    expect(BE("  mcp: {targets: [{name: a, stdio: {cmd: a}}], toolSearch: {maxResults: 51}}\n"),
+           B("5", ".mcp.toolSearch.maxResults: must be 1 to 50, is 51"));
+    expect(TOOLS("{target: a, name: b, rename: c}, {target: a, name: d, rename: c}"),
+           T("[1].rename", ": is the name of another tool of the list"));
+    expect(TOOLS("{target: a, name: b}, {target: a, name: b, rename: c}"),
+           T("[1].name", ": is in the list already"));
+    expect(BE("  mcp: {targets: [{name: b, selector: {services: {}}}], tools: [{target: later, name: c}]}\n"),
+           "");
     expect(BE("  mcp: {targets: []}\n"), B("5", ".mcp.targets: must have 1 or more items, has 0"));
     expect(BE("  mcp: {targets: [{name: a}]}\n"),
            B("5", ".mcp.targets[0]: needs exactly one of static, selector, stdio and openapi"));

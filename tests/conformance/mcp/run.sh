@@ -3,10 +3,7 @@
 # and the official Python client.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-if ! cmp -s package-lock.json node_modules/.lock-installed; then
-  npm ci --no-audit --no-fund --loglevel=error </dev/null
-  cp package-lock.json node_modules/.lock-installed
-fi
+./install.sh
 room=../../../build/conformance/mcp # the Python client's
 if ! cmp -s requirements.txt "$room/installed"; then
   rm -rf "$room"

@@ -2,6 +2,7 @@
 
 import fnmatch
 import json
+import random
 from types import SimpleNamespace
 
 import pytest
@@ -126,6 +127,59 @@ def test_calls_go_by_the_names_that_are_shown(gateway, name):
                 assert answer["result"]["content"][0]["text"] == owner
             else:
                 assert answer["error"] == {"code": -32602, "message": f"Unknown tool: {tool}"}
+
+
+def paged(name, seed):
+    """A server whose 40 tools are cut into pages at random, some of them empty."""
+    chance = random.Random(seed)
+    names = [f"{chance.choice(['get', 'put', 'del'])}_{n}" for n in range(40)]
+    cuts = sorted(chance.choices(range(41), k=6))
+
+    def page(params):
+        at = int(params.get("cursor", 0))
+        first, last = ([0, *cuts][at], [*cuts, 40][at])
+        return {"tools": [{"name": n, "n": 1.0, "inputSchema": {"type": "object"}} for n in names[first:last]]} | ({"nextCursor": str(at + 1)} if at < 6 else {})
+
+    return McpUpstream(name, tools_list=page), names
+
+
+def chosen_at_random(chance, servers):
+    """A list for mcp.tools, and what clients must see, as {target: {name: shown}}."""
+    rules, seen = [], {target: {} for target in servers}
+    for target, names in servers.items():
+        word = chance.choice(["get", "put", "del"])
+        rules.append({"target": target, "pattern": f"{word}_*"})
+        seen[target] = {n: f"{target}_{n}" for n in names if n.startswith(word)}
+        for number, n in enumerate(chance.sample(names, 8)):
+            rules.append({"target": target, "name": n, "rename": f"{target}-{number}"})
+            seen[target][n] = f"{target}-{number}"
+    chance.shuffle(rules)
+    return rules, seen
+
+
+def test_any_choice_of_any_pages(start_gateway):
+    seed = random.randrange(1 << 20)
+    print("seed", seed)  # shown when a test fails
+    (one, names), (two, others) = paged("one", seed), paged("two", seed + 1)
+    rules, seen = chosen_at_random(random.Random(seed), {"one": names, "two": others})
+    port = free_port()
+    try:
+        start_gateway(m.gateway(port), virtual("v", [one, two], rules), m.route("mcp", m.rule(m.agentgateway_ref("v"))))
+        with Connection(port) as connection:
+            mine = McpClient(connection, version="2025-11-25")
+            mine.initialize()
+            page = mine.result("tools/list")
+            tools = page["tools"]
+            while "nextCursor" in page:
+                page = mine.result("tools/list", {"cursor": page["nextCursor"]})
+                tools += page["tools"]
+        for target, order in (("one", names), ("two", others)):
+            wanted_of = [{"name": seen[target][n], "n": 1.0, "inputSchema": {"type": "object"}} for n in order if n in seen[target]]
+            assert [t for t in tools if t["name"].startswith(target)] == wanted_of
+        assert len(tools) == sum(map(len, seen.values()))
+    finally:
+        one.close()
+        two.close()
 
 
 # --- tools that are found, not listed ---

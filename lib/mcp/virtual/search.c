@@ -256,7 +256,7 @@ int agw_mcp_call_tool_edit(const struct agw_json_doc *doc, uint32_t params, stru
     struct agw_str text;
     if (name == 0 || agw_json_type(doc, name) != AGW_JSON_STRING ||
         (arguments != 0 && agw_json_type(doc, arguments) != AGW_JSON_OBJECT) ||
-        agw_json_get_unique(doc, params, AGW_STR("name"), &outer) != 0 ||
+        agw_json_get_unique(doc, params, AGW_STR("name"), &outer) != 0 || outer == 0 ||
         agw_json_get_unique(doc, params, AGW_STR("arguments"), &all) != 0)
         return AGW_EINVAL;
     int rc = agw_json_unescape(doc, name, edits->arena, &text);

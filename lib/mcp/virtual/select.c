@@ -28,13 +28,17 @@ bool agw_mcp_pattern_matches(struct agw_str pattern, struct agw_str text)
 const struct agw_mcp_tool_rule *agw_mcp_tool_rule_of(const struct agw_mcp_backend *b, uint32_t target,
                                                      struct agw_str name)
 {
+    const struct agw_mcp_tool_rule *found = NULL;
     for (uint32_t i = 0; i < b->rule_count; i++) {
         const struct agw_mcp_tool_rule *r = &b->rules[i];
-        if (r->target == target &&
-            (r->pattern.n ? agw_mcp_pattern_matches(r->pattern, name) : agw_str_eq(r->name, name)))
+        if (r->target != target)
+            continue;
+        if (r->pattern.n == 0 && agw_str_eq(r->name, name))
             return r;
+        if (!found && r->pattern.n && agw_mcp_pattern_matches(r->pattern, name))
+            found = r;
     }
-    return NULL;
+    return found;
 }
 
 const struct agw_mcp_tool_rule *agw_mcp_tool_rule_named(const struct agw_mcp_backend *b, struct agw_str shown)

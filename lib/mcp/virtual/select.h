@@ -1,8 +1,8 @@
 /* Virtual servers: which tools of its targets a backend shows, and what it calls them.
  *
- * The first rule of the backend that a tool matches decides about it; without rules all tools are shown as
- * they are, and with rules a tool that matches none is not there. A name that a rule gives stands alone,
- * without the target's; it wins over the same name of any other tool.
+ * The rule that names a tool decides about it, else the first whose pattern it matches; without rules all
+ * tools are shown as they are, and with rules a tool that matches none is not there. A name that a rule gives
+ * stands alone, without the target's; it wins over the same name of any other tool.
  *
  * Pure: views in, edits out. Each look-up reads all rules, of which there are at most
  * AGW_MCP_TOOL_RULES_MAX. Threads: any. */

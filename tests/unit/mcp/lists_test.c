@@ -463,6 +463,77 @@ static void memory_may_run_out(void **state)
     }
 }
 
+/* --- tools that are found --- */
+
+#define SEARCH(query) ASK("tools/call", "\"name\":\"search_tools\",\"arguments\":{\"query\":\"" query "\"},")
+#define CALL(name) ASK("tools/call", "\"name\":\"call_tool\",\"arguments\":{\"name\":\"" name "\"},")
+
+static void searched(void)
+{
+    static const struct agw_str pinned[] = {{"one_a", 5}};
+    static const struct agw_mcp_tool_search search = {.pinned = pinned, .pinned_count = 1, .max_results = 5};
+    static const struct agw_mcp_tool_rule rules[] = {{.target = 0, .pattern = {"*", 1}},
+                                                     {.target = 1, .name = {"b", 1}, .title = {"Bee", 3}}};
+    conf.search = &search;
+    conf.rules = rules;
+    conf.rule_count = 2;
+}
+
+/* What is marked for one answer must not be for the next. */
+static void searches_read_kept_lists(void **state)
+{
+    searched();
+    fill();
+    for (int i = 0; i < 2; i++) {
+        ask_as("mcp-name", "search_tools", "tools/call", SEARCH("bees"));
+        assert_int_equal(fake_up_count, 0);
+        assert_has("\"structuredContent\":{\"tools\":[{\"title\":\"Bee\", \"x\":1.50,\"name\":\"two_b\" }]}");
+        finish();
+        ask_as(NULL, NULL, "tools/list", LIST);
+        assert_int_equal(fake_up_count, 0);
+        assert_has("{ \"x\":1.50,\"name\":\"one_a\" }]");
+        assert_null(strstr(down.body, "two_b"));
+        finish();
+    }
+    ask_as("mcp-name", "call_tool", "tools/call", CALL("two_b"));
+    assert_int_equal(fake_up_count, 1);
+    assert_string_equal(fake_ups[0].host, "h2:82");
+    assert_string_equal(fake_ups[0].rpc_name, "b");
+    finish();
+    listen_and_change(CHANGED);
+    ask_as("mcp-name", "search_tools", "tools/call", SEARCH("bees"));
+    assert_true(fake_up_count > 0);
+    finish();
+    end_stream();
+}
+
+static void memory_may_run_out_in_a_search(void **state)
+{
+    static const char *const names[] = {"search_tools", "call_tool"}, *const calls[] = {SEARCH("b"),
+                                                                                        CALL("two_b")};
+    searched();
+    for (unsigned k = 0; k < 2; k++) {
+        for (long n = 1;; n++) {
+            fill();
+            fake_fail_from = n;
+            ask_as("mcp-name", names[k], "tools/call", calls[k]);
+            bool reached = failmalloc_count() >= n;
+            fake_fail_from = 0;
+            failmalloc_at(0);
+            if (!reached)
+                assert_int_equal(fake_up_count, k);
+            fake_turn();
+            fake_close(&down, AGW_ECANCELED);
+            fake_turn();
+            assert_int_equal(agw_mcp_active(mcp), 0);
+            fake_down_free(&down);
+            backend.serial++;
+            if (!reached)
+                break;
+        }
+    }
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -481,6 +552,8 @@ int main(void)
         CASE(older_lists_are_kept_while_changes_would_be_heard),
         CASE(another_session_has_lists_of_its_own),
         CASE(memory_may_run_out),
+        CASE(searches_read_kept_lists),
+        CASE(memory_may_run_out_in_a_search),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

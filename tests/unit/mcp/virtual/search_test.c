@@ -93,7 +93,8 @@ static void what_fits_comes_first(void **state)
 static void what_is_long_is_cut(void **state)
 {
     static char words[8192];
-    struct agw_mcp_candidate c = {.name = AGW_STR("x"), .description = agw_str(words, sizeof words)};
+    struct agw_mcp_candidate c = {
+        .name = AGW_STR("x"), .title = AGW_STR(""), .description = agw_str(words, sizeof words)};
     struct room r;
     open_room(&r);
     memset(words, 'a', sizeof words);
@@ -146,6 +147,8 @@ static void calls_stand_for_others(void **state)
         {"{\"arguments\":{\"name\":\"\\u0078\"},\"name\":\"call_tool\"}",
          "{\"arguments\":{},\"name\":\"\\u0078\"}"},
         {"{\"name\":\"call_tool\"}", NULL},
+        {"{\"arguments\":{\"name\":\"x\"}}", NULL},
+        {"{\"name\":\"call_tool\",\"name\":\"y\",\"arguments\":{\"name\":\"x\"}}", NULL},
         {"{\"name\":\"call_tool\",\"arguments\":{}}", NULL},
         {"{\"name\":\"call_tool\",\"arguments\":{\"name\":7}}", NULL},
         {"{\"name\":\"call_tool\",\"arguments\":{\"name\":\"x\",\"arguments\":[]}}", NULL},

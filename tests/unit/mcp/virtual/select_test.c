@@ -58,6 +58,12 @@ static void what_is_shown(void **state)
         assert_int_equal(agw_mcp_tool_shown(&some, cases[i].target, name, true), cases[i].prefixed);
         assert_int_equal(agw_mcp_tool_shown(&some, cases[i].target, name, false), cases[i].bare);
     }
+    static const struct agw_mcp_tool_rule late[] = {{.pattern = S("*")},
+                                                    {.name = S("add"), .rename = S("sum")}};
+    static const struct agw_mcp_backend b = {.targets = targets, .count = 2, .rules = late, .rule_count = 2};
+    assert_ptr_equal(agw_mcp_tool_rule_of(&b, 0, AGW_STR("add")), &late[1]); /* names before patterns */
+    assert_ptr_equal(agw_mcp_tool_rule_of(&b, 0, AGW_STR("get")), &late[0]);
+    assert_null(agw_mcp_tool_rule_of(&b, 1, AGW_STR("get")));
     assert_ptr_equal(agw_mcp_tool_rule_named(&some, AGW_STR("sum")), &rules[0]);
     assert_null(agw_mcp_tool_rule_named(&some, AGW_STR("add")));
     assert_null(agw_mcp_tool_rule_named(&some, AGW_STR("")));

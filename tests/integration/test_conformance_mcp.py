@@ -15,9 +15,9 @@ ROOM = ROOT / "tests/conformance/mcp"
 @pytest.mark.skipif(SANITIZED, reason="the suite has its own time limits")
 @pytest.mark.timeout(360)
 def test_the_public_suite_through_one_target():
-    installed = subprocess.run([ROOM / "install.sh"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if installed.returncode:
-        pytest.skip(f"npm has not its packages: {installed.stderr[-200:]}")
+    install = ["timeout", "150", ROOM / "install.sh"]  # it and all that it started
+    if subprocess.run(install, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode:
+        pytest.skip("npm cannot bring its packages")
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, ROOM / "run.py", "--fast"]
     for _ in range(2):  # its scenarios have time limits, and a busy machine may miss one

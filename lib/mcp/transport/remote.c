@@ -164,25 +164,11 @@ static struct agw_str session_of(struct agw_mcp_call *c, const struct agw_mcp_re
 /* The final answer comes first of all: it may pass as the JSON body it would be. */
 static void take_whole(struct agw_mcp_call *c, struct agw_mcp_reply *r)
 {
-    enum agw_mcp_form form = c->raw_json ? AGW_MCP_FORM_RAW : AGW_MCP_FORM_JSON;
     struct agw_str session = r->opened ? session_of(c, r) : AGW_STR("");
-    if (!session.p) {
+    if (session.p)
+        agw_mcp_call_whole(c, r->block, session);
+    else
         agw_mcp_call_finish(c, AGW_ENOMEM);
-        return;
-    }
-    if (!agw_mcp_call_answer(c, 200, form, r->block->len, session))
-        return;
-    if (form == AGW_MCP_FORM_JSON) {
-        struct agw_mcp_frame f = {.block = r->block, .text = {(const char *)r->block->data, r->block->len}};
-        c->ops->on_frame(c, &f);
-    } else {
-        struct agw_chain data;
-        agw_chain_init(&data);
-        if (agw_chain_add(&data, r->block, r->block->data, r->block->len) == 0)
-            c->ops->on_bytes(c, &data);
-        agw_chain_clear(&data);
-    }
-    agw_mcp_call_finish(c, 0);
 }
 
 static void take_message(struct agw_mcp_call *c, struct agw_mcp_reply *r)

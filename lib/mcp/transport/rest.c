@@ -21,40 +21,20 @@
 static void on_ready(struct agw_task *task)
 {
     struct agw_mcp_call *c = agw_container_of(task, struct agw_mcp_rest, ready)->call;
-    struct agw_block *b = c->rest->message;
-    enum agw_mcp_form form = c->rest->form;
-    if (c->ignored) {
+    int status = c->rest->status;
+    if (c->ignored)
         agw_mcp_call_finish(c, 0);
-        return;
-    }
-    if (!b) {
-        if (agw_mcp_call_answer(c, c->rest->status, form, 0, AGW_STR("")))
-            agw_mcp_call_finish(c, 0);
-        return;
-    }
-    agw_block_ref(b); /* the call may end on the way */
-    if (agw_mcp_call_answer(c, c->rest->status, form, b->len, AGW_STR(""))) {
-        struct agw_mcp_frame f = {.block = b, .text = {(const char *)b->data, b->len}};
-        struct agw_chain data;
-        agw_chain_init(&data);
-        if (form == AGW_MCP_FORM_JSON)
-            c->ops->on_frame(c, &f);
-        else if (agw_chain_add(&data, b, b->data, b->len) == 0)
-            c->ops->on_bytes(c, &data);
-        agw_chain_clear(&data);
+    else if (c->rest->message)
+        agw_mcp_call_whole(c, c->rest->message, AGW_STR(""));
+    else if (agw_mcp_call_answer(c, status, status > 299 ? AGW_MCP_FORM_RAW : AGW_MCP_FORM_EMPTY, 0,
+                                 AGW_STR("")))
         agw_mcp_call_finish(c, 0);
-    }
-    agw_block_unref(b);
 }
 
-/* |message|: taken; NULL: no body. */
-static void answer_later(struct agw_mcp_call *c, int status, struct agw_block *message)
+/* By a status alone. */
+static void answer_status(struct agw_mcp_call *c, int status)
 {
-    c->rest->message = message;
     c->rest->status = status;
-    c->rest->form = message && !c->raw_json   ? AGW_MCP_FORM_JSON
-                    : message || status > 299 ? AGW_MCP_FORM_RAW
-                                              : AGW_MCP_FORM_EMPTY;
     agw_loop_defer(c->loop, &c->rest->ready);
 }
 
@@ -62,15 +42,14 @@ static void answer_later(struct agw_mcp_call *c, int status, struct agw_block *m
 static int answer_written(struct agw_mcp_call *c, struct agw_json_writer *w, int rc)
 {
     struct agw_chain chain;
-    struct agw_block *block = NULL;
     struct agw_str text;
     agw_chain_init(&chain);
     rc = agw_json_writer_finish(w, rc, &chain);
     if (rc == 0)
-        rc = agw_chain_flatten(&chain, &block, &text);
+        rc = agw_chain_flatten(&chain, &c->rest->message, &text);
     agw_chain_clear(&chain);
     if (rc == 0)
-        answer_later(c, 200, block);
+        agw_loop_defer(c->loop, &c->rest->ready);
     return rc;
 }
 
@@ -396,7 +375,7 @@ static int dispatch(struct agw_mcp_call *c, const struct agw_json_doc *doc)
     uint32_t params = agw_json_get(doc, 0, AGW_STR("params"));
     c->rest->local = !(method && agw_json_is(doc, method, AGW_STR("tools/call")));
     if (!method || !id) { /* an answer, or a notification */
-        answer_later(c, 202, NULL);
+        answer_status(c, 202);
         return 0;
     }
     c->rest->id = agw_arena_str(c->arena, agw_json_text(doc, id));
@@ -427,7 +406,7 @@ static int start(struct agw_mcp_call *c)
     agw_task_init(&c->rest->ready, on_ready);
     if (c->fields.method != AGW_METHOD_POST) { /* no stream to listen to, no session to end */
         c->rest->local = true;
-        answer_later(c, 405, NULL);
+        answer_status(c, 405);
         return 0;
     }
     /* A copy: the request's parts are views of it, and the body's blocks are let go of. */

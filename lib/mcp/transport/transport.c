@@ -140,6 +140,24 @@ bool agw_mcp_call_answer(struct agw_mcp_call *c, int status, enum agw_mcp_form f
     return c->running;
 }
 
+void agw_mcp_call_whole(struct agw_mcp_call *c, struct agw_block *block, struct agw_str session)
+{
+    enum agw_mcp_form form = c->raw_json ? AGW_MCP_FORM_RAW : AGW_MCP_FORM_JSON;
+    agw_block_ref(block); /* the call may end on the way */
+    if (agw_mcp_call_answer(c, 200, form, block->len, session)) {
+        struct agw_mcp_frame f = {.block = block, .text = {(const char *)block->data, block->len}};
+        struct agw_chain data;
+        agw_chain_init(&data);
+        if (form == AGW_MCP_FORM_JSON)
+            c->ops->on_frame(c, &f);
+        else if (agw_chain_add(&data, block, block->data, block->len) == 0)
+            c->ops->on_bytes(c, &data);
+        agw_chain_clear(&data);
+        agw_mcp_call_finish(c, 0);
+    }
+    agw_block_unref(block);
+}
+
 static bool is_batch(struct agw_str text)
 {
     for (size_t i = 0; i < text.n && i < 8; i++)

@@ -40,8 +40,7 @@ struct agw_mcp_rest {
     struct agw_msg *head;      /* of the target's own answer; NULL: none came */
     struct agw_block *message; /* what the call is answered with */
     struct agw_task ready;
-    enum agw_mcp_form form;
-    int status;
+    int status;         /* without a message */
     bool local, modern; /* nothing is asked of the target; of 2026-07-28 */
 };
 
@@ -59,6 +58,8 @@ void agw_mcp_http_give_back(struct agw_mcp_call *c);
  * none), |session|: the id of a new session (empty: none). False: the call is over. */
 bool agw_mcp_call_answer(struct agw_mcp_call *c, int status, enum agw_mcp_form form, size_t length,
                          struct agw_str session);
+/* Hands |block|, the one message of the answer, on as the JSON body that it would be, and ends the call. */
+void agw_mcp_call_whole(struct agw_mcp_call *c, struct agw_block *block, struct agw_str session);
 /* The head is here: c->response and c->form are set. */
 void agw_mcp_call_head_came(struct agw_mcp_call *c);
 /* Hands the frame on, or what is in it if it is a batch (2025-03-26); the last one has the event's id. The

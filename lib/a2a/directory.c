@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include "base/map.h"
+#include "client/fetch.h"
 #include "http/msg.h"
 
 struct entry {
@@ -11,12 +12,7 @@ struct entry {
     char *text;
     uint64_t expires_ms; /* of the card, or of the failure to get one */
 
-    /* the fetch under way; stream NULL: none */
-    struct agw_stream *stream;
-    struct agw_timer deadline;
-    struct agw_arena arena;
-    struct agw_chain body;
-    uint32_t fresh_ms;
+    struct agw_fetch fetch;
     bool old_path; /* the path of 0.2 is tried */
 
     size_t key_n;
@@ -41,28 +37,6 @@ static void wake(struct agw_a2a_directory *d)
     }
 }
 
-static void end_fetch(struct entry *e)
-{
-    agw_timer_cancel(&e->d->loop->timers, &e->deadline);
-    agw_chain_clear(&e->body);
-    e->stream = NULL;
-}
-
-/* Nothing new is known: asked again after a while. */
-static void failed(struct entry *e)
-{
-    end_fetch(e);
-    e->expires_ms = e->d->loop->now_ms + AGW_A2A_CARD_MS_MIN;
-    wake(e->d);
-}
-
-static void on_deadline(struct agw_timer *t)
-{
-    struct entry *e = agw_container_of(t, struct entry, deadline);
-    agw_stream_reset(e->stream, AGW_ETIMEOUT);
-    failed(e);
-}
-
 /* max-age of Cache-Control (RFC 9111 section 5.2.2.1), within our limits. */
 static uint32_t fresh_for(const struct agw_msg *resp)
 {
@@ -77,47 +51,15 @@ static uint32_t fresh_for(const struct agw_msg *resp)
     return seconds * 1000 < AGW_A2A_CARD_MS_MIN ? AGW_A2A_CARD_MS_MIN : (uint32_t)seconds * 1000;
 }
 
-static void on_head(struct agw_stream *s, struct agw_msg *msg, bool end)
-{
-    struct entry *e = s->owner;
-    if (msg->status < 200)
-        return;
-    if (msg->status == 200 && !end) {
-        e->fresh_ms = fresh_for(msg);
-        return;
-    }
-    agw_stream_reset(s, AGW_ECANCELED);
-    e->stream = NULL;
-    if (msg->status == 404 && !e->old_path) {
-        end_fetch(e);
-        e->old_path = true; /* by the next who asks, at once */
-        e->expires_ms = 0;
-        wake(e->d);
-    } else {
-        failed(e);
-    }
-}
-
-static void on_body(struct agw_stream *s, struct agw_chain *data)
-{
-    struct entry *e = s->owner;
-    size_t n = data->bytes;
-    if (e->body.bytes + n <= AGW_A2A_CARD_MAX && agw_chain_move(&e->body, data) == 0) {
-        agw_stream_consume(s, n);
-        return;
-    }
-    agw_stream_reset(s, AGW_ELIMIT);
-    failed(e);
-}
-
 /* The card is whole: it takes the old one's place if it is one. */
 static int take_card(struct entry *e)
 {
     struct agw_json_doc card;
-    char *text = malloc(e->body.bytes + 1);
+    struct agw_chain *body = &e->fetch.body;
+    char *text = malloc(body->bytes + 1);
     if (!text)
         return AGW_ENOMEM;
-    size_t n = agw_chain_peek(&e->body, text, e->body.bytes);
+    size_t n = agw_chain_peek(body, text, body->bytes);
     agw_json_doc_init(&card, 0);
     int rc = agw_json_parse(&card, agw_str(text, n), NULL);
     if (rc == 0 && agw_json_type(&card, 0) != AGW_JSON_OBJECT)
@@ -134,91 +76,48 @@ static int take_card(struct entry *e)
     return 0;
 }
 
-static void on_end(struct agw_stream *s, struct agw_headers *trailers)
+static void on_fetched(struct agw_fetch *f, int code)
 {
-    struct entry *e = s->owner;
-    (void)trailers;
-    int rc = take_card(e);
-    agw_stream_detach(s);
-    if (rc) {
-        failed(e);
-        return;
+    struct entry *e = agw_container_of(f, struct entry, fetch);
+    uint64_t now_ms = e->d->loop->now_ms;
+    int status = f->head ? f->head->status : 0;
+    if (status == 404 && !e->old_path) {
+        e->old_path = true; /* by the next who asks, at once */
+        e->expires_ms = 0;
+    } else if (code == 0 && status == 200 && take_card(e) == 0) {
+        e->expires_ms = now_ms + fresh_for(f->head);
+    } else { /* nothing new is known: asked again after a while */
+        e->expires_ms = now_ms + AGW_A2A_CARD_MS_MIN;
     }
-    end_fetch(e);
-    e->expires_ms = e->d->loop->now_ms + e->fresh_ms;
+    agw_chain_clear(&f->body);
     wake(e->d);
-}
-
-static void on_drain(struct agw_stream *s)
-{
-    (void)s;
-}
-
-static void on_close(struct agw_stream *s, int code)
-{
-    (void)code;
-    failed(s->owner);
-}
-
-static const struct agw_stream_events events = {
-    .on_head = on_head,
-    .on_body = on_body,
-    .on_end = on_end,
-    .on_drain = on_drain,
-    .on_close = on_close,
-};
-
-static int make_head(struct entry *e, struct agw_msg *m, const struct agw_endpoint *to)
-{
-    char text[AGW_ADDR_TEXT];
-    struct agw_str name = to->host;
-    agw_msg_init(m, &e->arena);
-    m->method = AGW_METHOD_GET;
-    m->method_text = AGW_STR("GET");
-    m->scheme = to->tls || to->own ? AGW_STR("https") : AGW_STR("http");
-    m->path = e->old_path ? AGW_STR("/.well-known/agent.json") : AGW_STR("/.well-known/agent-card.json");
-    m->authority = name.n > 0 ? agw_arena_printf(&e->arena, "%.*s:%u", AGW_STRF(name), to->port)
-                              : agw_arena_str(&e->arena, agw_str(text, agw_addr_format(&to->addr, text)));
-    return m->authority.p ? agw_headers_add_id(&m->headers, AGW_HDR_ACCEPT, AGW_STR("application/json"))
-                          : AGW_ENOMEM;
 }
 
 static void start(struct entry *e, const struct agw_endpoint *endpoint)
 {
-    struct agw_loop *loop = e->d->loop;
-    struct agw_msg head;
-    agw_arena_reset(&e->arena);
-    e->fresh_ms = AGW_A2A_CARD_MS;
-    if (make_head(e, &head, endpoint) == 0)
-        e->stream = agw_client_open(e->d->client, endpoint, &e->arena, &events, e);
-    if (!e->stream) {
-        e->expires_ms = loop->now_ms + AGW_A2A_CARD_MS_MIN;
-        return;
-    }
-    agw_timer_set(&loop->timers, &e->deadline, loop->now_ms + AGW_A2A_CARD_FETCH_MS);
-    agw_stream_write_head(e->stream, &head, true); /* a failure comes by on_close */
+    struct agw_str path =
+        e->old_path ? AGW_STR("/.well-known/agent.json") : AGW_STR("/.well-known/agent-card.json");
+    if (agw_fetch_start(&e->fetch, endpoint, AGW_STR(""), path))
+        e->expires_ms = e->d->loop->now_ms + AGW_A2A_CARD_MS_MIN;
 }
 
 /* --- entries --- */
 
 static void entry_free(struct entry *e)
 {
-    if (e->stream)
-        agw_stream_reset(e->stream, AGW_ECANCELED);
-    end_fetch(e);
     agw_map_take(&e->d->by_key, agw_str(e->key, e->key_n));
     agw_list_remove(&e->node);
     e->d->count--;
     agw_json_doc_free(&e->card);
     free(e->text);
-    agw_arena_free(&e->arena);
+    agw_fetch_free(&e->fetch);
     free(e);
 }
 
 static struct entry *entry_new(struct agw_a2a_directory *d, struct agw_str key)
 {
     struct entry *oldest = agw_list_entry(d->entries.next, struct entry, node);
-    if (d->count >= AGW_A2A_CARDS_MAX && oldest->stream) /* somebody waits for it */
+    if (d->count >= AGW_A2A_CARDS_MAX && agw_fetch_running(&oldest->fetch)) /* somebody waits for it */
         return NULL;
     if (d->count >= AGW_A2A_CARDS_MAX)
         entry_free(oldest);
@@ -229,9 +128,7 @@ static struct entry *entry_new(struct agw_a2a_directory *d, struct agw_str key)
     e->key_n = key.n;
     memcpy(e->key, key.p, key.n);
     agw_json_doc_init(&e->card, 0);
-    agw_chain_init(&e->body);
-    agw_arena_init(&e->arena, 1024, 0);
-    agw_timer_init(&e->deadline, on_deadline);
+    agw_fetch_init(&e->fetch, d->loop, d->client, AGW_A2A_CARD_MAX, AGW_A2A_CARD_FETCH_MS, on_fetched);
     if (agw_map_put(&d->by_key, agw_str(e->key, e->key_n), e, NULL)) {
         free(e);
         return NULL;
@@ -273,13 +170,13 @@ enum agw_a2a_known agw_a2a_directory_get(struct agw_a2a_directory *d, struct agw
         return AGW_A2A_CARD_UNKNOWN;
     agw_list_remove(&e->node);
     agw_list_push(&d->entries, &e->node);
-    if (!e->stream && endpoint && d->loop->now_ms >= e->expires_ms)
+    if (!agw_fetch_running(&e->fetch) && endpoint && d->loop->now_ms >= e->expires_ms)
         start(e, endpoint);
     if (e->card.count > 0) {
         *ret_card = &e->card;
         return AGW_A2A_CARD_HERE;
     }
-    return e->stream ? AGW_A2A_CARD_COMING : AGW_A2A_CARD_UNKNOWN;
+    return agw_fetch_running(&e->fetch) ? AGW_A2A_CARD_COMING : AGW_A2A_CARD_UNKNOWN;
 }
 
 void agw_a2a_directory_wait(struct agw_a2a_directory *d, struct agw_a2a_waiter *w)

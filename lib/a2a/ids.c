@@ -122,17 +122,21 @@ static int map_member(struct walk *w, uint32_t name, bool task)
     return is_content(w->doc, name) ? 0 : map_value(w, value);
 }
 
+/* The member is what a push configuration is called by. */
+static bool is_path(const struct agw_json_doc *doc, uint32_t object, uint32_t name)
+{
+    return (agw_json_is(doc, name, AGW_STR("name")) || agw_json_is(doc, name, AGW_STR("parent"))) &&
+           (agw_json_get(doc, object, AGW_STR("pushNotificationConfig")) ||
+            agw_json_get(doc, object, AGW_STR("config")));
+}
+
 static int map_object(struct walk *w, uint32_t object, bool task)
 {
-    bool config = agw_json_get(w->doc, object, AGW_STR("pushNotificationConfig")) ||
-                  agw_json_get(w->doc, object, AGW_STR("config"));
     int rc = 0;
     agw_json_each_member(w->doc, object, name)
     {
-        bool path = config && (agw_json_is(w->doc, name, AGW_STR("name")) ||
-                               agw_json_is(w->doc, name, AGW_STR("parent")));
         if (rc == 0)
-            rc = path ? map_name(w, name + 1) : map_member(w, name, task);
+            rc = is_path(w->doc, object, name) ? map_name(w, name + 1) : map_member(w, name, task);
     }
     return rc;
 }

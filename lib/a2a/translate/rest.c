@@ -28,33 +28,16 @@ static void write_state(const struct agw_a2a_turn *t, uint32_t v)
         raw(t, v);
 }
 
+static const struct agw_a2a_file_names file_names = {"fileWithBytes", "fileWithUri"};
+
 static void part_to_10(const struct agw_a2a_turn *t, uint32_t v)
 {
     static const char *const taken[] = {"file", "data", NULL};
-    static const char *const named[] = {"fileWithBytes", "fileWithUri", "name", "mimeType", NULL};
     uint32_t file = agw_json_get(t->doc, v, AGW_STR("file")), data = agw_json_get(t->doc, v, AGW_STR("data"));
-    if (file && is(t, file, AGW_JSON_OBJECT)) {
-        agw_a2a_shape_put(t, file, "fileWithBytes", "raw");
-        agw_a2a_shape_put(t, file, "fileWithUri", "url");
-        agw_a2a_shape_put(t, file, "name", "filename");
-        agw_a2a_shape_put(t, file, "mimeType", "mediaType");
-        agw_a2a_shape_put_others(t, file, named);
-    }
+    if (file && is(t, file, AGW_JSON_OBJECT))
+        agw_a2a_shape_file_to_10(t, file, &file_names);
     if (data && is(t, data, AGW_JSON_OBJECT))
         agw_a2a_shape_put(t, data, "data", "data");
-    agw_a2a_shape_put_others(t, v, taken);
-}
-
-static void file_to_03(const struct agw_a2a_turn *t, uint32_t v)
-{
-    static const char *const taken[] = {"raw", "url", "filename", "mediaType", NULL};
-    agw_json_key(t->w, AGW_STR("file"));
-    agw_json_begin_object(t->w);
-    agw_a2a_shape_put(t, v, "raw", "fileWithBytes");
-    agw_a2a_shape_put(t, v, "url", "fileWithUri");
-    agw_a2a_shape_put(t, v, "filename", "name");
-    agw_a2a_shape_put(t, v, "mediaType", "mimeType");
-    agw_json_end_object(t->w);
     agw_a2a_shape_put_others(t, v, taken);
 }
 
@@ -89,7 +72,7 @@ static void write_part(const struct agw_a2a_turn *t, uint32_t v)
     if (t->to == AGW_A2A_ERA_10)
         part_to_10(t, v);
     else if (agw_json_get(t->doc, v, AGW_STR("raw")) || agw_json_get(t->doc, v, AGW_STR("url")))
-        file_to_03(t, v);
+        agw_a2a_shape_file_to_03(t, v, &file_names);
     else if (data)
         data_to_03(t, v, data);
     else
@@ -188,9 +171,6 @@ static void push_to_10(const struct agw_a2a_turn *t, uint32_t v)
 
 static void push_to_03(const struct agw_a2a_turn *t, uint32_t v)
 {
-    struct agw_a2a_field fields[] = {
-        {NULL, "taskId", NULL}, {NULL, "tenant", NULL}, agw_a2a_shape_push.fields[0]};
-    const struct agw_a2a_shape inner = {FIELDS(fields)};
     uint32_t id = agw_json_get(t->doc, v, AGW_STR("taskId")), config = agw_json_get(t->doc, v, AGW_STR("id"));
     if (id && is(t, id, AGW_JSON_STRING)) {
         bool named = config && is(t, config, AGW_JSON_STRING);
@@ -200,7 +180,7 @@ static void push_to_03(const struct agw_a2a_turn *t, uint32_t v)
         put_quoted(t, "name", parts, AGW_ARRAY_LEN(parts));
     }
     agw_json_key(t->w, AGW_STR("pushNotificationConfig"));
-    agw_a2a_shape_write(t, &inner, v);
+    agw_a2a_shape_write(t, &agw_a2a_shape_push_inner, v);
 }
 
 static void write_push(const struct agw_a2a_turn *t, uint32_t v)

@@ -137,32 +137,39 @@ static void write_not(const struct agw_a2a_turn *t, uint32_t v)
 
 /* --- parts --- */
 
-static void part_to_10(const struct agw_a2a_turn *t, uint32_t v)
+void agw_a2a_shape_file_to_10(const struct agw_a2a_turn *t, uint32_t file,
+                              const struct agw_a2a_file_names *names)
 {
-    static const char *const taken[] = {"kind", "file", NULL};
-    static const char *const named[] = {"bytes", "uri", "name", "mimeType", NULL};
-    uint32_t file = agw_json_get(t->doc, v, AGW_STR("file"));
-    if (file && is(t, file, AGW_JSON_OBJECT)) {
-        agw_a2a_shape_put(t, file, "bytes", "raw");
-        agw_a2a_shape_put(t, file, "uri", "url");
-        agw_a2a_shape_put(t, file, "name", "filename");
-        agw_a2a_shape_put(t, file, "mimeType", "mediaType");
-        agw_a2a_shape_put_others(t, file, named);
-    }
-    agw_a2a_shape_put_others(t, v, taken);
+    const char *const taken[] = {names->bytes, names->uri, "name", "mimeType", NULL};
+    agw_a2a_shape_put(t, file, names->bytes, "raw");
+    agw_a2a_shape_put(t, file, names->uri, "url");
+    agw_a2a_shape_put(t, file, "name", "filename");
+    agw_a2a_shape_put(t, file, "mimeType", "mediaType");
+    agw_a2a_shape_put_others(t, file, taken);
 }
 
-static void file_to_03(const struct agw_a2a_turn *t, uint32_t v)
+void agw_a2a_shape_file_to_03(const struct agw_a2a_turn *t, uint32_t v,
+                              const struct agw_a2a_file_names *names)
 {
     static const char *const taken[] = {"raw", "url", "filename", "mediaType", NULL};
-    agw_json_put_string(t->w, "kind", AGW_STR("file"));
     agw_json_key(t->w, AGW_STR("file"));
     agw_json_begin_object(t->w);
-    agw_a2a_shape_put(t, v, "raw", "bytes");
-    agw_a2a_shape_put(t, v, "url", "uri");
+    agw_a2a_shape_put(t, v, "raw", names->bytes);
+    agw_a2a_shape_put(t, v, "url", names->uri);
     agw_a2a_shape_put(t, v, "filename", "name");
     agw_a2a_shape_put(t, v, "mediaType", "mimeType");
     agw_json_end_object(t->w);
+    agw_a2a_shape_put_others(t, v, taken);
+}
+
+static const struct agw_a2a_file_names file_names = {"bytes", "uri"};
+
+static void part_to_10(const struct agw_a2a_turn *t, uint32_t v)
+{
+    static const char *const taken[] = {"kind", "file", NULL};
+    uint32_t file = agw_json_get(t->doc, v, AGW_STR("file"));
+    if (file && is(t, file, AGW_JSON_OBJECT))
+        agw_a2a_shape_file_to_10(t, file, &file_names);
     agw_a2a_shape_put_others(t, v, taken);
 }
 
@@ -187,7 +194,8 @@ static void part_to_03(const struct agw_a2a_turn *t, uint32_t v)
     static const char *const taken[] = {"kind", NULL};
     uint32_t data = agw_json_get(t->doc, v, AGW_STR("data"));
     if (agw_json_get(t->doc, v, AGW_STR("raw")) || agw_json_get(t->doc, v, AGW_STR("url"))) {
-        file_to_03(t, v);
+        agw_json_put_string(t->w, "kind", AGW_STR("file"));
+        agw_a2a_shape_file_to_03(t, v, &file_names);
     } else if (data) {
         data_to_03(t, v, data);
     } else {
@@ -275,6 +283,10 @@ static const struct agw_a2a_shape authentication = {FIELDS(authentication_fields
 
 static const struct agw_a2a_field push_fields[] = {{"authentication", "authentication", &authentication}};
 const struct agw_a2a_shape agw_a2a_shape_push = {FIELDS(push_fields)};
+
+static const struct agw_a2a_field push_inner_fields[] = {
+    {NULL, "taskId", NULL}, {NULL, "tenant", NULL}, {"authentication", "authentication", &authentication}};
+const struct agw_a2a_shape agw_a2a_shape_push_inner = {FIELDS(push_inner_fields)};
 
 static const struct agw_a2a_field push_key_fields[] = {{"id", "taskId", NULL},
                                                        {"pushNotificationConfigId", "id", NULL}};

@@ -29,7 +29,19 @@ struct agw_a2a_shape {
 
 extern const struct agw_a2a_shape agw_a2a_shape_message, agw_a2a_shape_task, agw_a2a_shape_status_update,
     agw_a2a_shape_artifact_update, agw_a2a_shape_send, agw_a2a_shape_push, agw_a2a_shape_push_key,
-    agw_a2a_shape_not; /* a boolean that means the opposite */
+    agw_a2a_shape_push_inner, /* to 0.3: a push configuration inside of what names its task */
+    agw_a2a_shape_not;        /* a boolean that means the opposite */
+
+/* What 0.3 calls a file's content and its place; it is the one difference between its bindings there. */
+struct agw_a2a_file_names {
+    const char *bytes, *uri;
+};
+/* 0.3's |file| as members of a 1.0 part, into an object that is open; and the other way: the member `file` of
+ * the part |v|, and what else |v| has. */
+void agw_a2a_shape_file_to_10(const struct agw_a2a_turn *t, uint32_t file,
+                              const struct agw_a2a_file_names *names);
+void agw_a2a_shape_file_to_03(const struct agw_a2a_turn *t, uint32_t v,
+                              const struct agw_a2a_file_names *names);
 
 /* 0.3: whether the stream ends with the update |v|, as 1.0 lets clients tell from the state. A .more. */
 void agw_a2a_shape_final(const struct agw_a2a_turn *t, uint32_t v);

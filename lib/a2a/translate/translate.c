@@ -7,9 +7,6 @@
 
 static void write_push(const struct agw_a2a_turn *t, uint32_t v)
 {
-    struct agw_a2a_field fields[] = {
-        {NULL, "taskId", NULL}, {NULL, "tenant", NULL}, agw_a2a_shape_push.fields[0]};
-    const struct agw_a2a_shape inner_to_03 = {.fields = fields, .count = AGW_ARRAY_LEN(fields)};
     uint32_t inner = agw_json_get(t->doc, v, AGW_STR("pushNotificationConfig"));
     uint32_t task = agw_json_get(t->doc, v, AGW_STR("taskId"));
     if (agw_json_type(t->doc, v) != AGW_JSON_OBJECT ||
@@ -24,7 +21,7 @@ static void write_push(const struct agw_a2a_turn *t, uint32_t v)
         agw_a2a_shape_members(t, &agw_a2a_shape_push, inner);
     } else {
         agw_json_key(t->w, AGW_STR("pushNotificationConfig"));
-        agw_a2a_shape_write(t, &inner_to_03, v);
+        agw_a2a_shape_write(t, &agw_a2a_shape_push_inner, v);
     }
     agw_json_end_object(t->w);
 }

@@ -4,7 +4,7 @@
 translated for the agent, which speaks 0.3."""
 import manifests as m
 import peers
-from rpc_bench import Bench, named, streams_possible
+from rpc_bench import Bench, beside_nginx, named, streams_possible
 
 STREAMS = 10000
 CONNECTIONS = 64
@@ -50,15 +50,8 @@ def watched(work):
 
 
 def measure(work, seconds):
-    bench, nginx = Bench(work, objects, STREAMS), None
-    try:
-        nginx, port, _, _ = peers.nginx(work, bench.upstream)
-        peers.wait_port(port)
+    with beside_nginx(work, objects, STREAMS) as (bench, port):
         out = added(bench, port, seconds)
         for name, (path, message) in (CALLS | {"stream": ("/one", "stream")}).items():
             out |= named(name, bench.run(path, CONNECTIONS, seconds, message), "rps", "p50_us", "p99_us", "cpu_us")
-    finally:
-        bench.stop()
-        if nginx:
-            nginx.stop()
     return out | watched(work)

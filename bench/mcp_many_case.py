@@ -1,7 +1,7 @@
 """MCP by the thousand: calls and lists over 1, 5 and 50 targets, sessions, idle streams and a large result."""
 import manifests as m
 import peers
-from rpc_bench import Bench, named, streams_possible
+from rpc_bench import beside_nginx, named, streams_possible
 
 TARGETS = {"/one": 1, "/five": 5, "/fifty": 50}
 CONNECTIONS = [1, 64, 1000]
@@ -52,10 +52,7 @@ def added(bench, nginx, seconds):
 
 
 def measure(work, seconds):
-    bench, nginx = Bench(work, objects, STREAMS), None
-    try:
-        nginx, port, _, _ = peers.nginx(work, bench.upstream)
-        peers.wait_port(port)
+    with beside_nginx(work, objects, STREAMS) as (bench, port):
         out = added(bench, port, seconds)
         out["large_result_kib"], out["large_result_us"] = bench.large("/one")
         out["large_edited_result_kib"], out["large_edited_result_us"] = bench.large("/five", "t1_big")
@@ -64,8 +61,4 @@ def measure(work, seconds):
         out["bytes_per_session"] = bench.held("join", "/one", SESSIONS)
         out["streams"] = streams_possible(STREAMS)
         out["kib_per_stream"] = bench.held("hold", "/one", out["streams"]) / 1024
-    finally:
-        bench.stop()
-        if nginx:
-            nginx.stop()
     return out

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -88,3 +89,17 @@ def streams_possible(wanted):
 
 def named(prefix, seen, *keys):
     return {f"{prefix}_{k}": seen[k] for k in keys}
+
+
+@contextmanager
+def beside_nginx(work, objects, streams):
+    """(Bench, the port of an nginx in front of the same server)"""
+    bench, nginx = Bench(work, objects, streams), None
+    try:
+        nginx, port, _, _ = peers.nginx(work, bench.upstream)
+        peers.wait_port(port)
+        yield bench, port
+    finally:
+        bench.stop()
+        if nginx:
+            nginx.stop()

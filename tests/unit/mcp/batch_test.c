@@ -10,14 +10,6 @@
 #include "failmalloc.h"
 #include "mcp/exchange.h"
 
-static struct agw_endpoint endpoint = {.key = {"one", 3}, .host = {"h1", 2}, .port = 81};
-static const struct agw_endpoint *first[] = {&endpoint};
-static struct agw_backend place = {
-    .key = {"ns/one", 6}, .kind = AGW_BACKEND_STATIC, .endpoints = first, .endpoint_count = 1};
-static struct agw_mcp_target target = {{"one", 3}, &place, {"/mcp", 4}, AGW_MCP_STREAMABLE_HTTP};
-static struct agw_mcp_backend conf = {.targets = &target, .count = 1};
-static const struct agw_backend backend = {
-    .key = {"ns/tools", 8}, .name = {"ns/tools", 8}, .kind = AGW_BACKEND_MCP, .mcp = &conf};
 static const unsigned char key[32] = {4, 5, 6};
 
 static struct agw_mcp *mcp;
@@ -60,7 +52,7 @@ static int setup(void **state)
     if (!mcp)
         return -1;
     fake_down_init(&down);
-    fake_request(mcp, &down, &backend, AGW_METHOD_POST, NULL, INIT);
+    fake_request(mcp, &down, &fake_backend, AGW_METHOD_POST, NULL, INIT);
     fake_answer(&fake_ups[0], 200, "application/json", "s-one", INITED, true);
     fake_turn();
     snprintf(session, sizeof session, "%s", down.session);
@@ -85,7 +77,7 @@ static int teardown(void **state)
 static void say(const char *body)
 {
     fake_down_init(&down);
-    fake_request(mcp, &down, &backend, AGW_METHOD_POST, session, body);
+    fake_request(mcp, &down, &fake_backend, AGW_METHOD_POST, session, body);
     fake_turn();
 }
 

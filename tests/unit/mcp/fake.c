@@ -294,3 +294,27 @@ void fake_turn(void)
 {
     agw_loop_turn(&fake_loop, 0);
 }
+
+bool fake_end_walk(struct fake_down *d, long n)
+{
+    bool reached = failmalloc_count() >= n;
+    fake_fail_from = 0;
+    failmalloc_at(0);
+    fake_turn();
+    fake_close(d, AGW_ECANCELED);
+    fake_turn();
+    for (unsigned i = 0; i < fake_up_count; i++)
+        if (fake_ups[i].open)
+            fake_break(&fake_ups[i], AGW_ERESET);
+    fake_turn();
+    return reached;
+}
+
+static struct agw_endpoint endpoint = {.key = {"one", 3}, .host = {"h1", 2}, .port = 81};
+static const struct agw_endpoint *first[] = {&endpoint};
+static struct agw_backend place = {
+    .key = {"ns/one", 6}, .kind = AGW_BACKEND_STATIC, .endpoints = first, .endpoint_count = 1};
+static struct agw_mcp_target target = {{"one", 3}, &place, {"/mcp", 4}, AGW_MCP_STREAMABLE_HTTP};
+static struct agw_mcp_backend conf = {.targets = &target, .count = 1};
+const struct agw_backend fake_backend = {
+    .key = {"ns/tools", 8}, .name = {"ns/tools", 8}, .kind = AGW_BACKEND_MCP, .mcp = &conf};

@@ -62,6 +62,11 @@ void fake_answer(struct fake_up *u, int status, const char *type, const char *se
 void fake_more(struct fake_up *u, const char *body);
 void fake_end(struct fake_up *u);
 void fake_break(struct fake_up *u, int code);
+/* Ends a walk on which the |n|th allocation was to fail: the client leaves, then every target that still has
+ * a request breaks off. True: so many allocations were made. */
+bool fake_end_walk(struct fake_down *d, long n);
+/* One backend of one target of Streamable HTTP, "one", for tests that need no more. */
+extern const struct agw_backend fake_backend;
 /* Runs the loop's deferred tasks. */
 void fake_turn(void);
 

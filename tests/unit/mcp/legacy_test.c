@@ -11,14 +11,6 @@
 #include "failmalloc.h"
 #include "mcp/exchange.h"
 
-static struct agw_endpoint endpoint = {.key = {"one", 3}, .host = {"h1", 2}, .port = 81};
-static const struct agw_endpoint *first[] = {&endpoint};
-static struct agw_backend place = {
-    .key = {"ns/one", 6}, .kind = AGW_BACKEND_STATIC, .endpoints = first, .endpoint_count = 1};
-static struct agw_mcp_target target = {{"one", 3}, &place, {"/mcp", 4}, AGW_MCP_STREAMABLE_HTTP};
-static struct agw_mcp_backend conf = {.targets = &target, .count = 1};
-static const struct agw_backend backend = {
-    .key = {"ns/tools", 8}, .name = {"ns/tools", 8}, .kind = AGW_BACKEND_MCP, .mcp = &conf};
 static const unsigned char key[32] = {1, 2, 3};
 
 static struct agw_mcp *mcp;
@@ -75,7 +67,7 @@ static void open_stream(void)
 {
     fake_down_init(&stream);
     stream.req.path = AGW_STR("/sse");
-    fake_request(mcp, &stream, &backend, AGW_METHOD_GET, NULL, NULL);
+    fake_request(mcp, &stream, &fake_backend, AGW_METHOD_GET, NULL, NULL);
     stream_taken = fake_taken;
     url[0] = 0;
     heard = 0;
@@ -88,7 +80,7 @@ static void say(const char *body)
 {
     fake_down_init(&post);
     post.req.path = agw_str_c(url);
-    fake_request(mcp, &post, &backend, AGW_METHOD_POST, NULL, body);
+    fake_request(mcp, &post, &fake_backend, AGW_METHOD_POST, NULL, body);
     fake_turn();
     fake_turn();
 }

@@ -595,16 +595,7 @@ static void memory_may_run_out(void **state)
         for (long n = 1;; n++) {
             fake_fail_from = n;
             walks[w]();
-            bool reached = failmalloc_count() >= n;
-            fake_fail_from = 0;
-            failmalloc_at(0);
-            fake_turn();
-            fake_close(&down, AGW_ECANCELED);
-            fake_turn();
-            for (unsigned i = 0; i < fake_up_count; i++) /* a probe of our own may be under way */
-                if (fake_ups[i].open)
-                    fake_break(&fake_ups[i], AGW_ERESET);
-            fake_turn();
+            bool reached = fake_end_walk(&down, n); /* a probe of our own may be under way */
             assert_int_equal(agw_mcp_active(mcp), 0);
             fake_down_free(&down);
             if (!reached)

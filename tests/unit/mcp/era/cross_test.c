@@ -724,16 +724,7 @@ static void memory_may_run_out(void **state)
                 session[0] = 0;
             fake_fail_from = n;
             walks[w]();
-            bool reached = failmalloc_count() >= n;
-            fake_fail_from = 0;
-            failmalloc_at(0);
-            fake_turn();
-            fake_close(&down, AGW_ECANCELED);
-            fake_turn();
-            for (unsigned i = 0; i < fake_up_count; i++)
-                if (fake_ups[i].open)
-                    fake_break(&fake_ups[i], AGW_ERESET);
-            fake_turn();
+            bool reached = fake_end_walk(&down, n);
             if (walks[w] == walk_cancel) {
                 fake_taken = true; /* the first was */
                 fake_close(&first, 0);
